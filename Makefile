@@ -1,0 +1,47 @@
+# One command each: `make run` shows it, `make test` proves it.
+.DEFAULT_GOAL := help
+.PHONY: help setup run serve test lint types unit bench integration package schema lock clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PYTHONDONTWRITEBYTECODE := 1
+
+help: ## show these targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.ready ## make the virtual environment, from locked and hashed requirements
+
+$(VENV)/.ready: requirements-dev.txt
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+run: setup ## start the function against the embedded cloud, send it the sample events, show the results
+	@$(BIN)/python -m tests.demo
+
+serve: setup ## the same, but keep it running for curl
+	@$(BIN)/python -m tests.demo --serve
+
+test: setup lint types unit ## the whole fast suite, lint and types included
+
+lint: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check --diff
+
+types: setup
+	$(BIN)/mypy
+
+unit: setup
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+schema: setup ## write events/schema/ anew from the models
+	$(BIN)/python -m handler.schema
+
+lock: setup ## lock the newest versions that pyproject.toml allows, with hashes
+	$(BIN)/uv pip compile -q -U --universal --python-version 3.10 --generate-hashes --no-header pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile -q -U --universal --python-version 3.10 --generate-hashes --no-header -c requirements.txt --group dev pyproject.toml -o requirements-dev.txt
+	$(BIN)/uv pip compile -q -U --universal --python-version 3.10 --generate-hashes --no-header -c requirements-dev.txt --group bench pyproject.toml -o requirements-bench.txt
+
+clean: ## remove all that the targets above made
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .hypothesis .coverage*
