@@ -1,13 +1,13 @@
 """Packs the function for FunctionGraph's Python runtime: one zip, the same bytes each time.
 
-In the zip, side by side at its root: ``index.py``, our ``handler`` and what it needs without functions-framework
-(the platform calls ``index.handler`` itself, so no web server is inside). Wheels come from the locked, hashed
+In the zip, side by side at its root: ``index.py``, our ``handler`` and what it needs but for
+functions-framework, as the platform calls ``index.handler`` itself. Wheels come from the locked, hashed
 requirements, for the chosen Python on Linux x86-64 with glibc 2.17 or newer, whatever machine this runs on.
 
     python infra/functiongraph/package.py --python 3.12
 
-Source of the layout: FunctionGraph user guide, "Creating a Function", handler ``index.handler``; bundled libraries
-of the runtime are old, so ours come first on the path.
+Source of the layout: FunctionGraph developer guide, "Python Function Development". The libraries that the
+runtime brings are old, so all of ours are inside.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def package(python: str, output: Path) -> int:
 
 
 def install(python: str, tree: Path) -> None:
-    """Unpack the locked wheels of this Python version; uv, as pip judges markers by the Python that runs it."""
+    """Unpack the locked wheels of this Python version, with uv: pip judges markers by its own Python."""
     command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--no-config", "--target", str(tree)]
     command += ["--python", sys.executable, "--python-version", python, "--python-platform", PLATFORM]
     command += ["--only-binary", ":all:", "--no-deps", "--require-hashes", "--link-mode", "copy"]
@@ -70,7 +70,7 @@ def install(python: str, tree: Path) -> None:
 
 
 def needed(python: str, tree: Path) -> set[NormalizedName]:
-    """Names of the packages that ours needs once the web server is left out, by the packages' own metadata."""
+    """Names of the packages that ours needs without a web server, by the packages' own metadata."""
     installed = {canonicalize_name(found.name): found for found in distributions(path=[str(tree)])}
     environment = {"python_version": python, "python_full_version": f"{python}.0", "extra": ""}
     waiting = [canonicalize_name(name) for name in DEPENDENCIES]

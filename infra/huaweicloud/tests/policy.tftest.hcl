@@ -1,0 +1,99 @@
+# The code's agency: what the calls need and nothing more, in one project.
+
+mock_provider "huaweicloud" {}
+
+variables {
+  region       = "eu-west-101"
+  package_file = "./tests/empty.zip"
+}
+
+run "one_project" {
+  assert {
+    condition     = one(huaweicloud_identity_agency.code[0].project_role).project == "eu-west-101" && one(huaweicloud_identity_agency.code[0].project_role).roles == toset(["evs-detach-code"])
+    error_message = "The agency must have one role, in the region's own project."
+  }
+
+  assert {
+    condition     = huaweicloud_identity_agency.code[0].domain_roles == null && huaweicloud_identity_agency.code[0].all_resources_roles == null
+    error_message = "The agency must have nothing outside of the project."
+  }
+
+  assert {
+    condition     = huaweicloud_identity_agency.code[0].delegated_service_name == "op_svc_cff"
+    error_message = "The agency must trust FunctionGraph and nobody else."
+  }
+
+  assert {
+    condition     = jsondecode(huaweicloud_identity_role.code[0].policy) == jsondecode(jsonencode(output.policy))
+    error_message = "The output must be the policy."
+  }
+
+  assert {
+    condition     = alltrue([for statement in output.policy.Statement : alltrue([for action in statement.Action : !strcontains(action, "*")])])
+    error_message = "No action may be a pattern."
+  }
+
+  assert {
+    condition     = length(setintersection(flatten(output.policy.Statement[*].Action), ["csms:secretVersion:get", "kms:dek:decrypt", "ecs:serverVolumeAttachments:list"])) == 0
+    error_message = "No secret store and no wider check: none of their actions."
+  }
+
+  assert {
+    condition     = length(setsubtract(["evs:volumes:get", "evs:volumes:list", "evs:volumes:detach", "ecs:servers:get", "ecs:servers:list"], flatten(output.policy.Statement[*].Action))) == 0
+    error_message = "The five actions of the rule and the sweep must be there."
+  }
+
+  assert {
+    condition     = flatten(jsondecode(huaweicloud_identity_role.platform[0].policy).Statement[*].Action) == ["smn:topic:publish"]
+    error_message = "The platform may publish failures, nothing more."
+  }
+}
+
+run "project_by_name" {
+  variables {
+    project_name = "eu-west-101_storage"
+  }
+
+  assert {
+    condition     = one(huaweicloud_identity_agency.code[0].project_role).project == "eu-west-101_storage" && one(huaweicloud_identity_agency.platform[0].project_role).project == "eu-west-101_storage"
+    error_message = "The agencies must be limited to the named project."
+  }
+}
+
+run "without_a_compute_api" {
+  variables {
+    server_check = "off"
+  }
+
+  assert {
+    condition     = toset(flatten(output.policy.Statement[*].Action)) == toset(["evs:volumes:get", "evs:volumes:list", "evs:volumes:detach"])
+    error_message = "Without the server check the disks' actions are enough."
+  }
+}
+
+run "wider_check" {
+  variables {
+    server_check = "not-held"
+  }
+
+  assert {
+    condition     = contains(flatten(output.policy.Statement[*].Action), "ecs:serverVolumeAttachments:list")
+    error_message = "The check not-held lists a server's volumes."
+  }
+}
+
+run "existing_agencies" {
+  variables {
+    agencies = { code = "ours", platform = "theirs" }
+  }
+
+  assert {
+    condition     = huaweicloud_fgs_function.this.app_agency == "ours" && huaweicloud_fgs_function.this.agency == "theirs"
+    error_message = "Existing agencies must be used."
+  }
+
+  assert {
+    condition     = length(huaweicloud_identity_agency.code) + length(huaweicloud_identity_role.code) + length(huaweicloud_identity_agency.platform) + length(huaweicloud_identity_role.platform) == 0
+    error_message = "With existing agencies none is made."
+  }
+}
