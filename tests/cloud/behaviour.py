@@ -1,0 +1,56 @@
+"""The switches that say what kind of cloud this is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from typing import Literal
+
+Flavour = Literal["openstack", "huawei"]
+When = datetime | timedelta | float | str
+
+
+class Behaviour:
+    """Switches of a cloud; each may be turned while it runs.
+
+    latency         seconds added before every answer
+    page_cap        most items a list gives, however many are asked for (None: 1,000)
+    ignore_filters  query names that a list ignores (Cinder ignores ``server_id``)
+    settle_delay    seconds, on ``now``, until an accepted detach shows
+    asks_compute    os-detach asks the compute service first and refuses while the server holds the volume
+                    (Cinder since the mend of CVE-2023-2088; Huawei Cloud documents no such check)
+    compute_down    the compute service closes every connection; a volume service that must ask it answers 500
+    now             the clock, in seconds since the epoch: tokens, locks, ages
+    volume_region, compute_region  region ids in the token's catalogue
+    """
+
+    def __init__(self, flavour: Flavour) -> None:
+        self.flavour: Flavour = flavour
+        self.latency = 0.0
+        self.page_cap: int | None = None
+        self.ignore_filters: set[str] = {"server_id"} if flavour == "openstack" else set()
+        self.settle_delay = 0.0
+        self.asks_compute = flavour == "openstack"
+        self.compute_down = False
+        self.now: Callable[[], float] = time.time
+        self.volume_region = self.compute_region = "RegionOne" if flavour == "openstack" else "cn-north-4"
+
+    @property
+    def page_max(self) -> int:
+        return self.page_cap or 1000
+
+    def stamp(self, when: When | None = None) -> str:
+        """Write a moment as the volume service does: UTC, microseconds, no zone.
+
+        A timedelta is an age, a float seconds since the epoch, a text is taken as it is, None is now.
+        """
+        if isinstance(when, str):
+            return when
+        if when is None:
+            when = self.now()
+        if isinstance(when, timedelta):
+            when = self.now() - when.total_seconds()
+        if isinstance(when, (int, float)):
+            when = datetime.fromtimestamp(when, timezone.utc)
+        return when.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")

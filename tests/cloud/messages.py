@@ -1,0 +1,64 @@
+"""What goes over the wire: a call as it was received, an answer as it is sent."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+JSON = "application/json"
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One request, kept for tests to look at.
+
+    ``path`` is the whole path, percent-decoded and without its query; ``tail`` the part below the service's
+    own prefix. ``headers`` have lower-case names. ``body`` is the parsed JSON, None when there is none or it
+    is not JSON; ``raw`` the bytes. ``status`` is 0 until it is answered, and stays 0 when the connection is
+    closed without an answer. ``started_at`` is on the monotonic clock, in seconds.
+    """
+
+    service: str
+    method: str
+    path: str
+    tail: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    raw: bytes
+    body: Any
+    started_at: float
+    status: int = 0
+
+    @property
+    def segments(self) -> list[str]:
+        """The tail's parts; a trailing slash leaves an empty last one."""
+        return self.tail.split("/")[1:]
+
+
+@dataclass(slots=True)
+class Manner:
+    """How an answer is written, when not simply at once."""
+
+    drop: bool = False
+    drip: float | None = None
+    drip_head: bool = False
+    endless: bool = False
+
+
+@dataclass(slots=True)
+class Answer:
+    status: int
+    body: bytes = b""
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    manner: Manner | None = None
+
+
+def json_answer(status: int, content: Any, *headers: tuple[str, str]) -> Answer:
+    return Answer(status, json.dumps(content).encode(), [("Content-Type", JSON), *headers])
+
+
+def request_id() -> str:
+    """Make a request id as OpenStack's services write them."""
+    return f"req-{uuid.uuid4()}"
