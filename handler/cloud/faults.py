@@ -1,0 +1,202 @@
+"""The many error bodies of the services, read by one tolerant parser, and turned into one failure.
+
+Shapes: the vendor's pages show a dozen (service, gateway, identity, key management, Cinder and Nova), and its
+ECS wraps Nova's answer as JSON inside a message under status 400. The SDK's own reader
+(`huaweicloudsdkcore/exceptions/exception_handler.py`) looks for pairs of code and message; so does this one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from handler.cloud.messages import Answer
+from handler.errors import (
+    ErrorCode,
+    Failure,
+    Misconfigured,
+    PermissionDenied,
+    Refused,
+    Throttled,
+    TokenRejected,
+    Upstream,
+    UpstreamRejected,
+    UpstreamUnavailable,
+)
+
+_PAIRS = (("error_code", "error_msg"), ("errorCode", "errorMsg"), ("code", "message"))
+_TOKEN_CODES = frozenset({"EVS.0002", "Common.0013"})
+_PROJECT_CODES = frozenset({"EVS.0001", "Common.0018"})
+_LONGEST_MESSAGE = 300
+_DEEPEST = 4
+_UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An error body, read. `kind` is the key that the body stood under (`itemNotFound`, `error`, …).
+
+    `inner` is the service's own body where it came as JSON inside `message`.
+    """
+
+    kind: str | None
+    code: str | None
+    message: str | None
+    inner: Fault | None = None
+
+    @property
+    def innermost(self) -> Fault:
+        """The service's own words."""
+        return self.inner.innermost if self.inner else self
+
+
+def read_fault(answer: Answer) -> Fault:
+    """Read an error body of whatever shape; an unreadable one gives a Fault of nothing but None.
+
+    Whatever secret was sent is cut out of what is read.
+    """
+    return _from_text(answer.body, answer.secrets, _DEEPEST)
+
+
+def _from_text(text: bytes | str, secrets: tuple[str, ...], depth: int) -> Fault:
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        body = None
+    return _from_body(None, body, secrets, depth) or Fault(None, None, None)
+
+
+def _from_body(kind: str | None, body: object, secrets: tuple[str, ...], depth: int) -> Fault | None:
+    if not isinstance(body, dict) or depth == 0:
+        return None
+    for code_key, message_key in _PAIRS:
+        if code_key in body and message_key in body:
+            return _fault(kind, body[code_key], body[message_key], secrets, depth)
+    for key, value in body.items():
+        fault = _from_body(key, value, secrets, depth - 1)
+        if fault:
+            return fault
+    # Nova's router, and KeyError-shaped answers of some gateways, say only what happened
+    if isinstance(body.get("message"), str):
+        return _fault(kind, None, body["message"], secrets, depth)
+    return None
+
+
+def _fault(kind: str | None, code: Any, message: Any, secrets: tuple[str, ...], depth: int) -> Fault:
+    code = code if isinstance(code, (str, int)) else None
+    message = message if isinstance(message, str) else None
+    inner = None
+    if message and message.lstrip().startswith("{"):
+        inner = _from_text(message, secrets, depth - 1)
+        inner = inner if inner.kind or inner.code else None
+    return Fault(
+        _clean(kind, secrets),
+        _clean(str(code), secrets) if code is not None else None,
+        _clean(message, secrets),
+        inner,
+    )
+
+
+def _clean(text: str | None, secrets: tuple[str, ...]) -> str | None:
+    """One printable line of bounded length, without what we sent in confidence."""
+    if text is None:
+        return None
+    for secret in secrets:
+        text = text.replace(secret, "[secret]")
+    text = "".join(letter if letter.isprintable() else " " for letter in text[: _LONGEST_MESSAGE * 4])
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 1] + "…"
+
+
+def upstream(answer: Answer, fault: Fault | None = None) -> Upstream:
+    """What goes into a result: status, the service's code and message, the request id."""
+    fault = (fault or read_fault(answer)).innermost
+    return Upstream(answer.status, fault.code, fault.message, answer.request_id)
+
+
+def refuses_token(answer: Answer) -> bool:
+    """Whether the cloud refused the token: 401, or one of the vendor's 400s. It acted on nothing then."""
+    if answer.status == 401:
+        return True
+    return answer.status == 400 and bool(
+        {read_fault(answer).code, read_fault(answer).innermost.code} & _TOKEN_CODES
+    )
+
+
+def names_absence(answer: Answer, vendor_codes: frozenset[str], *, of: str) -> bool:
+    """Whether this is the service's **own** word that what was asked for is not there.
+
+    Own words are Cinder's and Nova's `itemNotFound` and the vendor's not-found codes, under 404 or wrapped
+    into the vendor's 400. A gateway's 404, a router's ("The resource could not be found."), an empty or HTML
+    one, and one about another id than `of` say nothing about it.
+    """
+    if answer.status not in {400, 404}:
+        return False
+    fault = read_fault(answer)
+    own = fault.innermost
+    if answer.status == 400 and fault.inner is None:
+        return False
+    if own.kind != "itemNotFound" and own.code not in vendor_codes:
+        return False
+    message = (own.message or "").lower()
+    if "resource could not be found" in message or "block device" in message or "not attached" in message:
+        return False
+    wanted = of.replace("-", "").lower()
+    named = [match.replace("-", "") for match in _UUID.findall(message)]
+    return not named or wanted in named
+
+
+def failure(answer: Answer, service: str) -> Failure:
+    """The failure that an answer other than 2xx means, by the contract's table of codes."""
+    fault = read_fault(answer)
+    said = upstream(answer, fault)
+    status = answer.status
+    codes = {fault.code, fault.innermost.code}
+    quoted = f": {said.message}" if said.message else ""
+    found = f"The {service} service answered {status}{quoted}"
+    result: Failure
+    if refuses_token(answer):
+        result = TokenRejected(
+            f"The {service} service refuses the token, also after renewal{quoted}. Check the secret that "
+            "DETACH_TOKEN_SECRET names and whether its user is enabled.",
+            upstream=said,
+        )
+    elif status == 403:
+        result = PermissionDenied(
+            f"{found}. The token's role or policy doesn't allow this call: grant it (README, permissions).",
+            upstream=said,
+        )
+    elif status == 429:
+        result = Throttled(f"{found}. Too many requests: ask again later.", upstream=said)
+    elif status >= 500:
+        result = UpstreamUnavailable(f"{found}. Ask again later.", upstream=said)
+    elif status == 400 and (
+        codes & _PROJECT_CODES or "malformed request url" in (said.message or "").lower()
+    ):
+        # Cinder's and Nova's answer when the project in the path is not the token's
+        result = Misconfigured(
+            f"{found}. The token is of another project than the path: check DETACH_PROJECT_ID, the endpoints "
+            "and the secret.",
+            upstream=said,
+        )
+    elif status == 409 and "using the compute api" in (said.message or "").lower():
+        result = Refused(
+            ErrorCode.USE_COMPUTE_API,
+            f"{found}. The cloud itself says that a server holds the volume: detach it there.",
+            upstream=said,
+        )
+    elif status == 404:
+        result = UpstreamRejected(
+            f"{found}, which is not the service's own word: check the endpoint's address.", upstream=said
+        )
+    elif 300 <= status < 400:
+        result = UpstreamRejected(
+            f"The {service} service answered {status}, a redirect, never followed: check the endpoint.",
+            upstream=said,
+        )
+    else:
+        result = UpstreamRejected(f"{found}.", upstream=said)
+    result.retry_after = answer.retry_after
+    return result

@@ -1,0 +1,64 @@
+"""What goes to the cloud and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from urllib3.exceptions import InvalidHeader
+from urllib3.util.retry import Retry
+
+_RETRY_AFTER = Retry(0)  # for its parser: seconds or a date
+
+LARGEST_ANSWER = 4 * 1024 * 1024
+"""Bytes of one answer's body that are read unless a call says otherwise; a larger one is refused."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A whole answer of the cloud. Header names are case-insensitive.
+
+    `secrets` are the values that were sent and must not come out in what the cloud says of them.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    request_id: str | None
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def retry_after(self) -> float | None:
+        """The cloud's hint in seconds, when to ask again."""
+        return _retry_after(self.headers)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    value = headers.get("Retry-After")
+    if not value:
+        return None
+    try:
+        return min(max(0.0, _RETRY_AFTER.parse_retry_after(value)), 86400.0)
+    except (InvalidHeader, ValueError, OverflowError):
+        return None
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request: what is sent, and how much may come back.
+
+    `secrets` are further values that must not come out in what the cloud says of it.
+    """
+
+    service: str
+    method: str
+    url: str
+    body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    largest: int = LARGEST_ANSWER
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def path(self) -> str:
+        """The URL without host and query, for the log."""
+        return "/" + self.url.partition("://")[2].partition("/")[2].partition("?")[0]

@@ -1,0 +1,251 @@
+"""The one way to the cloud: time limits, retries of reads, redaction and request ids live here.
+
+`Session.request` spends most of its time on environment, cookies and redirects, which we neither need nor
+want. A kept adapter sending a prepared request stays on `requests` and leaves them out.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import requests
+from requests.models import PreparedRequest
+from requests.structures import CaseInsensitiveDict
+from requests.utils import get_environ_proxies
+from urllib3.exceptions import HTTPError, MaxRetryError
+from urllib3.exceptions import TimeoutError as Urllib3TimeoutError
+from urllib3.util.retry import Retry
+from urllib3.util.timeout import Timeout
+
+from handler.cloud.connection import BoundedAdapter
+from handler.cloud.faults import refuses_token
+from handler.cloud.messages import Answer, Call
+from handler.errors import DeadlineExceeded, NoAnswer, UpstreamUnavailable
+from handler.telemetry import Event, Trace
+
+_REQUEST_ID_HEADERS = (
+    "x-openstack-request-id",
+    "x-compute-request-id",
+    "x-request-id",
+    "x-iam-trace-id",
+)
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
+
+# 429, 502, 503 and 504 pass by themselves; a 500 of Cinder or Nova is most often there to stay.
+_READS = Retry(
+    total=3,
+    status_forcelist=(429, 502, 503, 504),
+    allowed_methods=("GET",),
+    backoff_factor=0.2,
+    backoff_jitter=0.2,
+    backoff_max=5.0,
+    respect_retry_after_header=True,
+)
+_FIRST_PAUSE = 0.2  # seconds at most: urllib3 itself doesn't pause before the first retry
+
+
+class Authenticator(Protocol):
+    """What signs requests; bound to one invocation (its deadline and log). See `handler.credentials`."""
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Put the credentials into the request's headers."""
+        ...
+
+    def renew(self, refused: PreparedRequest) -> bool:
+        """Say that the cloud refused this request's credentials. True if there are others now: send again."""
+        ...
+
+
+_BASE_HEADERS = CaseInsensitiveDict(
+    {
+        "Accept": "application/json",
+        # A body that arrives as it is can be bounded as it arrives
+        "Accept-Encoding": "identity",
+        "User-Agent": "evs-detach",
+    }
+)
+
+
+class Transport:
+    """Sends calls over kept connections. One lives as long as its instance; threads share it."""
+
+    def __init__(
+        self,
+        *,
+        connect_timeout: float,
+        read_timeout: float,
+        ca_bundle: str | None = None,
+        connections: int = 32,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.read_timeout = read_timeout
+        self._connect_timeout = connect_timeout
+        self._verify: bool | str = ca_bundle or True
+        self._sleep = sleep
+        self._adapter = BoundedAdapter(pool_connections=8, pool_maxsize=connections)
+        self._proxies: dict[str, dict[str, str]] = {}
+
+    def close(self) -> None:
+        """Close the kept connections."""
+        self._adapter.close()
+
+    def send(self, call: Call, trace: Trace, auth: Authenticator | None = None) -> Answer:
+        """Send a call and read its whole answer, whatever its status.
+
+        A GET is repeated on 429, 502, 503, 504 and broken connections, as the deadline allows; anything else
+        is sent once. Where the credentials are refused they are renewed once and the call is sent again: a
+        refused call was not acted on. Raises NoAnswer, UpstreamUnavailable or DeadlineExceeded.
+        """
+        request = self._prepare(call, auth)
+        answer = self._repeat(call, request, trace)
+        if auth is not None and refuses_token(answer) and auth.renew(request):
+            answer = self._repeat(call, self._prepare(call, auth), trace)
+        return answer
+
+    def _prepare(self, call: Call, auth: Authenticator | None) -> PreparedRequest:
+        request = PreparedRequest()
+        request.method = call.method
+        request.url = call.url
+        request.body = call.body
+        request.headers = _BASE_HEADERS.copy()
+        request.headers.update(call.headers)
+        if call.body is not None:
+            request.headers["Content-Type"] = "application/json"
+            request.headers["Content-Length"] = str(len(call.body))
+        return auth(request) if auth is not None else request
+
+    def _repeat(self, call: Call, request: PreparedRequest, trace: Trace) -> Answer:
+        retry = _READS
+        while True:
+            try:
+                outcome: Answer | NoAnswer = self._once(call, request, trace)
+            except NoAnswer as failure:
+                outcome = failure
+            if not _may_repeat(retry, call.method, outcome):
+                break
+            try:
+                retry = retry.increment(call.method, call.path)
+            except MaxRetryError:
+                break
+            hint = outcome.retry_after
+            pause = hint if hint is not None else retry.get_backoff_time() or _jitter()
+            if pause >= trace.deadline.remaining():
+                break
+            trace.log.info(
+                Event.RETRY,
+                service=call.service,
+                method=call.method,
+                path=call.path,
+                status=outcome.status if isinstance(outcome, Answer) else None,
+                pause_ms=round(pause * 1000),
+            )
+            self._sleep(pause)
+        if isinstance(outcome, NoAnswer):
+            raise outcome
+        return outcome
+
+    def _once(self, call: Call, request: PreparedRequest, trace: Trace) -> Answer:
+        left = trace.deadline.remaining()
+        if left <= 0:
+            raise DeadlineExceeded(f"No time was left to ask the {call.service} service.")
+        timeout = Timeout(
+            total=left, connect=min(self._connect_timeout, left), read=min(self.read_timeout, left)
+        )
+        started = time.monotonic()
+        answer: Answer | None = None
+        try:
+            answer = self._exchange(call, request, timeout)
+        except requests.exceptions.Timeout as error:
+            # A connection that was never made is as good as a broken one: nothing was sent
+            broken = isinstance(error, requests.exceptions.ConnectTimeout)
+            raise NoAnswer(f"The {call.service} service did not answer in time.", broken=broken) from None
+        except (Urllib3TimeoutError, TimeoutError):
+            raise NoAnswer(f"The {call.service} service did not answer in time.", broken=False) from None
+        except requests.exceptions.SSLError as error:
+            raise NoAnswer(
+                f"TLS with the {call.service} service failed ({_root(error)}); "
+                "for a private CA set DETACH_CA_BUNDLE.",
+                broken=False,
+            ) from None
+        except (requests.exceptions.RequestException, HTTPError, OSError) as error:
+            raise NoAnswer(
+                f"The connection to the {call.service} service failed ({_root(error)}).", broken=True
+            ) from None
+        finally:
+            request_id = answer.request_id if answer is not None else None
+            trace.called(request_id)
+            trace.log.debug(
+                Event.CALL,
+                service=call.service,
+                method=call.method,
+                path=call.path,
+                status=answer.status if answer is not None else None,
+                upstream_request_id=request_id,
+                duration_ms=round((time.monotonic() - started) * 1000),
+            )
+        return answer
+
+    def _exchange(self, call: Call, request: PreparedRequest, timeout: Timeout) -> Answer:
+        origin = call.url[: call.url.find("/", 8)]
+        proxies = self._proxies.get(origin)
+        if proxies is None:
+            proxies = self._proxies[origin] = get_environ_proxies(call.url)
+        response = self._adapter.send(
+            request,
+            stream=True,
+            timeout=timeout,  # type: ignore[arg-type]  # taken as it is, says HTTPAdapter.send
+            verify=self._verify,
+            proxies=proxies,
+        )
+        try:
+            if response.headers.get("Content-Encoding", "identity") != "identity":
+                raise UpstreamUnavailable(f"The {call.service} service sent an encoding nobody asked for.")
+            body = response.raw.read(call.largest + 1, decode_content=False)
+            if len(body) > call.largest:
+                raise UpstreamUnavailable(
+                    f"The {call.service} service sent more than {call.largest} bytes: not read any further."
+                )
+        except BaseException:
+            # What is left of the answer must not be taken for the start of the next one
+            response.raw.close()
+            raise
+        secrets = (*call.secrets, *filter(None, (request.headers.get("X-Auth-Token"),)))
+        return Answer(
+            response.status_code, response.headers, body, _request_id(response.headers, secrets), secrets
+        )
+
+
+def _jitter() -> float:
+    """Keep many instances that failed together from coming back together."""
+    return random.uniform(0.0, _FIRST_PAUSE)  # noqa: S311 (nothing secret hangs on it)
+
+
+def _may_repeat(retry: Retry, method: str, outcome: Answer | NoAnswer) -> bool:
+    if isinstance(outcome, Answer):
+        return retry.is_retry(method, outcome.status)
+    # A read that timed out has had its time; a broken connection is often a kept one gone stale.
+    return outcome.broken and retry.is_retry(method, 503)
+
+
+def _request_id(headers: Mapping[str, str], secrets: tuple[str, ...]) -> str | None:
+    for name in _REQUEST_ID_HEADERS:
+        value = headers.get(name)
+        if value and _REQUEST_ID.fullmatch(value) and not any(secret in value for secret in secrets):
+            return value
+    return None
+
+
+def _root(error: BaseException) -> str:
+    """The kind of the first cause. Its text is left out: it can hold a URL with a proxy's password."""
+    while True:
+        reason = getattr(error, "reason", None)
+        inner = reason if isinstance(reason, BaseException) else None
+        inner = inner or next((arg for arg in error.args if isinstance(arg, BaseException)), None)
+        inner = inner or error.__cause__ or error.__context__
+        if inner is None:
+            return type(error).__name__
+        error = inner

@@ -1,0 +1,131 @@
+"""One JSON line per thing that happened, on standard output, under fixed event names.
+
+A line holds ids, codes, counts and durations. It never holds a token, a key, a header or a body.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+import traceback
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from handler.deadline import Deadline
+
+_LOGGER = logging.getLogger("evs_detach")
+
+
+class Event(str, Enum):
+    """The names of what is logged. They are as stable as the error codes."""
+
+    INVOCATION = "invocation"
+    TARGET = "target"
+    CALL = "call"
+    RETRY = "retry"
+    TOKEN_BOUGHT = "token_bought"
+    TOKEN_REFUSED = "token_refused"
+    TOKEN_UNVERIFIED = "token_unverified"
+    SECRET_READ = "secret_read"
+    CALLER_REFUSED = "caller_refused"
+    SETTINGS_WRONG = "settings_wrong"
+    SWEEP_LISTED = "sweep_listed"
+    SWEEP_REFUSED = "sweep_refused"
+    INTERNAL_ERROR = "internal_error"
+
+
+class _JsonLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        line = {"time": f"{moment}.{int(record.msecs):03d}Z", "level": record.levelname, "event": record.msg}
+        line.update(getattr(record, "fields", {}))
+        return json.dumps(line, default=str)
+
+
+class _StandardOutput(logging.StreamHandler[Any]):
+    """Writes to whatever sys.stdout is at that moment: hosts and tests replace it."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> Any:
+        return sys.stdout
+
+    @stream.setter
+    def stream(self, value: Any) -> None:
+        raise AttributeError(value)
+
+
+def configure(level: str, stream: Any | None = None) -> None:
+    """Set the level, and write each line once, whatever handlers the host put on the root logger.
+
+    The terminal hands in standard error, since its standard output belongs to the result.
+    """
+    handler = _StandardOutput() if stream is None else logging.StreamHandler(stream)
+    handler.setFormatter(_JsonLines())
+    _LOGGER.handlers[:] = [handler]
+    _LOGGER.setLevel(level)
+    _LOGGER.propagate = False
+
+
+@dataclass(frozen=True)
+class Log:
+    """A logger that adds the same fields (request id, trigger) to every line."""
+
+    bound: dict[str, Any] = field(default_factory=dict)
+
+    def bind(self, **fields: Any) -> Log:
+        """The same logger with more fields on each line."""
+        return Log({**self.bound, **fields})
+
+    def debug(self, event: Event, **fields: Any) -> None:
+        """For whoever follows single calls."""
+        self._write(logging.DEBUG, event, fields)
+
+    def info(self, event: Event, **fields: Any) -> None:
+        """Something happened as it should."""
+        self._write(logging.INFO, event, fields)
+
+    def warning(self, event: Event, **fields: Any) -> None:
+        """Something happened that an operator may want to look at."""
+        self._write(logging.WARNING, event, fields)
+
+    def error(self, event: Event, **fields: Any) -> None:
+        """Something is broken until somebody mends it."""
+        self._write(logging.ERROR, event, fields)
+
+    def bug(self, error: BaseException) -> None:
+        """Log an unforeseen exception: its type and frames. Its text may quote what it choked on."""
+        frames = [
+            f"{frame.filename}:{frame.lineno} {frame.name}"
+            for frame in traceback.extract_tb(error.__traceback__)
+        ]
+        self._write(logging.ERROR, Event.INTERNAL_ERROR, {"error": type(error).__name__, "traceback": frames})
+
+    def _write(self, level: int, event: Event, fields: dict[str, Any]) -> None:
+        if _LOGGER.isEnabledFor(level):
+            _LOGGER.log(level, event.value, extra={"fields": {**self.bound, **fields}})
+
+
+@dataclass
+class Trace:
+    """What one target (or one listing) did at the cloud: counted and remembered for its result.
+
+    `deadline` bounds every call made under this trace.
+    """
+
+    log: Log
+    deadline: Deadline
+    calls: int = 0
+    request_ids: list[str] = field(default_factory=list)
+
+    def called(self, request_id: str | None) -> None:
+        """Note one call at the cloud, and the id that the cloud gave it."""
+        self.calls += 1
+        if request_id and request_id not in self.request_ids:
+            self.request_ids.append(request_id)
