@@ -44,7 +44,6 @@ class Cloud(Behaviour):
         self.delete_volume = self.world.delete_volume
         self.volume = self.world.volume
         self.server = self.world.server
-        self.populate = self.world.populate
 
         self.identity = Identity(self, PROJECT, OTHER_PROJECT)
         self.token = self.identity.issue
@@ -69,7 +68,7 @@ class Cloud(Behaviour):
         self.calls: list[Call] = []
         self.sunk: list[tuple[dict[str, str], Any]] = []
         self.hooks: list[Callable[[Call], object]] = []
-        self._seeded = False
+        self._refill: Callable[[], object] = self.world.clear
         self._pause = threading.Event()
         self._listener = Listener(self._handle, port)
         self._services: dict[str, Callable[[Call], Answer]] = {
@@ -171,22 +170,25 @@ class Cloud(Behaviour):
 
     def seed(self) -> dict[str, str]:
         """Replace the world by the demo world; give its names and ids (``seed.NAMES``)."""
-        self._seeded = True
+        self._refill = self.seed
         self.world.clear()
         return plant(self)
 
+    def populate(self, volumes: int, servers: int, orphans: int) -> None:
+        """Replace the world by a large one, the same for the same numbers, as World.populate makes it."""
+        self._refill = lambda: self.populate(volumes, servers, orphans)
+        self.world.clear()
+        self.world.populate(volumes, servers, orphans)
+
     def reset(self) -> None:
-        """Go back to the demo world (or none, when it was never planted); forget calls, rules and hooks.
+        """Bring back the world that was planted last (or none); forget calls, rules and hooks.
 
         Users, tokens and secrets stay, and so do the switches.
         """
         self.misbehaviour.clear()
         self.hooks.clear()
         self.sunk.clear()
-        if self._seeded:
-            self.seed()
-        else:
-            self.world.clear()
+        self._refill()
         self.clear_calls()
 
     # Observation.

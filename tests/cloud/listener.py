@@ -208,7 +208,7 @@ def _parsed(raw: bytes) -> object:
         return None
     try:
         return json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

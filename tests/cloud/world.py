@@ -297,17 +297,20 @@ class World:
             volume.status = "in-use"
         volume.updated_at = self.behaviour.stamp()
 
-    def populate(self, volumes: int, servers: int, orphans: int, *, seed: int = 1) -> None:
-        """Fill the default project: a volume at each server in turn, the last ``orphans`` at servers gone."""
-        random = Random(seed)
+    def populate(self, volumes: int, servers: int, orphans: int) -> None:
+        """Fill the default project: a volume at each server in turn, the last ``orphans`` at servers gone.
+
+        Without servers, the volumes that are no orphans are attached to nothing.
+        """
+        random = Random(1)
+
+        def some_id() -> str:
+            return str(uuid.UUID(int=random.getrandbits(128), version=4))
+
         with self.lock:
-            ids = [str(uuid.UUID(int=random.getrandbits(128), version=4)) for _ in range(servers)]
-            for server_id in ids:
-                self.add_server(server_id)
+            held_by = [self.add_server(some_id()) for _ in range(servers)]
             for number in range(volumes):
-                gone = number >= volumes - orphans
-                holder = str(uuid.uuid4()) if gone else ids[number % servers] if ids else None
-                self.add_volume(
-                    str(uuid.UUID(int=random.getrandbits(128), version=4)),
-                    attachments=[holder] if holder else [],
-                )
+                holder: Server | str | None = held_by[number % servers] if held_by else None
+                if number >= volumes - orphans:
+                    holder = some_id()
+                self.add_volume(some_id(), attachments=[holder] if holder else [])
