@@ -6,6 +6,7 @@ locals {
     for call in jsondecode(file("${path.module}/calls.json")).calls : call
     if(call.server_check == null ? true : contains(call.server_check, var.server_check))
     && (call.secret_store == null ? true : call.secret_store == local.secret_store)
+    && !(call.changes && var.read_only)
   ]
   actions = toset(flatten([for call in local.calls : concat(call.actions, call.dependencies)]))
 

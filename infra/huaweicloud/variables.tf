@@ -131,6 +131,13 @@ variable "server_check" {
   }
 }
 
+variable "read_only" {
+  description = "Leave the one permission that changes anything out of the agency: the function can look and report, and nothing else."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "sweep" {
   description = "Bounds of every sweep (DETACH_SWEEP_*); an event can only be more careful. As long as dry_run is true a sweep clears nothing."
   type = object({

@@ -97,3 +97,14 @@ run "existing_agencies" {
     error_message = "With existing agencies none is made."
   }
 }
+
+run "read_only" {
+  variables {
+    read_only = true
+  }
+
+  assert {
+    condition     = !contains(flatten(output.policy.Statement[*].Action), "evs:volumes:detach") && contains(flatten(output.policy.Statement[*].Action), "evs:volumes:get")
+    error_message = "Without the permission to clear, looking must still be allowed."
+  }
+}

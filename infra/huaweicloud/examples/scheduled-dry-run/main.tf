@@ -1,4 +1,5 @@
-# Looks through the project on a schedule and says in its log what it would clear. It clears nothing.
+# Looks through the project on a schedule and says in its log what it would clear. It clears nothing,
+# and could not: its agency lacks the permission.
 module "evs_detach" {
   source = "../.."
 
@@ -8,4 +9,5 @@ module "evs_detach" {
   runtime      = var.runtime
   schedule     = { rate = var.rate }
   sweep        = { dry_run = true }
+  read_only    = true
 }

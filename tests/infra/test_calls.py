@@ -1,0 +1,171 @@
+"""The list of calls that the policy is built from, against the calls that the function really makes.
+
+With ``RECORDED_CALLS`` naming the file that ``record_calls`` wrote, these are the calls of the whole suite.
+Without it, each kind of work is done here once, with each server check and each store.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import pytest
+
+from tests.cloud import Cloud, seed
+from tests.infra.record_calls import VARIABLE, of_the_function
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ROOT = Path(__file__).resolve().parents[2]
+CALLS: list[dict[str, Any]] = json.loads((ROOT / "infra/huaweicloud/calls.json").read_text())["calls"]
+# a broker inside the cluster: nothing that a policy of the cloud could allow
+WITHOUT_POLICY = {"sink"}
+
+Recorded: TypeAlias = tuple[str, str, str]
+
+NATIVE = """
+import json, sys
+from handler.main import functiongraph
+
+class Context:
+    def getRequestID(self): return "11111111-2222-4333-8444-555555555555"
+    def getRemainingTimeInMilliSeconds(self): return 20000
+    def getUserData(self, key): return None
+    def getToken(self): return sys.argv[1]
+    def getProjectID(self): return ""
+
+print(json.dumps(functiongraph(json.load(sys.stdin), Context())))
+"""
+
+
+def name_of(service: str, method: str, path: str) -> str | None:
+    """Give the name of the listed call that this one is; None when it is not listed."""
+    fitting = [
+        call
+        for call in CALLS
+        if (call["service"], call["method"]) == (service, method) and re.search(pattern(call["path"]), path)
+    ]
+    # volumes/detail is also a volume whose id is "detail": the more that is fixed, the better it fits
+    fitting.sort(key=lambda call: call["path"].count("{"))
+    return fitting[0]["name"] if fitting else None
+
+
+def pattern(template: str) -> str:
+    """Give the regular expression of a path's end; only Vault's paths may hold slashes."""
+    parts = re.split(r"(\{\w+\})", template)
+    fields = {"{path}": ".+"}
+    return "/" + "".join(fields.get(p, "[^/]+") if p.startswith("{") else re.escape(p) for p in parts) + "$"
+
+
+@pytest.mark.parametrize(
+    ("service", "method", "path", "name"),
+    [
+        ("volume", "GET", "/volume/v2/p/volumes/v", "show volume"),
+        ("volume", "GET", "/volume/v3/p/volumes/detail", "list volumes"),
+        ("volume", "POST", "/volume/v2/p/volumes/v/action", "clear attachment record (os-detach)"),
+        ("volume", "DELETE", "/volume/v2/p/volumes/v", None),
+        ("volume", "GET", "/volume/v2/p/volumes/v/metadata", None),
+        ("compute", "GET", "/compute/v2.1/p/servers", "list servers"),
+        ("compute", "GET", "/compute/v2.1/p/servers/detail/x", None),
+        ("compute", "POST", "/compute/v2.1/p/servers", None),
+        ("csms", "GET", "/kms/v1/p/secrets/s/versions/latest", "read secret"),
+        ("vault", "GET", "/vault/v1/kv/data/a/b/c", "read secret from Vault or OpenBao"),
+    ],
+)
+def test_tells_calls_apart(service: str, method: str, path: str, name: str | None) -> None:
+    assert name_of(service, method, path) == name
+
+
+def test_every_action_has_its_source() -> None:
+    assert len({call["name"] for call in CALLS}) == len(CALLS)
+    for call in CALLS:
+        assert call["source"], call["name"]
+        for action in [*call["actions"], *call["dependencies"]]:
+            assert re.fullmatch(r"[a-z]+:[A-Za-z]+:[A-Za-z]+", action), action
+
+
+def test_only_one_listed_call_changes_anything() -> None:
+    changing = [call["name"] for call in CALLS if call["changes"]]
+    assert changing == ["clear attachment record (os-detach)"]
+    verbs = {action.rpartition(":")[2] for call in CALLS for action in call["actions"] if not call["changes"]}
+    assert verbs <= {"get", "list"}
+
+
+def test_listed_and_made_calls_are_the_same(recorded: set[Recorded]) -> None:
+    judged = {call: name_of(*call) for call in recorded if call[0] not in WITHOUT_POLICY}
+    unlisted = sorted(call for call, name in judged.items() if name is None)
+    assert unlisted == [], "made, but not in calls.json: the policy lacks what they need"
+    unmade = sorted({call["name"] for call in CALLS} - set(judged.values()))
+    assert unmade == [], "in calls.json, but never made: the policy allows too much"
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> set[Recorded]:
+    if VARIABLE in os.environ:
+        lines = Path(os.environ[VARIABLE]).read_text().splitlines()
+        return {(call["service"], call["method"], call["path"]) for call in map(json.loads, lines)}
+    return set(made(tmp_path_factory.mktemp("calls")))
+
+
+def made(folder: Path) -> Iterable[Recorded]:
+    """Do each kind of work once; give what the cloud was asked."""
+    password = json.dumps(
+        {"username": seed.DETACHER, "password": seed.DETACHER_PASSWORD, "domain": seed.DETACHER_DOMAIN}
+    )
+    one: dict[str, Any] = {"volume_id": seed.ORPHAN_VOLUME}
+    server: dict[str, Any] = {"server_id": seed.SECOND_GONE_SERVER}
+    sweep: dict[str, Any] = {"sweep": {"dry_run": True}}
+    stuck: dict[str, Any] = {"volume_id": seed.FORGOTTEN_VOLUME}
+    with Cloud() as cloud:
+        cloud.seed()
+        cloud.put_csms_secret("detach", password)
+        cloud.put_vault_secret("kv", "evs/detach", {"secret": password})
+        cloud.add_vault_token("vault-token")
+        cloud.vault_roles["detach"] = "pod-token"
+        pod = folder / "pod-token"
+        pod.write_text("pod-token")
+        bare = {"DETACH_TOKEN_SECRET": "env:SECRET", "SECRET": cloud.token()}
+        bought = {"DETACH_TOKEN_SECRET": "env:SECRET", "SECRET": password}
+        vault = {"DETACH_TOKEN_SECRET": "vault:kv/evs/detach#secret", "VAULT_TOKEN": "vault-token"}
+        for work, settings in [
+            (one, bare),
+            (server, bought),
+            (sweep, bought),
+            (stuck, {**bought, "DETACH_SERVER_CHECK": "not-held"}),
+            ({"volume_id": seed.THIRD_ORPHAN_VOLUME}, {**bought, "DETACH_SERVER_CHECK": "recorded"}),
+            (one, vault),
+        ]:
+            terminal(cloud, work, settings)
+        native(cloud, one, {"DETACH_TOKEN_SECRET": "csms:detach"})
+        return [(c.service, c.method, c.path) for c in cloud.calls if of_the_function(c)]
+
+
+def terminal(cloud: Cloud, work: dict[str, Any], settings: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "handler", "-"]
+    run(command, cloud, work, settings)
+
+
+def native(cloud: Cloud, work: dict[str, Any], settings: dict[str, str]) -> None:
+    event = {"trigger_type": "TIMER", "trigger_name": "t", "user_event": json.dumps(work)}
+    run([sys.executable, "-c", NATIVE, cloud.token()], cloud, event, settings)
+
+
+def run(command: list[str], cloud: Cloud, event: dict[str, Any], settings: dict[str, str]) -> None:
+    environment = {**os.environ, **cloud.environment(), "DETACH_INVOKE_AUTH": "platform", **settings}
+    done = subprocess.run(
+        command,
+        input=json.dumps(event),
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, f"{event} {done.stdout} {done.stderr}"
