@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from tests.cloud import discovery
 from tests.cloud.admin import Admin
 from tests.cloud.behaviour import Behaviour, Flavour
 from tests.cloud.compute import Compute
@@ -238,6 +239,9 @@ class Cloud(Behaviour):
         service = self._services.get(call.service)
         if service is None:
             return no_route(call)
+        versions = discovery.document(call, self.url) if self.flavour == "openstack" else None
+        if versions is not None:
+            return versions
         with self.world.lock:
             self.world.settle()
             return service(call)

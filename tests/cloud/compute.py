@@ -26,7 +26,7 @@ _ROUTE = re.compile(
     r"/v2(?:\.1)?(?:/(?P<project>[0-9a-f-]+))?/servers"
     r"(?:/(?P<id>[^/]+)(?:/(?P<part>os-volume_attachments|os-instance-actions)(?:/(?P<item>[^/]+))?)?)?"
 )
-_MAX_VERSION = (2, 103)
+MAX_VERSION = (2, 103)
 _SORTABLE = {"created_at": "created", "updated_at": "updated", "uuid": "id", "display_name": "name"}
 _VM_STATES = {
     "SHUTOFF": "stopped",
@@ -227,14 +227,14 @@ def _asked_version(call: Call) -> Version:
     if not asked:
         return (2, 1)
     if asked == "latest":
-        return _MAX_VERSION
+        return MAX_VERSION
     parts = re.fullmatch(r"(\d+)\.(\d+)", asked)
     if parts is None:
         text = f"API Version String {asked} is of invalid format. Must be of format MajorNum.MinorNum."
         raise Refusal(400, text)
     version_pair = (int(parts[1]), int(parts[2]))
-    if not (2, 1) <= version_pair <= _MAX_VERSION:
-        highest = "{}.{}".format(*_MAX_VERSION)
+    if not (2, 1) <= version_pair <= MAX_VERSION:
+        highest = "{}.{}".format(*MAX_VERSION)
         text = f"Version {asked} is not supported by the API. Minimum is 2.1 and maximum is {highest}."
         raise Refusal(406, text)
     return version_pair

@@ -191,10 +191,6 @@ class Identity:
         return answer
 
     def _route(self, call: Call) -> Answer:
-        if call.tail in {"/v3", "/v3/"} and call.method == "GET":
-            links = [{"rel": "self", "href": f"{self.base_url}/identity/v3/"}]
-            version = {"id": "v3.14", "status": "stable", "links": links, "media-types": []}
-            return json_answer(200, {"version": version})
         if call.tail != "/v3/auth/tokens":
             raise _Denied(404, "The requested URL was not found on the server.")
         if call.method == "POST":

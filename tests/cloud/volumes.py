@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 INTERNAL_HOST = "http://volume.localdomain.com:8776"
 
 _ROUTE = re.compile(r"/v[23]/([0-9a-f-]+)/volumes(?:/([^/]+)(/action)?)?")
-_MAX_VERSION = (3, 71)
+MAX_VERSION = (3, 71)
 _SORTABLE = {"created_at": "created_at", "updated_at": "updated_at", "id": "id", "status": "status"}
 _SORTABLE |= {"size": "size", "name": "name"}
 _DETACH_POLICY = "Policy doesn't allow volume_extension:volume_actions:detach to be performed."
@@ -247,7 +247,7 @@ def _asked_version(call: Call) -> str:
     for asked in call.headers.get("openstack-api-version", "").split(","):
         service, _, version = asked.strip().partition(" ")
         if service == "volume":
-            return "{}.{}".format(*_MAX_VERSION) if version.strip() == "latest" else version.strip()
+            return "{}.{}".format(*MAX_VERSION) if version.strip() == "latest" else version.strip()
     return "3.0"
 
 
@@ -257,8 +257,8 @@ def _check_version(version: str) -> None:
         raise Refusal(
             400, f"API Version String {version} is of invalid format. Must be of format MajorNum.MinorNum."
         )
-    if not (3, 0) <= (int(parts[1]), int(parts[2])) <= _MAX_VERSION:
-        highest = "{}.{}".format(*_MAX_VERSION)
+    if not (3, 0) <= (int(parts[1]), int(parts[2])) <= MAX_VERSION:
+        highest = "{}.{}".format(*MAX_VERSION)
         raise Refusal(
             406, f"Version {version} is not supported by the API. Minimum is 3.0 and maximum is {highest}."
         )

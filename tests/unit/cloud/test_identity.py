@@ -235,9 +235,3 @@ def test_tokens_end(cloud: Cloud) -> None:
     cloud.expire_all_tokens()
     assert not works(third)
     assert works(cloud.token())
-
-
-def test_discovery_needs_no_token(cloud: Cloud) -> None:
-    version = ask(cloud, "GET", "/identity/v3").json()["version"]
-
-    assert version["links"] == [{"rel": "self", "href": f"{cloud.url}/identity/v3/"}]

@@ -115,6 +115,23 @@ def test_an_unknown_address_is_nobodys(cloud: Cloud) -> None:
     assert ask(cloud, "GET", "/elsewhere").status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("path", "key", "lowest"),
+    [
+        ("/volume/v3/", "versions", "3.0"),
+        ("/compute/v2.1", "version", "2.1"),
+        ("/identity/v3", "version", None),
+    ],
+)
+def test_version_documents_need_no_token(cloud: Cloud, path: str, key: str, lowest: str | None) -> None:
+    found = ask(cloud, "GET", path).json()[key]
+    [version] = found if isinstance(found, list) else [found]
+
+    assert version.get("min_version") == lowest
+    [link] = version["links"]
+    assert link["href"].rstrip("/") == (cloud.url + path).rstrip("/")
+
+
 def test_the_demo_world_is_under_constant_and_different_ids(cloud: Cloud) -> None:
     names = cloud.seed()
 
