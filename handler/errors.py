@@ -5,6 +5,7 @@
     ├── Unauthenticated         the caller has no key
     ├── Forbidden               the caller has a wrong key
     ├── Refused                 a safety rule said no: nothing was sent, or the cloud itself refused
+    ├── NotConfirmed            the cloud accepted the call, but the record was not yet seen cleared
     ├── Misconfigured           a setting is missing or wrong, or token, project and endpoints don't match
     ├── SecretUnavailable       the store did not give the secret
     ├── TokenRejected           the cloud refuses the token
@@ -145,6 +146,13 @@ class Refused(Failure):
     ) -> None:
         super().__init__(message, retryable=retryable, upstream=upstream)
         self.code = code
+
+
+class NotConfirmed(Failure):
+    """The cloud accepted the call; the record was not seen cleared in the time there was."""
+
+    code = ErrorCode.NOT_CONFIRMED
+    retryable = True
 
 
 class Misconfigured(Failure):

@@ -7,6 +7,7 @@ frozen dataclasses, since it is ours. The published JSON Schemas are generated f
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from dataclasses import dataclass, field
 from enum import Enum
@@ -20,12 +21,16 @@ from handler.errors import Detail, ErrorCode, Upstream
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+_CANONICAL = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
 
 def canonical(spelling: str) -> str:
     """A UUID in its canonical form, lower case with hyphens, from any spelling that `uuid.UUID` takes.
 
     Raises ValueError for anything else.
     """
+    if _CANONICAL.fullmatch(spelling):  # as clouds write it: a long listing is full of them
+        return spelling
     return str(uuid.UUID(spelling))
 
 

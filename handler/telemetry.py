@@ -10,6 +10,8 @@ import logging
 import sys
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -123,6 +125,16 @@ class Trace:
     deadline: Deadline
     calls: int = 0
     request_ids: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[Deadline]:
+        """Let the calls made in this block end by then, or by the deadline if that is sooner."""
+        whole = self.deadline
+        self.deadline = whole.sooner(seconds)
+        try:
+            yield self.deadline
+        finally:
+            self.deadline = whole
 
     def called(self, request_id: str | None) -> None:
         """Note one call at the cloud, and the id that the cloud gave it."""

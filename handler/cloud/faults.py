@@ -136,7 +136,7 @@ def names_absence(answer: Answer, vendor_codes: frozenset[str], *, of: str) -> b
         return False
     fault = read_fault(answer)
     own = fault.innermost
-    if answer.status == 400 and fault.inner is None:
+    if answer.status == 400 and fault.inner is None and own.code not in vendor_codes:
         return False
     if own.kind != "itemNotFound" and own.code not in vendor_codes:
         return False

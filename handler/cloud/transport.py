@@ -190,7 +190,7 @@ class Transport:
         return answer
 
     def _exchange(self, call: Call, request: PreparedRequest, timeout: Timeout) -> Answer:
-        origin = call.url[: call.url.find("/", 8)]
+        origin = "/".join(call.url.split("/", 3)[:3])
         proxies = self._proxies.get(origin)
         if proxies is None:
             proxies = self._proxies[origin] = get_environ_proxies(call.url)

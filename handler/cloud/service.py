@@ -1,0 +1,72 @@
+"""What the volume and the compute service have in common: an endpoint, a project in the path, a token."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+from urllib.parse import urlencode
+
+from requests.models import PreparedRequest
+
+from handler.cloud.faults import upstream
+from handler.cloud.messages import LARGEST_ANSWER, Answer, Call
+from handler.cloud.transport import Transport
+from handler.errors import UpstreamUnavailable
+from handler.telemetry import Trace
+
+
+class ProjectAuthenticator(Protocol):
+    """What signs requests and knows the project of the token it signs with."""
+
+    @property
+    def project_id(self) -> str:
+        """The project's id, as it stands in paths."""
+        ...
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Put the token into the request's headers."""
+        ...
+
+    def renew(self, refused: PreparedRequest) -> bool:
+        """Say that the cloud refused this request's token. True if there is another one now."""
+        ...
+
+
+class Service:
+    """One service as one invocation sees it. `endpoint` goes up to the version; the project's id follows.
+
+    The project is always in the path: with a token of another project the service then answers 400, where
+    without it a server that lives would look gone (recorded from a real Nova).
+    """
+
+    def __init__(self, name: str, endpoint: str, transport: Transport, auth: ProjectAuthenticator) -> None:
+        self.name = name
+        self._endpoint = endpoint
+        self._transport = transport
+        self._auth = auth
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        trace: Trace,
+        *,
+        query: Mapping[str, str | int] | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        largest: int = LARGEST_ANSWER,
+    ) -> Answer:
+        """Send one request below the project's path and return its answer, whatever the status."""
+        url = f"{self._endpoint}/{self._auth.project_id}/{path}"
+        if query:
+            url += "?" + urlencode(query)
+        call = Call(self.name, method, url, body=body, headers=headers or {}, largest=largest)
+        return self._transport.send(call, trace, self._auth)
+
+
+def unreadable(answer: Answer, service: str) -> UpstreamUnavailable:
+    """An answer of 200 that isn't what was asked for: a proxy's page, another record, a cut body."""
+    return UpstreamUnavailable(
+        f"The {service} service's answer can't be read: it is not the record that was asked for.",
+        upstream=upstream(answer),
+    )
