@@ -37,16 +37,21 @@ INSTALLER_FILES = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_ca
 
 
 def main() -> None:
-    """Read the command line, write the zip, print its path, size and hash."""
+    """Read the command line, write the zips, print the path, sizes and hash of each."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--python", choices=PYTHONS, default=PYTHONS[-1], help="the function's runtime")
-    parser.add_argument("--output", type=Path, help="default: dist/evs-detach-functiongraph-pyVERSION.zip")
+    parser.add_argument(
+        "--python", choices=PYTHONS, help="the function's runtime; by default, a zip for each"
+    )
+    parser.add_argument(
+        "--folder", type=Path, default=ROOT / "dist", help="where the zips go; by default dist"
+    )
     options = parser.parse_args()
-    output = options.output or ROOT / "dist" / f"evs-detach-functiongraph-py{options.python}.zip"
-    unpacked = package(options.python, output)
-    size = output.stat().st_size
-    digest = hashlib.sha256(output.read_bytes()).hexdigest()
-    print(f"{output}  {size / 2**20:.1f} MiB, {unpacked / 2**20:.1f} MiB unpacked  sha256 {digest}")
+    for python in [options.python] if options.python else PYTHONS:
+        output = options.folder / f"evs-detach-functiongraph-py{python}.zip"
+        unpacked = package(python, output)
+        size = output.stat().st_size
+        digest = hashlib.sha256(output.read_bytes()).hexdigest()
+        print(f"{output}  {size / 2**20:.1f} MiB, unpacked {unpacked / 2**20:.1f} MiB  sha256 {digest}")
 
 
 def package(python: str, output: Path) -> int:

@@ -46,16 +46,18 @@ print(json.dumps({**answer, "path": sys.path, "origins": origins}))
 """
 
 
-def packed(version: str, output: Path, umask: int = 0o022) -> str:
-    command = [sys.executable, str(SCRIPT), "--python", version, "--output", str(output)]
+def packed(version: str, folder: Path, umask: int = 0o022) -> tuple[Path, str]:
+    """Pack for one Python; the zip and what was said about it."""
+    command = [sys.executable, str(SCRIPT), "--python", version, "--folder", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, umask=umask)
-    return done.stdout
+    (output,) = folder.iterdir()
+    return output, done.stdout
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
 def package(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
-    output = tmp_path_factory.mktemp("package") / "function.zip"
-    said = packed(request.param, output)
+    output, said = packed(request.param, tmp_path_factory.mktemp("package"))
+    assert output.name == f"evs-detach-functiongraph-py{request.param}.zip"
     assert f"{output.stat().st_size / 2**20:.1f} MiB" in said
     assert hashlib.sha256(output.read_bytes()).hexdigest() in said
     return request.param, output
@@ -63,8 +65,7 @@ def package(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def test_two_packings_give_the_same_bytes(package: tuple[str, Path], tmp_path: Path) -> None:
     version, first = package
-    second = tmp_path / "elsewhere" / "again.zip"
-    packed(version, second, umask=0o077)
+    second, _ = packed(version, tmp_path / "elsewhere", umask=0o077)
     assert first.read_bytes() == second.read_bytes()
 
 

@@ -1,0 +1,250 @@
+"""The Terraform module, judged by the real terraform.
+
+The provider is not installed with the tests. ``TERRAFORM_WRAPPER`` is a command that answers for it and that
+terraform's own is appended to; without it, only what needs no provider is checked. No cloud is asked.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from handler.settings import NAMES, Settings, read_settings
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULE = ROOT / "infra" / "huaweicloud"
+EXAMPLE = MODULE / "examples" / "scheduled-dry-run"
+EVENT_DATA = json.loads(
+    Path(__file__).with_name("schemas").joinpath("fgs_trigger_event_data.json").read_text()
+)
+CALLS = json.loads((MODULE / "calls.json").read_text())["calls"]
+PLANTED = "planted-5f2c.internal.example"
+EVERYTHING = {
+    "region": "eu-west-101",
+    "package_file": "./tests/empty.zip",
+    "csms_secret": {"name": "detach"},
+    "private_settings": {"DETACH_VOLUME_ENDPOINT": f"https://{PLANTED}/v3"},
+    "schedule": {"rate": "6h"},
+    "on_server_deleted": "smn",
+    "api": {"instance_id": "i", "group_id": "g", "environment_id": "e"},
+}
+
+
+def terraform(
+    folder: Path, *arguments: str, wrapper: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess[str]:
+    if shutil.which("terraform") is None:
+        pytest.skip("no terraform on this machine")
+    command = [*wrapper, "terraform", f"-chdir={folder}", *arguments]
+    environment = {
+        **os.environ,
+        "TF_CLI_CONFIG_FILE": os.devnull,
+        "TF_IN_AUTOMATION": "1",
+        "CHECKPOINT_DISABLE": "1",
+    }
+    return subprocess.run(
+        command,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        timeout=100,
+    )
+
+
+@pytest.fixture(scope="module")
+def wrapper() -> tuple[str, ...]:
+    if "TERRAFORM_WRAPPER" not in os.environ:
+        pytest.skip("TERRAFORM_WRAPPER is not set: nothing here answers for the provider")
+    return tuple(shlex.split(os.environ["TERRAFORM_WRAPPER"]))
+
+
+class Workspace:
+    """A copy of the module, so that terraform's own files stay out of the project."""
+
+    def __init__(self, folder: Path, wrapper: tuple[str, ...]) -> None:
+        self.folder = folder / "huaweicloud"
+        self.wrapper = wrapper
+        ignored = shutil.ignore_patterns(".terraform*", "terraform.tfstate*")
+        shutil.copytree(MODULE, self.folder, ignore=ignored)
+
+    def run(self, *arguments: str, below: str = "") -> str:
+        done = terraform(self.folder / below, *arguments, wrapper=self.wrapper)
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def apply(self, variables: dict[str, Any]) -> str:
+        (self.folder / "given.auto.tfvars.json").write_text(json.dumps(variables))
+        return self.run("apply", "-no-color", "-auto-approve", "-input=false")
+
+    def plan(self, variables: dict[str, Any]) -> str:
+        (self.folder / "given.auto.tfvars.json").write_text(json.dumps(variables))
+        return self.run("plan", "-no-color", "-input=false", "-out=planned")
+
+    def state(self) -> dict[str, Any]:
+        values: dict[str, Any] = json.loads(self.run("show", "-json"))["values"]
+        return values
+
+    def resources(self, kind: str) -> list[dict[str, Any]]:
+        found = self.state()["root_module"]["resources"]
+        return [resource["values"] for resource in found if resource["type"] == f"huaweicloud_{kind}"]
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, wrapper: tuple[str, ...]) -> Workspace:
+    made = Workspace(tmp_path, wrapper)
+    made.run("init", "-backend=false")
+    return made
+
+
+def test_is_formatted() -> None:
+    done = terraform(MODULE, "fmt", "-check", "-recursive", "-diff")
+    assert done.returncode == 0, done.stdout
+
+
+def test_module_is_valid(workspace: Workspace) -> None:
+    assert "configuration is valid" in workspace.run("validate", "-no-color")
+
+
+def test_a_misspelt_argument_is_not(workspace: Workspace) -> None:
+    source = (workspace.folder / "main.tf").read_text()
+    (workspace.folder / "main.tf").write_text(source.replace("memory_size  ", "memory_sizee ", 1))
+    done = terraform(workspace.folder, "validate", "-no-color", wrapper=workspace.wrapper)
+    assert done.returncode == 1
+    assert "memory_sizee" in done.stderr
+
+
+def test_its_own_tests_pass(workspace: Workspace) -> None:
+    files = (workspace.folder / "tests").glob("*.tftest.hcl")
+    runs = sum(len(re.findall(r"^run ", file.read_text(), re.MULTILINE)) for file in files)
+    assert f"Success! {runs} passed, 0 failed." in workspace.run("test", "-no-color")
+
+
+def test_example_is_valid_and_can_clear_nothing(workspace: Workspace) -> None:
+    below = str(EXAMPLE.relative_to(MODULE))
+    workspace.run("init", "-backend=false", below=below)
+    assert "configuration is valid" in workspace.run("validate", "-no-color", below=below)
+    variables = ["-var=region=eu-west-101", "-var=package_file=../../tests/empty.zip"]
+    workspace.run("apply", "-no-color", "-auto-approve", "-input=false", *variables, below=below)
+    state = json.loads(workspace.run("show", "-json", below=below))["values"]
+    (module,) = state["root_module"]["child_modules"]
+    made = {
+        resource["type"].removeprefix("huaweicloud_"): resource["values"] for resource in module["resources"]
+    }
+    triggers = [r["values"]["type"] for r in module["resources"] if "trigger" in r["type"]]
+    assert triggers == ["TIMER"]
+    assert json.loads(made["fgs_function"]["user_data"])["DETACH_SWEEP_DRY_RUN"] == "true"
+    policies = [r["values"]["policy"] for r in module["resources"] if r["type"].endswith("identity_role")]
+    assert "evs:volumes:list" in str(policies)
+    assert "evs:volumes:detach" not in str(policies)
+
+
+def test_what_is_private_or_secret_is_hidden_in_plans(workspace: Workspace) -> None:
+    shown = workspace.plan(EVERYTHING)
+    assert PLANTED not in shown
+    assert re.search(r"encrypted_user_data += \(sensitive value\)", shown)
+    assert re.search(r"secret_text += \(sensitive value\)", shown)
+    outputs = json.loads(workspace.run("show", "-json", "planned"))["planned_values"]["outputs"]
+    assert PLANTED not in json.dumps(outputs)
+
+
+def test_nothing_secret_is_in_outputs_or_state(workspace: Workspace) -> None:
+    said = workspace.apply(EVERYTHING)
+    assert PLANTED not in said
+    outputs = workspace.state()["outputs"]
+    assert PLANTED not in json.dumps(outputs)
+    assert {output["sensitive"] for output in outputs.values()} == {False}
+    # the one secret is made empty; its value is stored by other means
+    (secret,) = workspace.resources("csms_secret")
+    assert (secret["secret_text"], secret["secret_binary"]) == ("{}", None)
+
+
+def test_a_value_stored_later_is_left_alone(workspace: Workspace) -> None:
+    workspace.apply(EVERYTHING)
+    kept = workspace.folder / "terraform.tfstate"
+    kept.write_text(kept.read_text().replace('"secret_text": "{}"', '"secret_text": "hash-of-another-value"'))
+    assert "No changes." in workspace.plan(EVERYTHING)
+
+
+def test_no_file_holds_what_looks_like_a_secret() -> None:
+    for path in sorted(MODULE.rglob("*")):
+        if (
+            path.is_file()
+            and path.suffix in {".tf", ".hcl", ".json", ".md"}
+            and ".terraform" not in path.parts
+        ):
+            text = path.read_text()
+            assert not re.search(r"(?i)(password|secret_key|access_key)\s*=\s*\"", text), path
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"schedule": {"cron": "0 0 3 * * ?"}, "on_server_deleted": "cts"}],
+    ids=["rate and smn", "cron and cts"],
+)
+def test_triggers_speak_the_service_s_own_form(workspace: Workspace, more: dict[str, Any]) -> None:
+    workspace.apply({**EVERYTHING, **more})
+    seen = set()
+    for trigger in workspace.resources("fgs_function_trigger"):
+        data = json.loads(trigger["event_data"])
+        if trigger["type"] == "SMN":
+            (topic,) = [t for t in workspace.resources("smn_topic") if t["name"].endswith("-server-deleted")]
+            assert data["topic_urn"] == topic["topic_urn"]
+            # what answers for the provider invents addresses of another form
+            data["topic_urn"] = "urn:smn:invented"
+        schema = {**EVENT_DATA, "$ref": f"#/$defs/{trigger['type']}"}
+        jsonschema.Draft202012Validator(schema).validate(data)
+        seen.add(trigger["type"])
+    assert seen == {"TIMER", "CTS" if more else "SMN"}
+
+
+def settings_of(workspace: Workspace) -> dict[str, str]:
+    (function,) = workspace.resources("fgs_function")
+    private = json.loads(function["encrypted_user_data"] or "{}")
+    given: dict[str, str] = {**json.loads(function["user_data"]), **private}
+    return given
+
+
+@pytest.mark.parametrize("variables", [EVERYTHING, {k: EVERYTHING[k] for k in ("region", "package_file")}])
+def test_the_function_accepts_its_settings(workspace: Workspace, variables: dict[str, Any]) -> None:
+    workspace.apply(variables)
+    given = settings_of(workspace)
+    assert set(given) <= set(NAMES)
+    settings: Settings = read_settings(given)
+    assert settings.sweep.dry_run
+    assert settings.invoke_auth.value == "platform"
+    # the service's own limit for all of them
+    assert sum(len(name) + len(value) for name, value in given.items()) < 4096
+
+
+def needed(server_check: str, store: str) -> set[str]:
+    return {
+        action
+        for call in CALLS
+        if call["server_check"] is None or server_check in call["server_check"]
+        if call["secret_store"] in {None, store}
+        for action in (*call["actions"], *call["dependencies"])
+    }
+
+
+@pytest.mark.parametrize("server_check", ["gone", "recorded", "not-held", "off"])
+@pytest.mark.parametrize("store", ["context", "csms"])
+def test_the_policy_allows_what_the_calls_need(workspace: Workspace, server_check: str, store: str) -> None:
+    secret = {"csms_secret": {"name": "detach", "kms_key_id": "key"}} if store == "csms" else {}
+    given = {k: EVERYTHING[k] for k in ("region", "package_file")}
+    workspace.plan({**given, **secret, "server_check": server_check})
+    planned = json.loads(workspace.run("show", "-json", "planned"))["planned_values"]
+    policy = planned["outputs"]["policy"]["value"]
+    allowed = [action for statement in policy["Statement"] for action in statement["Action"]]
+    assert sorted(allowed) == sorted(needed(server_check, store))
+    assert {statement["Effect"] for statement in policy["Statement"]} == {"Allow"}
