@@ -1,0 +1,11 @@
+"""Turns a secret reference into what signs requests: store → secret → (identity service) → token, kept.
+
+`Credentials` is warm and shared by all threads of a process. `TokenAuth` is bound to one invocation.
+`CallerKeys` checks the keys of our own callers, which are kept in the same stores.
+"""
+
+from handler.credentials.context import Platform
+from handler.credentials.keys import CallerKeys
+from handler.credentials.token import Credentials, TokenAuth
+
+__all__ = ["CallerKeys", "Credentials", "Platform", "TokenAuth"]

@@ -1,0 +1,191 @@
+"""Speaks to the identity service: buys a token, or asks what a bare token is good for.
+
+Keystone v3 and Huawei Cloud's IAM ("Obtaining a User Token") speak alike. The catalog is never left out of
+the answer, since it tells whether the endpoints belong together.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from handler.cloud.faults import failure, upstream
+from handler.cloud.messages import Answer, Call
+from handler.cloud.transport import Transport
+from handler.credentials.asking import ask, body_of
+from handler.credentials.catalog import check_regions
+from handler.credentials.content import ApplicationCredential, Password, is_project, is_token
+from handler.errors import Misconfigured, TokenRejected, UpstreamUnavailable
+from handler.secret import Secret
+from handler.settings import Settings
+from handler.telemetry import Event, Trace
+
+_ID = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+SETTING = "DETACH_TOKEN_SECRET"
+"""The setting that names the secret; errors say where to look."""
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token and the project it is of, as the identity service spells it.
+
+    `expires_at` is in seconds since the epoch, None where it is not known.
+    """
+
+    value: Secret
+    project_id: str
+    expires_at: float | None = None
+
+
+class Identity:
+    """The identity service, asked under the deadline of the invocation that needs the answer."""
+
+    def __init__(self, settings: Settings, transport: Transport) -> None:
+        self._settings = settings
+        self._transport = transport
+
+    def buy(self, buyer: Password | ApplicationCredential, trace: Trace) -> Token:
+        """Buy a token. A refused password (TokenRejected) is never sent again: accounts lock."""
+        if self._settings.identity_endpoint is None:
+            raise Misconfigured(
+                f"DETACH_IDENTITY_ENDPOINT is missing (or set DETACH_REGION): the secret that {SETTING} "
+                "names buys tokens there."
+            )
+        request, secret = self._order(buyer)
+        call = Call(
+            service="identity",
+            method="POST",
+            url=f"{self._settings.identity_endpoint}/auth/tokens",
+            body=json.dumps(request).encode(),
+            secrets=(secret.reveal(),),
+        )
+        answer = ask(self._transport, call, trace)
+        if answer.status == 401:
+            said = upstream(answer)
+            quoted = f" ({said.message})" if said.message else ""
+            raise TokenRejected(
+                f"The identity service refuses to sell a token{quoted}. Check user, password, domain and "
+                f"project in the secret that {SETTING} names, and whether the account is locked or disabled.",
+                upstream=said,
+            )
+        if answer.status not in {200, 201}:
+            raise failure(answer, "identity")
+        value = answer.headers.get("X-Subject-Token", "").strip()
+        if not is_token(value):
+            raise UpstreamUnavailable("The identity service sold something that is no token.")
+        described = _described(answer)
+        token = Token(
+            Secret(value),
+            self._judged(described, self._settings.project_id),
+            _moment(described),
+        )
+        trace.log.info(Event.TOKEN_BOUGHT, project_id=token.project_id, expires_at=described["expires_at"])
+        return token
+
+    def look_up(self, value: Secret, project_id: str | None, trace: Trace) -> Token:
+        """What a bare token is good for, by the token's own word.
+
+        `project_id` is the project it should be of, where one is known. Where the identity service won't say,
+        that is taken for true: the services themselves refuse a token of another project (recorded of Cinder
+        and Nova: 400). Raises TokenRejected where the token is refused and no project is known.
+        """
+        answer = self._about(value, trace)
+        if answer is not None and answer.status == 200:
+            return Token(value, self._judged(_described(answer), project_id))
+        if answer is not None and (answer.status in {408, 429} or answer.status not in range(400, 500)):
+            raise failure(answer, "identity")
+        if project_id is not None:
+            status = answer.status if answer is not None else None
+            trace.log.warning(Event.TOKEN_UNVERIFIED, project_id=project_id, status=status)
+            return Token(value, project_id)
+        if answer is None:
+            raise Misconfigured(
+                "DETACH_PROJECT_ID is missing. (Or set DETACH_IDENTITY_ENDPOINT, to look up the token's.)"
+            )
+        if answer.status == 401:
+            raise TokenRejected(
+                f"The identity service refuses the token. Check the secret that {SETTING} names.",
+                upstream=upstream(answer),
+            )
+        raise Misconfigured(
+            "DETACH_PROJECT_ID is missing, and the identity service doesn't say of which project the token "
+            f"is (it answered {answer.status}): set DETACH_PROJECT_ID."
+        )
+
+    def _about(self, value: Secret, trace: Trace) -> Answer | None:
+        if self._settings.identity_endpoint is None:
+            return None
+        call = Call(
+            service="identity",
+            method="GET",
+            url=f"{self._settings.identity_endpoint}/auth/tokens",
+            headers={"X-Auth-Token": value.reveal(), "X-Subject-Token": value.reveal()},
+        )
+        return ask(self._transport, call, trace)
+
+    def _order(self, buyer: Password | ApplicationCredential) -> tuple[dict[str, Any], Secret]:
+        if isinstance(buyer, ApplicationCredential):
+            credential = {"id": buyer.id, "secret": buyer.secret.reveal()}
+            identity = {"methods": ["application_credential"], "application_credential": credential}
+            return {"auth": {"identity": identity}}, buyer.secret
+        user = {"name": buyer.username, "password": buyer.password.reveal(), "domain": {"name": buyer.domain}}
+        identity = {"methods": ["password"], "password": {"user": user}}
+        project = buyer.project or self._settings.project_id
+        if project is None:
+            raise Misconfigured(
+                f'DETACH_PROJECT_ID is missing, and so is "project" in the secret that {SETTING} names: '
+                "a token is bought for one project."
+            )
+        scope: dict[str, Any] = {"id": project}
+        if not _ID.fullmatch(project):
+            scope = {"name": project, "domain": {"name": buyer.project_domain or buyer.domain}}
+        return {"auth": {"identity": identity, "scope": {"project": scope}}}, buyer.password
+
+    def _judged(self, described: dict[str, Any], project_id: str | None) -> str:
+        """The project of a described token, if all of it fits the settings; else Misconfigured."""
+        project = described.get("project")
+        own = project.get("id") if isinstance(project, dict) else None
+        if not isinstance(own, str):
+            raise Misconfigured(
+                f"The token is of no project: the secret that {SETTING} names must give one of a project."
+            )
+        if not is_project(own):
+            raise UpstreamUnavailable("The identity service gives a project id that is none.")
+        if project_id is not None and not same_project(own, project_id):
+            raise Misconfigured(
+                f"The token is of project {own}, which is not the configured one: check "
+                f"DETACH_PROJECT_ID and the secret that {SETTING} names."
+            )
+        check_regions(described.get("catalog"), self._settings)
+        return own
+
+
+def same_project(one: str, other: str) -> bool:
+    """Whether two spellings are of one project."""
+    if _ID.fullmatch(one) and _ID.fullmatch(other):
+        return uuid.UUID(one) == uuid.UUID(other)
+    return one == other
+
+
+def _described(answer: Answer) -> dict[str, Any]:
+    described = body_of(answer, "token")
+    if not described:
+        raise UpstreamUnavailable("The identity service sent an answer that can't be read.")
+    return described
+
+
+def _moment(described: dict[str, Any]) -> float:
+    """`expires_at` in seconds since the epoch."""
+    text = described.get("expires_at")
+    try:
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00")) if isinstance(text, str) else None
+    except ValueError:
+        moment = None
+    if moment is None:
+        raise UpstreamUnavailable("The identity service sold a token without a time that can be read.")
+    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
