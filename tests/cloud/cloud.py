@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
 from tests.cloud import discovery
@@ -70,7 +69,6 @@ class Cloud(Behaviour):
         self.sunk: list[tuple[dict[str, str], Any]] = []
         self.hooks: list[Callable[[Call], object]] = []
         self._refill: Callable[[], object] = self.world.clear
-        self._pause = threading.Event()
         self._listener = Listener(self._handle, port)
         self._services: dict[str, Callable[[Call], Answer]] = {
             "volume": Volumes(self.world, self.identity).answer,
@@ -86,7 +84,6 @@ class Cloud(Behaviour):
 
     def start(self) -> Self:
         self._listener.start()
-        self._pause = self._listener.stopping
         self.identity.base_url = self.url
         return self
 
@@ -222,7 +219,7 @@ class Cloud(Behaviour):
         for hook in list(self.hooks):
             hook(call)
         if self.latency:
-            self._pause.wait(self.latency)
+            self._listener.stopping.wait(self.latency)
         rule = self.misbehaviour.take(call)
         if call.service == "compute" and self.compute_down:
             return Answer(0, manner=Manner(drop=True))
@@ -231,7 +228,7 @@ class Cloud(Behaviour):
         else:
             answer = rule.bend(self._act(call) if rule.act or not rule.forced else Answer(0))
             if rule.delay:
-                self._pause.wait(rule.delay)
+                self._listener.stopping.wait(rule.delay)
         call.status = 0 if answer.manner and answer.manner.drop else answer.status
         return answer
 

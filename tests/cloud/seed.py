@@ -102,10 +102,10 @@ ABSENT_ATTACHMENT = "ee3a4bf0-6877-4e10-ae8e-3ecf5f174458"
 ORDINARY = 20
 
 NAMES: dict[str, str] = {
-    name.lower(): value for name, value in globals().items() if isinstance(value, str) and name.isupper()
+    name.lower(): value
+    for name, value in globals().items()
+    if isinstance(value, str) and name.isupper() and name != "DETACHER_PASSWORD"
 }
-for _secret in ("detacher_password",):
-    del NAMES[_secret]
 
 _ORPHANS = (
     (ORPHAN_VOLUME, ORPHAN_ATTACHMENT, GONE_SERVER),

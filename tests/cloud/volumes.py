@@ -115,7 +115,7 @@ class Volumes:
         limit = self._limit(call.query)
         offset = _offset(call.query)
         marker = self._seen(call.query["marker"], token, marker=True) if "marker" in call.query else None
-        keep = self._filter(call.query, project_id)
+        keep = self._filter(call.query)
         shelf = self.world.volume_shelves.get(project_id)
         order = paging.order_of(call.query, _SORTABLE)
         rows: list[Volume] = []
@@ -143,15 +143,14 @@ class Volumes:
             raise Refusal(400, "limit param must be at most 1000", (400, "EVS.1023"))
         return min(limit, most)
 
-    def _filter(self, query: dict[str, str], project_id: str) -> Callable[[Volume], bool]:
+    def _filter(self, query: dict[str, str]) -> Callable[[Volume], bool]:
         asked = {name: value for name, value in query.items() if name not in self.behaviour.ignore_filters}
         status, name, server = asked.get("status"), asked.get("name"), asked.get("server_id")
         metadata = _metadata_filter(asked["metadata"]) if "metadata" in asked else {}
 
         def keep(volume: Volume) -> bool:
             return (
-                project_id in volume.seen_by
-                and (status is None or volume.status == status)
+                (status is None or volume.status == status)
                 and (name is None or volume.name == name)
                 and (server is None or any(a.server_id == server for a in volume.attachments))
                 and (not metadata or metadata.items() <= volume.metadata.items())

@@ -199,6 +199,7 @@ def test_cinder_ignores_the_server_filter_and_evs_does_not(cloud: Cloud, huawei:
 def test_servers_are_filtered(cloud: Cloud) -> None:
     running, stopped = cloud.add_server(name="web-1"), cloud.add_server(status="SHUTOFF", name="db-1")
     gone = cloud.add_server()
+    cloud.add_volume(attachments=[gone])
     cloud.delete_server(gone.id)
 
     def found(**query: str) -> list[str]:
@@ -217,6 +218,7 @@ def test_servers_are_filtered(cloud: Cloud) -> None:
     ]
     assert deleted["status"] == "DELETED"
     assert deleted["OS-SRV-USG:terminated_at"] == gone.deleted_at
+    assert deleted["os-extended-volumes:volumes_attached"] == []
 
 
 def test_a_list_shows_what_has_just_changed(cloud: Cloud) -> None:
