@@ -11,6 +11,7 @@ import jsonschema
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 
+from handler.settings import read_settings
 from tests.infra.manifests import (
     FUNCTIONS,
     KNATIVE,
@@ -87,6 +88,11 @@ def test_events_need_no_key_and_other_callers_do() -> None:
     assert "DETACH_INVOKE_SECRET" not in settings("evs-detach-events")
     assert settings("evs-detach-callers")["DETACH_INVOKE_AUTH"] == "bearer"
     assert settings("evs-detach-callers")["DETACH_INVOKE_SECRET"].startswith("file:")
+
+
+@pytest.mark.parametrize("service", FUNCTIONS)
+def test_the_function_accepts_its_settings(service: str) -> None:
+    assert read_settings(settings(service)).sweep.dry_run
 
 
 def test_callers_keys_are_with_the_service_that_checks_them_only() -> None:
@@ -169,6 +175,7 @@ def test_fan_out_opens_the_way_to_the_broker_and_no_other(tmp_path: Path) -> Non
     found = {(m["kind"], m["metadata"]["name"]): m for m in rendered(copy / "overlays" / "events")}
     (broker,) = (name for kind, name in found if kind == "Broker")
     (config,) = (m for (kind, _), m in found.items() if kind == "ConfigMap")
+    assert read_settings(config["data"]).fanout_sink == config["data"]["DETACH_FANOUT_SINK"]
     assert config["data"]["DETACH_FANOUT_SINK"].endswith(f"/{config['metadata']['namespace']}/{broker}")
     egress = found["NetworkPolicy", "evs-detach-events"]["spec"]["egress"]
     assert len(egress) == 3
