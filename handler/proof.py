@@ -64,12 +64,12 @@ class Proof:
         """Raise Refused `server_exists`, unless the deployment takes *not held* for proof and it is not."""
         if self._check is ServerCheck.NOT_HELD and server.idle and server.status in _AT_REST:
             if self._servers.holds(server.id, volume.id, trace):
-                raise _exists(server, "its own list still holds this volume")
+                raise _exists(server, volume, "its own list still holds this volume")
             return
-        raise _exists(server, "it may still have the disk")
+        raise _exists(server, volume, "it may still have the disk")
 
 
-def _exists(server: Server, why: str) -> Refused:
+def _exists(server: Server, volume: Volume, why: str) -> Refused:
     state = server.status or "state unknown"
     if server.task_state:
         state += f", {server.task_state}"
@@ -83,8 +83,8 @@ def _exists(server: Server, why: str) -> Refused:
         help_ = "Restore the server, or delete it for good (forceDelete); then ask again."
     else:
         help_ = (
-            "Detach the volume at the server instead: ECS DELETE …/cloudservers/{server_id}/detachvolume/"
-            "{volume_id}, or Nova DELETE …/servers/{server_id}/os-volume_attachments/{volume_id}."
+            f"Detach the volume at the server instead: ECS DELETE /cloudservers/{server.id}/detachvolume/"
+            f"{volume.id}, or Nova DELETE /servers/{server.id}/os-volume_attachments/{volume.id}."
         )
     return Refused(
         ErrorCode.SERVER_EXISTS, f"The server exists ({state}), and {why}: nothing was cleared. {help_}"
