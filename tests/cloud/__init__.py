@@ -3,6 +3,6 @@
 from tests.cloud.cloud import Cloud
 from tests.cloud.messages import Answer, Call
 from tests.cloud.misbehaviour import Rule
-from tests.cloud.world import Attachment, Server, Volume
+from tests.cloud.records import Attachment, Server, Volume
 
 __all__ = ["Answer", "Attachment", "Call", "Cloud", "Rule", "Server", "Volume"]

@@ -13,11 +13,12 @@ from tests.cloud.identity import Identity
 from tests.cloud.listener import Listener
 from tests.cloud.messages import Answer, Call, Manner
 from tests.cloud.misbehaviour import Misbehaviour
+from tests.cloud.records import Server, Volume
 from tests.cloud.refusal import no_route
 from tests.cloud.seed import OTHER_PROJECT, PROJECT, plant
 from tests.cloud.vault import Vault
 from tests.cloud.volumes import Volumes
-from tests.cloud.world import Server, Volume, World
+from tests.cloud.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable

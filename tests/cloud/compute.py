@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import json
 import re
-import uuid
-from json.encoder import encode_basestring_ascii as quoted
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tests.cloud import paging
+from tests.cloud import paging, server_view
 from tests.cloud.messages import Answer, Call, json_answer, request_id
 from tests.cloud.refusal import Refusal, gateway_fault, no_route, openstack_fault, vendor_fault
 
 if TYPE_CHECKING:
     from tests.cloud.identity import Identity, Token
-    from tests.cloud.world import Disk, Server, World
-
-INTERNAL_HOST = "http://nova.localdomain.com:8774"
+    from tests.cloud.records import Server
+    from tests.cloud.world import World
 
 _ROUTE = re.compile(
     r"/v2(?:\.1)?(?:/(?P<project>[0-9a-f-]+))?/servers"
@@ -28,13 +25,6 @@ _ROUTE = re.compile(
 )
 MAX_VERSION = (2, 103)
 _SORTABLE = {"created_at": "created", "updated_at": "updated", "uuid": "id", "display_name": "name"}
-_VM_STATES = {
-    "SHUTOFF": "stopped",
-    "SOFT_DELETED": "soft-delete",
-    "BUILD": "building",
-    "RESCUE": "rescued",
-}
-_WITH_PROGRESS = {"ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE", "MIGRATING", "SHELVED"}
 
 Version = tuple[int, int]
 
@@ -99,14 +89,14 @@ class Compute:
             return self._actions(token, route["id"], route["item"], version)
         server = self._seen(route["id"], token)
         if route["part"] is None:
-            return json_answer(200, {"server": _detailed(server, token)})
+            return json_answer(200, {"server": server_view.detailed(server, token)})
         if route["item"] is None:
             return self._disks(call, server, version)
         disk = server.disks.get(route["item"])
         if disk is None:
             message = f"Instance {server.id} is not attached to volume {route['item']}"
             raise Refusal(404, message, (400, "Ecs.0111"))
-        return json_answer(200, {"volumeAttachment": _disk(server, route["item"], disk, version)})
+        return json_answer(200, {"volumeAttachment": server_view.disk(server, route["item"], disk, version)})
 
     def _seen(self, server_id: str, token: Token) -> Server:
         """Find a server as MySQL does, which minds no case, but never without its hyphens."""
@@ -139,11 +129,13 @@ class Compute:
         if "changes-since" in call.query:
             rows = self._changed(call.query["changes-since"], token, limit)
         if detail:
-            body = json.dumps({"servers": [_detailed(server, token) for server in rows]})[:-1]
+            body = json.dumps({"servers": [server_view.detailed(server, token) for server in rows]})[:-1]
         else:
-            body = '{"servers": [' + ", ".join([_brief(server) for server in rows]) + "]"
+            body = '{"servers": [' + ", ".join([server_view.brief(server) for server in rows]) + "]"
         if rows and limit <= len(rows):
-            base = f"{INTERNAL_HOST}/v2.1/{token.project_id}/servers" + ("/detail" if detail else "")
+            base = f"{server_view.INTERNAL_HOST}/v2.1/{token.project_id}/servers" + (
+                "/detail" if detail else ""
+            )
             body += ', "servers_links": ' + json.dumps([paging.next_link(base, call.query, rows[-1].id)])
         return Answer(200, (body + "}").encode(), [("Content-Type", "application/json")])
 
@@ -176,7 +168,7 @@ class Compute:
             message = f"Invalid input for query parameters offset. Value: {offset}. "
             raise Refusal(400, message + f"'{offset}' does not match '^[0-9]*$'", (400, "Ecs.0005"))
         disks = list(server.disks.items())[int(offset) : int(offset) + limit]
-        rows = [_disk(server, volume_id, disk, version) for volume_id, disk in disks]
+        rows = [server_view.disk(server, volume_id, disk, version) for volume_id, disk in disks]
         return json_answer(200, {"volumeAttachments": rows})
 
     def _actions(self, token: Token, server_id: str, item: str | None, version: Version) -> Answer:
@@ -238,75 +230,3 @@ def _asked_version(call: Call) -> Version:
         text = f"Version {asked} is not supported by the API. Minimum is 2.1 and maximum is {highest}."
         raise Refusal(406, text)
     return version_pair
-
-
-def _disk(server: Server, volume_id: str, disk: Disk, version: Version) -> dict[str, Any]:
-    row: dict[str, Any] = {"id": volume_id} if version < (2, 89) else {}
-    row |= {"volumeId": volume_id, "serverId": server.id, "device": disk.device}
-    if version >= (2, 70):
-        row["tag"] = None
-    if version >= (2, 79):
-        row["delete_on_termination"] = False
-    if version >= (2, 89):
-        row |= {"attachment_id": disk.attachment_id, "bdm_uuid": disk.bdm_uuid}
-    return row
-
-
-def _brief(server: Server) -> str:
-    return (
-        f'{{"id": "{server.id}", "name": {quoted(server.name)}, "links": [{{"rel": "self", "href": '
-        f'"{INTERNAL_HOST}/v2.1/{server.project_id}/servers/{server.id}"}}, {{"rel": "bookmark", "href": '
-        f'"{INTERNAL_HOST}/{server.project_id}/servers/{server.id}"}}]}}'
-    )
-
-
-def _detailed(server: Server, token: Token) -> dict[str, Any]:
-    project = server.project_id
-    image = "00000000-0000-4000-8000-000000000001"
-    view: dict[str, Any] = {
-        "accessIPv4": "",
-        "accessIPv6": "",
-        "addresses": {},
-        "created": server.created[:19] + "Z",
-        "flavor": {
-            "id": "rig",
-            "links": [{"rel": "bookmark", "href": f"{INTERNAL_HOST}/{project}/flavors/rig"}],
-        },
-        "hostId": uuid.uuid5(uuid.NAMESPACE_DNS, project).hex * 2,
-        "id": server.id,
-        "image": {
-            "id": image,
-            "links": [{"rel": "bookmark", "href": f"{INTERNAL_HOST}/{project}/images/{image}"}],
-        },
-        "links": [
-            {"rel": "self", "href": f"{INTERNAL_HOST}/v2.1/{project}/servers/{server.id}"},
-            {"rel": "bookmark", "href": f"{INTERNAL_HOST}/{project}/servers/{server.id}"},
-        ],
-        "metadata": {},
-        "name": server.name,
-        "status": server.status,
-        "tenant_id": project,
-        "user_id": token.user_id,
-        "updated": server.updated[:19] + "Z",
-        "OS-DCF:diskConfig": "MANUAL",
-    }
-    if server.status in _WITH_PROGRESS:
-        view["progress"] = 0
-    view |= {
-        "OS-EXT-AZ:availability_zone": "nova",
-        "config_drive": "",
-        "key_name": None,
-        "OS-SRV-USG:launched_at": server.created,
-        "OS-SRV-USG:terminated_at": server.deleted_at,
-        "OS-EXT-STS:task_state": server.task_state,
-        "OS-EXT-STS:vm_state": _VM_STATES.get(server.status, server.status.lower()),
-        "OS-EXT-STS:power_state": {"ACTIVE": 1, "SHUTOFF": 4}.get(server.status, 0),
-        "os-extended-volumes:volumes_attached": [{"id": volume_id} for volume_id in server.disks],
-    }
-    if token.role == "admin":
-        view |= {
-            "OS-EXT-SRV-ATTR:host": "compute-1",
-            "OS-EXT-SRV-ATTR:hypervisor_hostname": "compute-1",
-            "OS-EXT-SRV-ATTR:instance_name": f"instance-{server.id[:8]}",
-        }
-    return view

@@ -6,9 +6,9 @@ import base64
 import random
 import uuid
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Literal
 
+from tests.cloud import token_view
 from tests.cloud.messages import Answer, Call, json_answer, request_id
 
 if TYPE_CHECKING:
@@ -317,63 +317,13 @@ class Identity:
         return token
 
     def _shown(self, status: int, token: Token, call: Call) -> Answer:
-        user_domain = {"id": _domain_id(token.domain), "name": token.domain}
-        user = {"domain": user_domain, "id": token.user_id, "name": token.user_name}
-        content: dict[str, Any] = {
-            "methods": [token.method],
-            "user": {**user, "password_expires_at": None},
-            "audit_ids": [base64.urlsafe_b64encode(uuid.UUID(token.user_id).bytes).decode().rstrip("=")],
-            "expires_at": _moment(token.expires_at),
-            "issued_at": _moment(token.issued_at),
-        }
+        project = None
         if token.project_id is not None:
             project = self.projects.setdefault(token.project_id, Project(token.project_id, token.project_id))
-            domain = {"id": _domain_id(project.domain), "name": project.domain}
-            content |= {
-                "project": {"domain": domain, "id": project.id, "name": project.name},
-                "is_domain": False,
-                "roles": [{"id": uuid.uuid5(uuid.NAMESPACE_DNS, token.role).hex, "name": token.role}],
-            }
-            if "nocatalog" not in call.query:
-                content["catalog"] = self._catalog(project.id)
+        content = token_view.shown(token, project)
+        if project is not None and "nocatalog" not in call.query:
+            content["catalog"] = token_view.catalogue(self.base_url, project.id, self.behaviour)
         return json_answer(status, {"token": content}, ("X-Subject-Token", token.text))
-
-    def _catalog(self, project_id: str) -> list[dict[str, Any]]:
-        volume, compute = self.behaviour.volume_region, self.behaviour.compute_region
-        v2, v3 = (f"{self.base_url}/volume/{version}/{project_id}" for version in ("v2", "v3"))
-        rows = [
-            ("volumev2", "cinderv2", volume, v2),
-            ("volumev3", "cinderv3", volume, v3),
-            ("block-storage", "cinder", volume, v3),
-            ("compute", "nova", compute, f"{self.base_url}/compute/v2.1"),
-            ("identity", "keystone", compute, f"{self.base_url}/identity"),
-        ]
-        return [
-            {
-                "endpoints": [
-                    {
-                        "id": uuid.uuid5(uuid.NAMESPACE_URL, f"{kind} {interface}").hex,
-                        "interface": interface,
-                        "region_id": region,
-                        "url": url,
-                        "region": region,
-                    }
-                    for interface in ("public", "internal")
-                ],
-                "id": uuid.uuid5(uuid.NAMESPACE_URL, kind).hex,
-                "type": kind,
-                "name": name,
-            }
-            for kind, name, region, url in rows
-        ]
-
-
-def _domain_id(name: str) -> str:
-    return "default" if name == "Default" else name
-
-
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _part(parent: Any, name: str, where: str) -> dict[str, Any]:

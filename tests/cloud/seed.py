@@ -12,7 +12,7 @@ from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING
 
-from tests.cloud.world import Attachment
+from tests.cloud.records import Attachment
 
 if TYPE_CHECKING:
     from tests.cloud.cloud import Cloud

@@ -10,13 +10,11 @@ import ast
 import json
 import re
 import uuid
-from json.encoder import encode_basestring_ascii as quoted
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tests.cloud import paging
+from tests.cloud import detach, paging, volume_view
 from tests.cloud.messages import Answer, Call, request_id
 from tests.cloud.refusal import (
-    ERRED,
     Refusal,
     gateway_fault,
     no_route,
@@ -28,21 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.cloud.identity import Identity, Token
-    from tests.cloud.world import Attachment, Volume, World
-
-# The host in the links of Huawei Cloud's samples; nobody can reach it.
-INTERNAL_HOST = "http://volume.localdomain.com:8776"
+    from tests.cloud.records import Volume
+    from tests.cloud.world import World
 
 _ROUTE = re.compile(r"/v[23]/([0-9a-f-]+)/volumes(?:/([^/]+)(/action)?)?")
 MAX_VERSION = (3, 71)
 _SORTABLE = {"created_at": "created_at", "updated_at": "updated_at", "id": "id", "status": "status"}
 _SORTABLE |= {"size": "size", "name": "name"}
-_DETACH_POLICY = "Policy doesn't allow volume_extension:volume_actions:detach to be performed."
-_BAD_STATUS = (
-    "Invalid volume: Unable to detach volume. Volume status must be 'in-use' and attach_status must be "
-    "'attached' to detach."
-)
-_NO_ACTION = "There is no such action: {}. Verify the request body and Content-Type header and try again."
 
 
 class Volumes:
@@ -52,6 +42,7 @@ class Volumes:
         self.world = world
         self.identity = identity
         self.behaviour = world.behaviour
+        self.detach = detach.Detach(world)
 
     def answer(self, call: Call) -> Answer:
         if self.behaviour.flavour == "huawei":
@@ -124,10 +115,10 @@ class Volumes:
         elif shelf:
             rows = paging.newest_first(shelf, self.world.volumes, marker, limit + offset, keep)
         rows = rows[offset:]
-        view = _detailed if detail else _brief
+        view = volume_view.detailed if detail else volume_view.brief
         body = '{"volumes": [' + ", ".join([view(volume, token) for volume in rows]) + "]"
         if rows and limit <= len(rows):
-            base = f"{INTERNAL_HOST}/v3/{project_id}/volumes" + ("/detail" if detail else "")
+            base = f"{volume_view.INTERNAL_HOST}/v3/{project_id}/volumes" + ("/detail" if detail else "")
             body += ', "volumes_links": ' + json.dumps([paging.next_link(base, call.query, rows[-1].id)])
         return Answer(200, (body + "}").encode(), [("Content-Type", "application/json")])
 
@@ -167,74 +158,16 @@ class Volumes:
 
     def _show(self, _call: Call, token: Token, project_id: str, volume_id: str | None) -> Answer:
         _check_project(token, project_id)
-        body = '{"volume": ' + _detailed(self._seen(str(volume_id), token), token) + "}"
+        body = '{"volume": ' + volume_view.detailed(self._seen(str(volume_id), token), token) + "}"
         return Answer(200, body.encode(), [("Content-Type", "application/json")])
 
     def _act(self, call: Call, token: Token, project_id: str, volume_id: str | None) -> Answer:
-        arguments = _action(call)
+        arguments = detach.arguments_of(call)
         _check_project(token, project_id)
-        _check_arguments(arguments)
+        detach.check(arguments)
         volume = self._seen(str(volume_id), token)
-        if arguments is None:
-            raise Refusal(500, ERRED, (500, "EVS.5500"))
-        if token.role not in {"member", "admin"}:
-            raise Refusal(403, _DETACH_POLICY, (403, "EVS.5403"))
-        attachment_id = arguments.get("attachment_id")
-        if self.behaviour.flavour == "huawei" and volume.status != "in-use":
-            raise Refusal(400, _BAD_STATUS, (400, "EVS.5400"))
-        if not self.identity.is_service(call):
-            self._check_deletion(volume, attachment_id, token)
-        if volume.status == "maintenance":
-            raise Refusal(400, "Invalid volume: The volume cannot be detached in maintenance mode.")
-        self._detach(volume, attachment_id)
+        self.detach.carry_out(volume, arguments, token, by_service=self.identity.is_service(call))
         return Answer(202, b"", [("Content-Type", "application/json")])
-
-    def _check_deletion(self, volume: Volume, attachment_id: str | None, token: Token) -> None:
-        """Refuse as Cinder's attachment_deletion_allowed does, for a caller that is no service."""
-        if attachment_id is None:
-            if not volume.attachments:
-                return
-            attachment = volume.attachments[0] if len(volume.attachments) == 1 else None
-        else:
-            attachment = volume.attachment(attachment_id)
-        if attachment is None:
-            if attachment_id is not None and self._elsewhere(attachment_id):
-                raise Refusal(400, "Invalid input received: Mismatched volume and attachment")
-            raise _conflict("")
-        if not (self.behaviour.asks_compute and attachment.server_id and attachment.connected):
-            return
-        if self.behaviour.compute_down:
-            raise Refusal(500, ERRED, (500, "EVS.5500"))
-        server = self.world.servers.get(attachment.server_id.lower())
-        if server is None or not (token.role == "admin" or server.project_id == token.project_id):
-            return
-        disk = server.disks.get(volume.id)
-        if disk is not None and disk.attachment_id == attachment.attachment_id:
-            raise _conflict(server.id)
-
-    def _elsewhere(self, attachment_id: str) -> Volume | None:
-        volumes = self.world.volumes.values()
-        return next((volume for volume in volumes if volume.attachment(attachment_id)), None)
-
-    def _detach(self, volume: Volume, attachment_id: str | None) -> None:
-        """Clear it as Cinder's volume manager does, which trusts whoever came this far."""
-        if attachment_id is None and len(volume.attachments) > 1:
-            raise Refusal(
-                400,
-                "Invalid volume: Detach volume failed: "
-                "More than one attachment, but no attachment_id provided.",
-            )
-        if attachment_id is not None and volume.attachment(attachment_id) is None and volume.attachments:
-            other = self._elsewhere(attachment_id)
-            if other is not None:
-                other.attachments[:] = [a for a in other.attachments if a.attachment_id != attachment_id]
-            return
-        self.world.detach(volume, attachment_id)
-
-
-def _conflict(server_id: str) -> Refusal:
-    message = f"ConflictNovaUsingAttachment: Detach volume from instance {server_id} using the Compute API"
-    return Refusal(409, message, (400, "EVS.5400"))
 
 
 def _check_project(token: Token, project_id: str) -> None:
@@ -279,93 +212,3 @@ def _metadata_filter(text: str) -> dict[str, str]:
     if not isinstance(wanted, dict):
         raise Refusal(400, f"Invalid filter: metadata {text}")
     return wanted
-
-
-def _action(call: Call) -> Any:
-    """Give the arguments of os-detach, or refuse the body as Cinder's dispatcher does."""
-    bad_request = (400, "EVS.1052")
-    if not call.raw:
-        raise Refusal(400, _NO_ACTION.format(None), bad_request)
-    content_type = call.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if not content_type:
-        raise Refusal(400, _NO_ACTION.format(None), bad_request)
-    if content_type not in {"application/json", "application/vnd.openstack.volume+json"}:
-        raise Refusal(415, "Unsupported Content-Type", (415, "EVS.5415"))
-    if not isinstance(call.body, dict) or len(call.body) != 1:
-        raise Refusal(400, "Malformed request body", bad_request)
-    [(name, arguments)] = call.body.items()
-    if name != "os-detach":
-        raise Refusal(400, _NO_ACTION.format(name), bad_request)
-    return arguments
-
-
-def _check_arguments(arguments: Any) -> None:
-    """Refuse what Cinder's JSON schema for os-detach refuses, in its words. Null passes."""
-    if arguments is None:
-        return
-    vendor = (400, "EVS.1052")
-    prefix = f"Invalid input for field/attribute os-detach. Value: {arguments}. "
-    if not isinstance(arguments, dict):
-        raise Refusal(400, f"{prefix}{arguments!r} is not of type 'object', 'null'", vendor)
-    extra = [name for name in arguments if name != "attachment_id"]
-    if extra:
-        names = ", ".join(repr(name) for name in extra)
-        verb = "was" if len(extra) == 1 else "were"
-        text = f"{prefix}Additional properties are not allowed ({names} {verb} unexpected)"
-        raise Refusal(400, text, vendor)
-    value = arguments.get("attachment_id")
-    if value is not None and not _uuid_like(value):
-        text = f"Invalid input for field/attribute attachment_id. Value: {value}. "
-        raise Refusal(400, f"{text}{value!r} is not valid under any of the given schemas", vendor)
-
-
-def _uuid_like(value: object) -> bool:
-    if not isinstance(value, str):
-        return False
-    try:
-        return uuid.UUID(value).hex == re.sub(r"urn:|uuid:|[{}-]", "", value).lower()
-    except ValueError:
-        return False
-
-
-def _links(volume: Volume, project_id: str) -> str:
-    return (
-        f'"links": [{{"rel": "self", "href": "{INTERNAL_HOST}/v3/{project_id}/volumes/{volume.id}"}}, '
-        f'{{"rel": "bookmark", "href": "{INTERNAL_HOST}/{project_id}/volumes/{volume.id}"}}]'
-    )
-
-
-def _brief(volume: Volume, token: Token) -> str:
-    links = _links(volume, token.project_id or "")
-    return f'{{"id": "{volume.id}", "name": {quoted(volume.name)}, {links}}}'
-
-
-def _detailed(volume: Volume, token: Token) -> str:
-    """Write a volume's record as text: a page of 1,000 in a fraction of what json.dumps would take."""
-    attachments = ", ".join([_attached(volume, a, token) for a in volume.attachments])
-    metadata = json.dumps(volume.metadata) if volume.metadata else "{}"
-    return (
-        f'{{"id": "{volume.id}", "status": {quoted(volume.status)}, "size": {volume.size}, '
-        f'"availability_zone": "nova", "created_at": {_text(volume.created_at)}, '
-        f'"updated_at": {_text(volume.updated_at)}, "name": {quoted(volume.name)}, "description": null, '
-        f'"volume_type": "rig", "snapshot_id": null, "source_volid": null, "metadata": {metadata}, '
-        f"{_links(volume, token.project_id or '')}, "
-        f'"user_id": "4f1c7f1a7d5e4f0c9a3b1f2f6f0e8d21", "bootable": "false", "encrypted": false, '
-        f'"replication_status": null, "consistencygroup_id": null, '
-        f'"multiattach": {"true" if volume.multiattach else "false"}, "attachments": [{attachments}], '
-        f'"os-vol-tenant-attr:tenant_id": "{volume.project_id}"}}'
-    )
-
-
-def _attached(volume: Volume, attachment: Attachment, token: Token) -> str:
-    host = attachment.host_name if token.role == "admin" else None
-    return (
-        f'{{"id": "{volume.id}", "attachment_id": {quoted(attachment.attachment_id)}, '
-        f'"volume_id": "{volume.id}", "server_id": {_text(attachment.server_id)}, '
-        f'"host_name": {_text(host)}, "device": {quoted(attachment.device)}, '
-        f'"attached_at": {_text(attachment.attached_at)}}}'
-    )
-
-
-def _text(value: str | None) -> str:
-    return "null" if value is None else quoted(value)
