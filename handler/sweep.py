@@ -159,8 +159,8 @@ def _distrust(census: Census, orphans: int, limits: SweepSettings) -> Refused | 
         return Refused(
             ErrorCode.SWEEP_REFUSED,
             f"{orphans} of {census.attachments} attachments look orphaned, more than "
-            f"DETACH_SWEEP_MAX_FRACTION ({limits.max_fraction:g}) allows: the list of servers is likelier the "
-            "fault, so nothing was cleared. Look at some of them; if they are right, raise that setting.",
+            f"DETACH_SWEEP_MAX_FRACTION ({limits.max_fraction:g}) allows. The list of servers is the "
+            "likelier fault, so nothing was cleared. Look at some of them; if they are right, raise that setting.",
         )
     return None
 
