@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from handler.errors import ErrorCode, InvalidRequest
-from handler.model import Error, Outcome, Result, Sweep, TargetResult, Work
+from handler.model import Error, ManyResult, Outcome, Result, Sweep, TargetResult, Work
 
 _DEFAULT_RETRY_AFTER = 5.0
 
@@ -76,23 +76,28 @@ def settle(result: Result, work: Sequence[Work] = (), *, unread: InvalidRequest 
         return Delivery(unread.status, unread.status)
     if isinstance(result, TargetResult):
         return _single(result.outcome, result.error)
+    return _several(result, work)
+
+
+def _several(result: ManyResult, work: Sequence[Work]) -> Delivery:
     parts = [_single(part.outcome, part.error) for part in result.results]
-    swept = bool(work) and all(isinstance(part, Sweep) for part in work)
+    whole = None
     if result.error is not None:
-        parts.append(_single(_outcome(result.error), result.error))
-    http = {part.http for part in parts}
-    cloudevent = {part.cloudevent for part in parts}
-    hints = [part.retry_after for part in parts if part.retry_after is not None]
+        whole = _single(_outcome(result.error), result.error)
+        parts.append(whole)
+    statuses = {part.http for part in parts}
     if result.ok:
         status = 200
-    elif len(http) == 1:
-        status = http.pop()
+    elif whole and len(work) <= 1:
+        status = whole.http
     else:
-        status = 207
-    if swept and result.error is None:
-        cloudevent = set()
-    again = next((again for again in (503, 422) if again in cloudevent), max(cloudevent, default=200))
-    return Delivery(status, again, max(hints, default=None))
+        status = statuses.pop() if len(statuses) == 1 else 207
+    events = {part.cloudevent for part in parts}
+    if whole is None and work and all(isinstance(part, Sweep) for part in work):
+        events.clear()
+    event = 503 if 503 in events else 422 if events - {200} else 200
+    hints = [part.retry_after for part in parts if part.retry_after is not None]
+    return Delivery(status, event, max(hints, default=None))
 
 
 def _single(outcome: Outcome, error: Error | None) -> Delivery:

@@ -1,0 +1,140 @@
+"""CloudEvents 1.0 over HTTP, in binary, structured and batched mode, and as JSON inside other envelopes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from cloudevents.conversion import to_binary
+from cloudevents.exceptions import GenericException
+from cloudevents.http import CloudEvent, from_dict, from_http
+from cloudevents.sdk.converters import is_binary
+
+from handler.door import Passage
+from handler.model import GoneServer, TargetResult, Work, to_json
+from handler.request import decode_base64, invalid, parse_json, read_each
+from handler.triggers.answer import Answer, advice
+
+RESULT_TYPE = "io.github.evs-detach.result"
+SOURCE = "/evs-detach"
+"""`type` and `source` of a reply: what a Trigger's filter asks for."""
+
+_PING = "dev.knative.sources.ping"
+_ATTRIBUTE = re.compile(r"[a-z0-9]+")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class Exchange:
+    """One delivery and its reply. `headers` are the request's."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._headers = {name.lower(): value for name, value in headers.items()}
+        self._traceparent: object = self._headers.get("traceparent")
+
+    def read(self, content: bytes, *, max_targets: int) -> list[Work]:
+        """Turn a request's body into work. Raises InvalidRequest."""
+        kind = self._headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind == "application/cloudevents-batch+json":
+            batch = parse_json(content)
+            if not isinstance(batch, list):
+                raise invalid("A batch of CloudEvents must be a JSON array.", "envelope")
+            return read_events(batch, max_targets=max_targets)
+        event = (
+            _structured(parse_json(content))
+            if kind == "application/cloudevents+json"
+            else self._binary(content)
+        )
+        self._traceparent = event.get("traceparent") or self._traceparent
+        return read_each([_content(event)], max_targets=max_targets)
+
+    def _binary(self, content: bytes) -> CloudEvent:
+        if not is_binary(self._headers):
+            raise invalid("A CloudEvent needs ce-specversion, ce-id, ce-source and ce-type.", "envelope")
+        with _readable():
+            return _whole(from_http(self._headers, content, data_unmarshaller=lambda data: data))
+
+    def write(self, passage: Passage) -> Answer:
+        """The reply: a CloudEvent in binary mode, or no body at all, which a broker takes for no reply."""
+        status = passage.delivery.cloudevent
+        if status != 200:
+            return Answer(status, advice(passage, status))
+        attributes = {"type": RESULT_TYPE, "source": SOURCE, "datacontenttype": "application/json"}
+        subject = _subject(passage)
+        if subject:
+            attributes["subject"] = subject
+        if isinstance(self._traceparent, str) and _TRACEPARENT.fullmatch(self._traceparent):
+            attributes["traceparent"] = self._traceparent
+        headers, body = to_binary(CloudEvent(attributes, to_json(passage.result)), lambda text: text)
+        return Answer(status, {**headers, **advice(passage, status)}, body.decode())
+
+
+def is_structured(tree: object) -> bool:
+    """Whether this looks like a CloudEvent in JSON, or several."""
+    if isinstance(tree, list):
+        return bool(tree)
+    return isinstance(tree, dict) and ("specversion" in tree or isinstance(tree.get("events"), list))
+
+
+def read_events(tree: object, *, max_targets: int) -> list[Work]:
+    """Turn one CloudEvent in JSON, a list of them, or `{"events": […]}` into work. Raises InvalidRequest."""
+    if isinstance(tree, dict) and "specversion" not in tree:
+        tree = tree.get("events")
+    events = tree if isinstance(tree, list) else [tree]
+    if not events:
+        raise invalid("There is no event in the batch.", "envelope")
+    return read_each([_content(_structured(event)) for event in events], max_targets=max_targets)
+
+
+def _structured(tree: object) -> CloudEvent:
+    if not isinstance(tree, dict):
+        raise invalid("A CloudEvent must be a JSON object.", "envelope")
+    attributes = {key: value for key, value in tree.items() if value is not None}
+    data = attributes.pop("data", None)
+    encoded = attributes.pop("data_base64", None)
+    if encoded is not None:
+        if data is not None:
+            raise invalid("The CloudEvent has data twice.", "envelope")
+        data = decode_base64(encoded)
+    if not all(_ATTRIBUTE.fullmatch(name) for name in attributes):
+        raise invalid("The CloudEvent has an attribute whose name is none.", "envelope")
+    if not all(isinstance(value, (str, bool, int)) for value in attributes.values()):
+        raise invalid("The CloudEvent has an attribute that is no simple value.", "envelope")
+    with _readable():
+        return _whole(from_dict({**attributes, "data": data}))
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    try:
+        yield
+    except GenericException:
+        raise invalid("The CloudEvent lacks an attribute that it needs.", "envelope") from None
+
+
+def _whole(event: CloudEvent) -> CloudEvent:
+    if event["specversion"] != "1.0":
+        raise invalid("The CloudEvent is not of version 1.0.", "envelope")
+    if not all(isinstance(event[name], str) and event[name] for name in ("id", "source", "type")):
+        raise invalid("The CloudEvent has an empty id, source or type.", "envelope")
+    return event
+
+
+def _content(event: CloudEvent) -> object:
+    """The work that an event carries: JSON, or JSON in a string, text or bytes. A ping may carry none."""
+    content = event.get_data()
+    for _ in range(2):
+        if isinstance(content, (str, bytes)) and content.strip():
+            content = parse_json(content)
+    if content is None or content in ("", b""):
+        if event["type"] == _PING:
+            return {"sweep": {}}
+        raise invalid("The event carries no data.", "required")
+    return content
+
+
+def _subject(passage: Passage) -> str | None:
+    if isinstance(passage.result, TargetResult):
+        return passage.result.volume_id
+    only = passage.work[0] if len(passage.work) == 1 else None
+    return only.server_id if isinstance(only, GoneServer) else None

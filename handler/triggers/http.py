@@ -1,0 +1,73 @@
+"""Plain HTTP: the work is the body, the result is the answer. Flask is known here and nowhere else."""
+
+from __future__ import annotations
+
+from flask import Request, Response
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from handler.errors import InvalidRequest
+from handler.model import Work
+from handler.request import read_work
+from handler.triggers.answer import Answer
+
+_EVENT_TYPES = frozenset({"application/cloudevents+json", "application/cloudevents-batch+json"})
+_EVENT_HEADERS = ("ce-specversion", "ce-id", "ce-source", "ce-type")
+
+
+class Body:
+    """A request's body, which is read once and never beyond a limit."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self.unread = bool(request.content_length or request.headers.get("Transfer-Encoding"))
+
+    def read(self, limit: int) -> bytes:
+        """The whole of it, chunked or not. Raises InvalidRequest, with 413 when it has more bytes."""
+        # One more: werkzeug takes a stream that ends right at its limit for one that goes on.
+        self._request.max_content_length = limit + 1
+        try:
+            content = self._request.get_data()
+        except RequestEntityTooLarge:
+            raise InvalidRequest(f"The request has more than {limit} bytes.", status=413) from None
+        except HTTPException:
+            raise InvalidRequest("The request broke off.") from None
+        self.unread = False
+        return content
+
+
+def is_cloudevent(request: Request) -> bool:
+    """Whether a request says that it is a CloudEvent, in any of the three modes, well-formed or not."""
+    return request.mimetype in _EVENT_TYPES or any(name in request.headers for name in _EVENT_HEADERS)
+
+
+def read(request: Request, content: bytes, *, max_targets: int) -> list[Work]:
+    """Turn a body into work. Raises InvalidRequest: 415 for another media type, 400 for what is in it."""
+    if content or request.mimetype:
+        _check_type(request)
+    return [read_work(content, max_targets=max_targets)]
+
+
+def _check_type(request: Request) -> None:
+    kind, charset = request.mimetype, request.mimetype_params.get("charset", "utf-8")
+    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+        raise InvalidRequest("The request must be sent as application/json.", status=415)
+    if charset.lower() not in {"utf-8", "utf8"}:
+        raise InvalidRequest("The request must be sent in UTF-8.", status=415)
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise InvalidRequest("The request must be sent without Content-Encoding.", status=415)
+
+
+def respond(answer: Answer, body: Body) -> Response:
+    """The answer as Flask's own.
+
+    Where the body was not read it is streamed: before any other answer, functions-framework reads the rest
+    of the body into memory, however much that is.
+    """
+    text = answer.body.encode()
+    response = Response(iter((text,)) if body.unread else text, answer.status, answer.headers)
+    if not text:
+        del response.headers["Content-Type"]
+    if body.unread:
+        response.content_length = len(text)
+        response.headers["Connection"] = "close"
+    return response
