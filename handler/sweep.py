@@ -158,9 +158,9 @@ def _distrust(census: Census, orphans: int, limits: SweepSettings) -> Refused | 
     if census.attachments >= _FEW and orphans > limits.max_fraction * census.attachments:
         return Refused(
             ErrorCode.SWEEP_REFUSED,
-            f"{orphans} of {census.attachments} attachments look orphaned, more than "
-            f"DETACH_SWEEP_MAX_FRACTION ({limits.max_fraction:g}) allows. The list of servers is the "
-            "likelier fault, so nothing was cleared. Look at some of them; if they are right, raise that setting.",
+            f"{orphans} of {census.attachments} attachments look orphaned, more than the part that "
+            f"DETACH_SWEEP_MAX_FRACTION allows ({limits.max_fraction:g}). The list of servers is the likelier "
+            "fault, so nothing was cleared. Look at some of them; if they are right, raise that setting.",
         )
     return None
 
