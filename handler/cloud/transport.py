@@ -121,10 +121,7 @@ class Transport:
     def _repeat(self, call: Call, request: PreparedRequest, trace: Trace) -> Answer:
         retry = _READS
         while True:
-            try:
-                outcome: Answer | NoAnswer = self._once(call, request, trace)
-            except NoAnswer as failure:
-                outcome = failure
+            outcome = self._once(call, request, trace)
             if not _may_repeat(retry, call.method, outcome):
                 break
             try:
@@ -148,7 +145,7 @@ class Transport:
             raise outcome
         return outcome
 
-    def _once(self, call: Call, request: PreparedRequest, trace: Trace) -> Answer:
+    def _once(self, call: Call, request: PreparedRequest, trace: Trace) -> Answer | NoAnswer:
         left = trace.deadline.remaining()
         if left <= 0:
             raise DeadlineExceeded(f"No time was left to ask the {call.service} service.")
@@ -159,22 +156,9 @@ class Transport:
         answer: Answer | None = None
         try:
             answer = self._exchange(call, request, timeout)
-        except requests.exceptions.Timeout as error:
-            # A connection that was never made is as good as a broken one: nothing was sent
-            broken = isinstance(error, requests.exceptions.ConnectTimeout)
-            raise NoAnswer(f"The {call.service} service did not answer in time.", broken=broken) from None
-        except (Urllib3TimeoutError, TimeoutError):
-            raise NoAnswer(f"The {call.service} service did not answer in time.", broken=False) from None
-        except requests.exceptions.SSLError as error:
-            raise NoAnswer(
-                f"TLS with the {call.service} service failed ({_root(error)}); "
-                "for a private CA set DETACH_CA_BUNDLE.",
-                broken=False,
-            ) from None
         except (requests.exceptions.RequestException, HTTPError, OSError) as error:
-            raise NoAnswer(
-                f"The connection to the {call.service} service failed ({_root(error)}).", broken=True
-            ) from None
+            # Not raised here: the library's error, which holds the request, would be its context
+            return _no_answer(call.service, error)
         finally:
             request_id = answer.request_id if answer is not None else None
             trace.called(request_id)
@@ -217,6 +201,19 @@ class Transport:
         return Answer(
             response.status_code, response.headers, body, _request_id(response.headers, secrets), secrets
         )
+
+
+def _no_answer(service: str, error: Exception) -> NoAnswer:
+    if isinstance(error, (requests.exceptions.Timeout, Urllib3TimeoutError, TimeoutError)):
+        # A connection that was never made is as good as a broken one: nothing was sent
+        broken = isinstance(error, requests.exceptions.ConnectTimeout)
+        return NoAnswer(f"The {service} service did not answer in time.", broken=broken)
+    if isinstance(error, requests.exceptions.SSLError):
+        return NoAnswer(
+            f"TLS with the {service} service failed ({_root(error)}); for a private CA set DETACH_CA_BUNDLE.",
+            broken=False,
+        )
+    return NoAnswer(f"The connection to the {service} service failed ({_root(error)}).", broken=True)
 
 
 def _jitter() -> float:
