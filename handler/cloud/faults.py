@@ -81,6 +81,10 @@ def _from_body(kind: str | None, body: object, secrets: tuple[str, ...], depth: 
     # Nova's router, and KeyError-shaped answers of some gateways, say only what happened
     if isinstance(body.get("message"), str):
         return _fault(kind, None, body["message"], secrets, depth)
+    # Vault's are a list of texts ("HTTP API", error response)
+    errors = body.get("errors")
+    if isinstance(errors, list) and errors and all(isinstance(error, str) for error in errors):
+        return _fault(kind, None, "; ".join(errors), secrets, depth)
     return None
 
 
