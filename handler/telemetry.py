@@ -31,6 +31,7 @@ class Event(str, Enum):
     RETRY = "retry"
     TOKEN_BOUGHT = "token_bought"
     TOKEN_REFUSED = "token_refused"
+    TOKEN_KEPT = "token_kept"
     TOKEN_UNVERIFIED = "token_unverified"
     SECRET_READ = "secret_read"
     CALLER_REFUSED = "caller_refused"
