@@ -1,38 +1,55 @@
-"""What the platform itself hands over with each invocation: on FunctionGraph its token and project."""
+"""`context:`: the platform's own token, which each invocation brings along."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from handler.credentials.content import as_token, is_project
-from handler.errors import Misconfigured, SecretUnavailable
+from handler.credentials.identity import SETTING, Identity, Token, same_project
+from handler.credentials.platform import Platform, platform_project, platform_token
+from handler.credentials.token import Kept
+from handler.credentials.turn import Turn
+from handler.errors import Misconfigured
 from handler.secret import Secret
+from handler.settings import Settings
+from handler.telemetry import Trace
 
 
-@dataclass(frozen=True)
-class Platform:
-    """The platform's own token and project, valid for this invocation only."""
+class PlatformTokens:
+    """The platform's own token, as each invocation brings it. Kept is its project, by the token's digest."""
 
-    token: Secret | None = None
-    project_id: str | None = None
+    _MOST = 16
 
+    def __init__(self, settings: Settings, identity: Identity, environment: Mapping[str, str]) -> None:
+        self._settings = settings
+        self._identity = identity
+        self._environment = environment
+        self._turn = Turn()
+        self._projects: dict[bytes, str] = {}
 
-def platform_token(platform: Platform, setting: str) -> Secret:
-    """The platform's token, for the setting that wants it. The platform writes an absent one as "null"."""
-    if platform.token is None or platform.token.reveal().strip() in {"", "null"}:
-        raise SecretUnavailable(
-            f"{setting} needs the platform's token, and the platform gave none: set an agency for the "
-            "function, and for a container pass it on in the headers (enable_auth_in_header)."
-        )
-    return as_token(platform.token.reveal().strip(), "The platform's token")
+    def current(self, trace: Trace, platform: Platform) -> Kept:
+        """See `Tokens`. A token is looked up once. Raises Failure, SecretUnavailable where there is none."""
+        value = platform_token(platform, SETTING)
+        runtime = platform_project(platform, self._environment)
+        configured = self._settings.project_id
+        if configured and runtime and not same_project(configured, runtime):
+            raise Misconfigured(
+                "DETACH_PROJECT_ID is another project than the function's own, of which a context: token is."
+            )
+        digest = hashlib.sha256(value.reveal().encode()).digest()
+        project = self._projects.get(digest)
+        if project is None:
+            with self._turn.take(trace.deadline) as failure:
+                project = self._projects.get(digest)
+                if project is None:
+                    if failure is not None and failure.retryable:  # others are about the other token
+                        raise failure
+                    project = self._identity.look_up(value, configured or runtime, trace).project_id
+                    while len(self._projects) >= self._MOST:
+                        del self._projects[next(iter(self._projects))]
+                    self._projects[digest] = project
+        return Kept(Token(value, project), None, 0.0)
 
-
-def platform_project(platform: Platform, environment: Mapping[str, str]) -> str | None:
-    """The function's own project: as the invocation says, else as the runtime's environment says."""
-    for value in (platform.project_id, environment.get("RUNTIME_PROJECT_ID")):
-        if value and value.strip() not in {"", "null"}:
-            if not is_project(value.strip()):
-                raise Misconfigured("The platform's project id is none.")
-            return value.strip()
-    return None
+    def renew(self, _refused: Secret, _trace: Trace, _platform: Platform, *, again: bool) -> None:
+        """There is no other token within the same invocation."""
+        del again

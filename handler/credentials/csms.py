@@ -16,8 +16,8 @@ from handler.cloud.faults import read_fault, upstream
 from handler.cloud.messages import Answer, Call
 from handler.cloud.transport import Transport
 from handler.credentials.asking import ask_store, body_of
-from handler.credentials.context import Platform, platform_project, platform_token
 from handler.credentials.file import decode
+from handler.credentials.platform import Platform, platform_project, platform_token
 from handler.errors import Misconfigured, SecretUnavailable
 from handler.secret import Secret
 from handler.settings import SecretReference, Settings

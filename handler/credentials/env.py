@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from handler.credentials.context import Platform
+from handler.credentials.platform import Platform
 from handler.errors import SecretUnavailable
 from handler.settings import SecretReference
 from handler.telemetry import Trace

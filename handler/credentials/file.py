@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from handler.credentials.context import Platform
+from handler.credentials.platform import Platform
 from handler.errors import SecretUnavailable
 from handler.settings import SecretReference
 from handler.telemetry import Trace

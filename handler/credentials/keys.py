@@ -10,7 +10,7 @@ from typing import Any
 
 from handler.cloud.transport import Transport
 from handler.credentials.content import is_token, parse_json
-from handler.credentials.context import Platform
+from handler.credentials.platform import Platform
 from handler.credentials.stores import KeptSecret, open_store
 from handler.credentials.turn import Turn
 from handler.errors import Forbidden, Misconfigured, Unauthenticated
@@ -53,6 +53,9 @@ class CallerKeys:
 
         Raises Unauthenticated (no key), Forbidden (a wrong one), SecretUnavailable or Misconfigured.
         """
+        # A caller who is not known yet may have forged the header that the platform's project comes from,
+        # to have keys read that are not ours
+        platform = Platform(platform.token)
         scheme, _, key = (authorization or "").strip().partition(" ")
         key = key.strip()
         if scheme.lower() != "bearer" or not key:
@@ -68,7 +71,7 @@ class CallerKeys:
             return self._digests
         with self._turn.take(trace.deadline) as failure:
             if not (self._digests and self._secret.fresh):
-                if failure is not None:
+                if failure is not None and failure.retryable:
                     raise failure
                 self._take(self._secret.current(trace, platform))
             return self._digests
@@ -78,7 +81,7 @@ class CallerKeys:
         with self._turn.take(trace.deadline) as failure:
             now = self._clock()
             if self._looked_at is None or not 0 <= now - self._looked_at < _PATIENCE:
-                if failure is not None:
+                if failure is not None and failure.retryable:
                     raise failure
                 self._looked_at = now
                 self._take(self._secret.anew(trace, platform))

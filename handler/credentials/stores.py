@@ -7,9 +7,9 @@ from typing import Protocol
 
 from handler.cloud.transport import Transport
 from handler.credentials.content import is_text
-from handler.credentials.context import Platform
 from handler.credentials.env import EnvStore
 from handler.credentials.file import LARGEST_FILE, FileStore
+from handler.credentials.platform import Platform
 from handler.errors import Misconfigured, SecretUnavailable
 from handler.secret import Secret
 from handler.settings import SecretReference, Settings, Store
@@ -49,10 +49,7 @@ def open_store(
 
 
 class KeptSecret:
-    """A secret's text, read anew when its time is over or on demand. Its user sees to one thread at a time.
-
-    `reads` counts the readings that succeeded.
-    """
+    """A secret's text, read anew when its time is over or on demand. One thread at a time: see `Turn`."""
 
     def __init__(
         self,
@@ -63,7 +60,6 @@ class KeptSecret:
         clock: Callable[[], float],
     ) -> None:
         self.setting = setting
-        self.reads = 0
         self._kind = reference.store
         self._store = store
         self._ttl = ttl
@@ -98,7 +94,6 @@ class KeptSecret:
         self._text = secret
         self._since = self._clock()
         self._kept_for = self._ttl
-        self.reads += 1
         return secret
 
     def postpone(self, seconds: float) -> None:

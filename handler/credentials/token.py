@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from requests.auth import AuthBase
-from requests.models import PreparedRequest
-
-from handler.cloud.transport import Transport
 from handler.credentials.content import ApplicationCredential, BareToken, Content, Password, read_content
-from handler.credentials.context import Platform, platform_project, platform_token
-from handler.credentials.identity import SETTING, Identity, Token, same_project
-from handler.credentials.stores import KeptSecret, open_store
+from handler.credentials.identity import SETTING, Identity, Token
+from handler.credentials.platform import Platform
+from handler.credentials.stores import KeptSecret
 from handler.credentials.turn import Turn
-from handler.errors import Failure, Misconfigured, TokenRejected
+from handler.errors import Failure, TokenRejected
 from handler.secret import Secret
-from handler.settings import Settings, Store
 from handler.telemetry import Event, Trace
 
 _EARLY = 300.0
 """A token is kept until so many seconds before it expires (half its life, if that is later)."""
 
 _REST = 60.0
-"""Seconds for which refused credentials are not tried again: an account locks after five failures."""
+"""Seconds for which refused credentials are not tried again, twice as many after each further refusal."""
+
+_LONGEST_REST = 960.0
+"""Seconds. An account locks after five failures (Huawei Cloud's IAM: within a quarter of an hour)."""
 
 _GRACE = 30.0
 """Seconds until a store or identity service that is down is asked again, while the kept token still works."""
@@ -61,75 +56,13 @@ class Tokens(Protocol):
         ...
 
 
-class TokenAuth(AuthBase):
-    """Signs the requests of one invocation. See `handler.cloud.transport.Authenticator`."""
-
-    def __init__(self, tokens: Tokens, trace: Trace, platform: Platform) -> None:
-        self._tokens = tokens
-        self._trace = trace
-        self._platform = platform
-        self._renewed: Kept | None = None
-        self._last = threading.local()
-
-    def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        """Put the token into the request, buying it first if there is none. Raises Failure."""
-        kept = self._tokens.current(self._trace, self._platform)
-        # One thread sends one call after the other: it would have renewed a token that was refused
-        if getattr(self._last, "kept", None) is kept:
-            kept.proven = True
-        self._last.kept = kept
-        request.headers["X-Auth-Token"] = kept.token.value.reveal()
-        return request
-
-    def renew(self, refused: PreparedRequest) -> bool:
-        """Whether there is another token than the one that was refused. Raises Failure."""
-        self._last.kept = None
-        self._trace.log.warning(Event.TOKEN_REFUSED)
-        value = Secret(refused.headers.get("X-Auth-Token") or "")
-        again = self._renewed is not None and self._renewed.token.value == value
-        kept = self._tokens.renew(value, self._trace, self._platform, again=again)
-        self._renewed = kept or self._renewed
-        return kept is not None
-
-    @property
-    def project_id(self) -> str:
-        """The token's project, as the cloud spells it. Raises Failure."""
-        return self._tokens.current(self._trace, self._platform).token.project_id
-
-
-class Credentials:
-    """What a process keeps to sign its calls to the cloud. Threads share it."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        transport: Transport,
-        environment: Mapping[str, str],
-        *,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        identity = Identity(settings, transport)
-        reference = settings.token_secret
-        self._tokens: Tokens
-        if reference.store is Store.CONTEXT:
-            self._tokens = _PlatformTokens(settings, identity, environment)
-        else:
-            store = open_store(SETTING, reference, settings, transport, environment, clock)
-            secret = KeptSecret(SETTING, reference, store, settings.secret_ttl, clock)
-            self._tokens = _SecretTokens(settings, secret, identity, clock)
-
-    def authenticator(self, trace: Trace, platform: Platform) -> TokenAuth:
-        """What signs the calls of one invocation, within its deadline and under its log."""
-        return TokenAuth(self._tokens, trace, platform)
-
-
-class _SecretTokens:
+class SecretTokens:
     """The token of a secret: bare, or bought with what the secret holds."""
 
     def __init__(
-        self, settings: Settings, secret: KeptSecret, identity: Identity, clock: Callable[[], float]
+        self, project_id: str | None, secret: KeptSecret, identity: Identity, clock: Callable[[], float]
     ) -> None:
-        self._settings = settings
+        self._project_id = project_id
         self._secret = secret
         self._identity = identity
         self._clock = clock
@@ -137,10 +70,13 @@ class _SecretTokens:
         self._kept: Kept | None = None
         self._refused: Content | None = None
         self._refused_at = 0.0
+        self._rest = 0.0
         self._bought_at = 0.0
         self._unproven = 0
+        self._futile = 0
 
     def current(self, trace: Trace, platform: Platform) -> Kept:
+        """See `Tokens`. Follows the secret when its time is over. Raises Failure."""
         kept = self._kept
         if kept is not None and self._good(kept) and self._secret.fresh:
             return kept
@@ -158,24 +94,28 @@ class _SecretTokens:
                 # What is down, or does not know the new secret yet, takes no living token away
                 if not (problem.retryable or isinstance(problem, TokenRejected)):
                     raise
-                trace.log.warning(Event.SECRET_READ, setting=SETTING, error=problem.code.value)
+                trace.log.warning(Event.TOKEN_KEPT, error=problem.code.value, message=problem.message)
                 self._secret.postpone(_GRACE)
                 kept.until = max(kept.until, self._clock() + _GRACE)
                 return kept
 
     def renew(self, refused: Secret, trace: Trace, platform: Platform, *, again: bool) -> Kept | None:
-        reads = self._secret.reads
+        """See `Tokens`. Reads the secret anew, and buys with the same secret once. Raises Failure."""
+        futile = self._futile
         with self._turn.take(trace.deadline) as failure:
             kept = self._kept
             if kept is not None and kept.token.value != refused:
                 return kept
             if failure is not None:
                 raise failure
-            if kept is not None and self._secret.reads != reads:
-                return None  # another thread just looked: there is none
+            if kept is not None and self._futile != futile:
+                return None  # another thread has just looked for one
             content = read_content(self._secret.anew(trace, platform), SETTING)
             if kept is not None and kept.content == content:
-                if again or isinstance(content, BareToken) or not self._may_buy_again(kept):
+                if again:
+                    return None
+                if isinstance(content, BareToken) or not self._may_buy_again(kept):
+                    self._futile += 1
                     return None
                 self._unproven += 1
             else:
@@ -199,7 +139,7 @@ class _SecretTokens:
 
     def _obtain(self, content: Content, trace: Trace) -> Kept:
         if isinstance(content, BareToken):
-            token = self._identity.look_up(content.token, self._settings.project_id, trace)
+            token = self._identity.look_up(content.token, self._project_id, trace)
             self._kept = Kept(token, content, float("inf"))
         else:
             token = self._buy(content, trace)
@@ -211,15 +151,17 @@ class _SecretTokens:
         return self._kept
 
     def _buy(self, buyer: Password | ApplicationCredential, trace: Trace) -> Token:
-        if buyer == self._refused and 0 <= self._clock() - self._refused_at < _REST:
+        known = buyer == self._refused
+        if known and 0 <= self._clock() - self._refused_at < self._rest:
             raise TokenRejected(
-                "The identity service has just refused to sell a token to what the secret that "
-                f"{SETTING} names holds. The same is not tried again for {_REST:g} seconds, since accounts "
-                "lock after a few failures: mend the secret, which is used at once."
+                f"The identity service refused what the secret that {SETTING} names holds. The same is not "
+                f"tried again for {self._rest:g} seconds, since accounts lock after a few failures. Mend the "
+                "secret: a new one is tried at once."
             )
         try:
             token = self._identity.buy(buyer, trace)
         except TokenRejected:
+            self._rest = min(self._rest * 2, _LONGEST_REST) if known else _REST
             self._refused, self._refused_at = buyer, self._clock()
             raise
         self._refused = None
@@ -237,40 +179,3 @@ class _SecretTokens:
         if kept.proven:
             self._unproven = 0
         return self._unproven < _UNPROVEN or not 0 <= self._clock() - self._bought_at < _REST
-
-
-class _PlatformTokens:
-    """The platform's own token, as each invocation brings it. Kept is its project, by the token's digest."""
-
-    _MOST = 16
-
-    def __init__(self, settings: Settings, identity: Identity, environment: Mapping[str, str]) -> None:
-        self._settings = settings
-        self._identity = identity
-        self._environment = environment
-        self._turn = Turn()
-        self._projects: dict[bytes, str] = {}
-
-    def current(self, trace: Trace, platform: Platform) -> Kept:
-        value = platform_token(platform, SETTING)
-        runtime = platform_project(platform, self._environment)
-        configured = self._settings.project_id
-        if configured and runtime and not same_project(configured, runtime):
-            raise Misconfigured(
-                "DETACH_PROJECT_ID is another project than the function's own, of which a context: token is."
-            )
-        digest = hashlib.sha256(value.reveal().encode()).digest()
-        project = self._projects.get(digest)
-        if project is None:
-            with self._turn.take(trace.deadline):
-                project = self._projects.get(digest)
-                if project is None:
-                    project = self._identity.look_up(value, configured or runtime, trace).project_id
-                    while len(self._projects) >= self._MOST:
-                        del self._projects[next(iter(self._projects))]
-                    self._projects[digest] = project
-        return Kept(Token(value, project), None, 0.0)
-
-    def renew(self, _refused: Secret, _trace: Trace, _platform: Platform, *, again: bool) -> None:
-        """There is no other token within the same invocation."""
-        del again

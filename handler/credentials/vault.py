@@ -16,9 +16,9 @@ from handler.cloud.messages import Answer, Call
 from handler.cloud.transport import Transport
 from handler.credentials.asking import ask_store, body_of
 from handler.credentials.content import as_token, is_token
-from handler.credentials.context import Platform
 from handler.credentials.file import decode, read_file
-from handler.errors import SecretUnavailable
+from handler.credentials.platform import Platform
+from handler.errors import Misconfigured, SecretUnavailable
 from handler.secret import Secret
 from handler.settings import SecretReference, VaultSettings
 from handler.telemetry import Trace
@@ -74,8 +74,16 @@ class VaultStore:
         if self._field is not None:
             if self._field not in fields:
                 raise SecretUnavailable(f"{self._setting} names a field that the secret doesn't have.")
-            return _text(fields[self._field])
-        return _text(next(iter(fields.values())) if len(fields) == 1 else fields)
+            return self._text(fields[self._field])
+        return self._text(next(iter(fields.values())) if len(fields) == 1 else fields)
+
+    def _text(self, value: Any) -> str:
+        """A text itself, several as JSON."""
+        if isinstance(value, (dict, list)):
+            return json.dumps(value)
+        if not isinstance(value, str):
+            raise SecretUnavailable(f"{self._setting} names a field that is not a text.")
+        return value
 
     def _get(self, trace: Trace) -> Answer:
         token = self._token(trace)
@@ -85,7 +93,11 @@ class VaultStore:
 
     def _headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         namespace = self._vault.namespace
-        return {**headers, **({"X-Vault-Namespace": namespace} if namespace else {})}
+        if namespace is None:
+            return dict(headers)
+        if not is_token(namespace):
+            raise Misconfigured("VAULT_NAMESPACE is not the path of a namespace.")
+        return {**headers, "X-Vault-Namespace": namespace}
 
     def _token(self, trace: Trace) -> Secret:
         if self._vault.token is not None:
@@ -157,8 +169,3 @@ def _is_outage(answer: Answer) -> bool:
 
 def _failed(answer: Answer, message: str) -> SecretUnavailable:
     return SecretUnavailable(message, retryable=_is_outage(answer), upstream=upstream(answer))
-
-
-def _text(value: Any) -> str:
-    """A field as it is stored: a text itself, anything else as JSON."""
-    return value if isinstance(value, str) else json.dumps(value)

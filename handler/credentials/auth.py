@@ -1,0 +1,82 @@
+"""What signs the calls to the cloud: one for the process, and bound to each invocation."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+from requests.auth import AuthBase
+from requests.models import PreparedRequest
+
+from handler.cloud.transport import Transport
+from handler.credentials.context import PlatformTokens
+from handler.credentials.identity import SETTING, Identity
+from handler.credentials.platform import Platform
+from handler.credentials.stores import KeptSecret, open_store
+from handler.credentials.token import Kept, SecretTokens, Tokens
+from handler.secret import Secret
+from handler.settings import Settings, Store
+from handler.telemetry import Event, Trace
+
+
+class TokenAuth(AuthBase):
+    """Signs the requests of one invocation. See `handler.cloud.transport.Authenticator`."""
+
+    def __init__(self, tokens: Tokens, trace: Trace, platform: Platform) -> None:
+        self._tokens = tokens
+        self._trace = trace
+        self._platform = platform
+        self._renewed: Kept | None = None
+        self._last = threading.local()
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Put the token into the request, buying it first if there is none. Raises Failure."""
+        kept = self._tokens.current(self._trace, self._platform)
+        # One thread sends one call after the other: it would have renewed a token that was refused
+        if getattr(self._last, "kept", None) is kept:
+            kept.proven = True
+        self._last.kept = kept
+        request.headers["X-Auth-Token"] = kept.token.value.reveal()
+        return request
+
+    def renew(self, refused: PreparedRequest) -> bool:
+        """Whether there is another token than the one that was refused. Raises Failure."""
+        self._last.kept = None
+        self._trace.log.warning(Event.TOKEN_REFUSED)
+        value = Secret(refused.headers.get("X-Auth-Token") or "")
+        again = self._renewed is not None and self._renewed.token.value == value
+        kept = self._tokens.renew(value, self._trace, self._platform, again=again)
+        self._renewed = kept or self._renewed
+        return kept is not None
+
+    @property
+    def project_id(self) -> str:
+        """The token's project, as the cloud spells it. Raises Failure."""
+        return self._tokens.current(self._trace, self._platform).token.project_id
+
+
+class Credentials:
+    """What a process keeps to sign its calls to the cloud. Threads share it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        transport: Transport,
+        environment: Mapping[str, str],
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        identity = Identity(settings, transport)
+        reference = settings.token_secret
+        self._tokens: Tokens
+        if reference.store is Store.CONTEXT:
+            self._tokens = PlatformTokens(settings, identity, environment)
+        else:
+            store = open_store(SETTING, reference, settings, transport, environment, clock)
+            secret = KeptSecret(SETTING, reference, store, settings.secret_ttl, clock)
+            self._tokens = SecretTokens(settings.project_id, secret, identity, clock)
+
+    def authenticator(self, trace: Trace, platform: Platform) -> TokenAuth:
+        """What signs the calls of one invocation, within its deadline and under its log."""
+        return TokenAuth(self._tokens, trace, platform)

@@ -1,0 +1,38 @@
+"""What the platform itself hands over with each invocation: on FunctionGraph its token and project."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from handler.credentials.content import as_token, is_project
+from handler.errors import Misconfigured, SecretUnavailable
+from handler.secret import Secret
+
+
+@dataclass(frozen=True)
+class Platform:
+    """The platform's own token and project, valid for this invocation only."""
+
+    token: Secret | None = None
+    project_id: str | None = None
+
+
+def platform_token(platform: Platform, setting: str) -> Secret:
+    """The platform's token, for the setting that wants it. The platform writes an absent one as "null"."""
+    if platform.token is None or platform.token.reveal().strip() in {"", "null"}:
+        raise SecretUnavailable(
+            f"{setting} needs the platform's token, and the platform gave none: set an agency for the "
+            "function, and for a container pass it on in the headers (enable_auth_in_header)."
+        )
+    return as_token(platform.token.reveal().strip(), "The platform's token")
+
+
+def platform_project(platform: Platform, environment: Mapping[str, str]) -> str | None:
+    """The function's own project: by the runtime's environment, which nobody can forge, else as handed in."""
+    for value in (environment.get("RUNTIME_PROJECT_ID"), platform.project_id):
+        if value and value.strip() not in {"", "null"}:
+            if not is_project(value.strip()):
+                raise Misconfigured("The platform's project id is none.")
+            return value.strip()
+    return None
