@@ -1,0 +1,80 @@
+"""The terminal: `python -m handler FILE…` carries out the events in these files.
+
+A file holds one of the four forms, or an event as FunctionGraph or a CloudEvents source sends it.
+Results are JSON, a line for each file, or a table where standard output is a terminal; the log goes to
+standard error. Ends with 0 when all is ok, 1 when something is not, 2 on bad usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from handler import door, hosts, telemetry
+from handler.errors import Misconfigured
+from handler.hosts import Host
+from handler.model import Result, Trigger, to_json
+from handler.request import parse_json
+from handler.run import runtime
+from handler.table import render
+from handler.triggers import functiongraph as envelopes
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Carry out what the command line names; the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m handler",
+        description="Clear the records of stuck volume attachments, as events in files ask for.",
+        epilog="Exit code: 0 when all is ok, 1 when something is not, 2 on bad usage.",
+    )
+    parser.add_argument("file", nargs="+", metavar="FILE", help="an event in JSON; - for standard input")
+    options = parser.parse_args(arguments)
+    try:
+        events = [(name, _content(name)) for name in options.file]
+    except OSError as error:
+        parser.error(f"{error.filename}: {error.strerror}")
+    log_to_standard_error()
+    good = True
+    for name, content in events:
+        result = _carry_out(content)
+        show(name, result)
+        good = good and result.ok
+    return 0 if good else 1
+
+
+def _content(name: str) -> bytes:
+    return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+
+
+def log_to_standard_error() -> None:
+    """Keep the log out of standard output, which belongs to the results."""
+    telemetry.configure("INFO", sys.stderr)
+    try:
+        settings = runtime(hosts.environment(), network=False).settings
+    except Misconfigured:
+        return  # each result will say so
+    telemetry.configure(settings.log_level, sys.stderr)
+
+
+def _carry_out(content: bytes) -> Result:
+    return door.enter(
+        Host().invocation(Trigger.TERMINAL),
+        lambda settings: envelopes.read(
+            parse_json(content), max_targets=settings.max_targets, max_body_bytes=settings.max_body_bytes
+        ),
+        environment=hosts.environment,
+        network=False,
+        caller=None,
+    ).result
+
+
+def show(title: str, result: Result) -> None:
+    """Write a result as the one who reads it needs it."""
+    sys.stdout.write((render(title, result) if sys.stdout.isatty() else to_json(result)) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
