@@ -54,7 +54,7 @@ class Runtime:
             connections=max(32, 2 * self.settings.concurrency),
         )
         self._credentials = Credentials(self.settings, self.transport, environment)
-        self._keys = CallerKeys(self.settings, self._credentials)
+        self._keys = CallerKeys(self.settings, self.transport, environment)
 
     def admit(self, authorization: str | None, invocation: Invocation) -> None:
         """Check a caller's Authorization header. Raises Unauthenticated, Forbidden or SecretUnavailable."""

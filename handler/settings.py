@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import ipaddress
-import math
+import os
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeVar
 from urllib.parse import urlsplit
 
+from handler.environment import EnvironmentReader
 from handler.errors import Misconfigured
 from handler.secret import Secret
-
-_T = TypeVar("_T")
 
 _VENDOR_HOST = re.compile(r"[a-z0-9-]+\.([a-z0-9-]+)\.myhuaweicloud\.[a-z]+")
 
@@ -142,79 +139,7 @@ NAMES = (
 """Every setting there is, in the order of the README's table."""
 
 
-class _Reader:
-    """Reads values one by one and collects what is wrong with them, by name and never by value."""
-
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self.environment = environment
-        self.faults: list[str] = []
-        hosts = self.text("DETACH_ALLOW_HTTP") or ""
-        self._http_hosts = frozenset(host.lower() for host in re.split(r"[,\s]+", hosts) if host)
-
-    def text(self, name: str) -> str | None:
-        value = self.environment.get(name, "").strip()
-        return value or None
-
-    def parsed(self, name: str, default: _T, parse: Callable[[str], _T], expected: str) -> _T:
-        value = self.text(name)
-        if value is None:
-            return default
-        try:
-            return parse(value)
-        except ValueError:
-            self.faults.append(f"{name} must be {expected}")
-            return default
-
-    def number(self, name: str, default: float, least: float, most: float) -> float:
-        def parse(value: str) -> float:
-            number = float(value)
-            if not math.isfinite(number) or not least <= number <= most:
-                raise ValueError
-            return number
-
-        return self.parsed(name, default, parse, f"a number from {least:g} to {most:g}")
-
-    def whole(self, name: str, default: int, least: int, most: int) -> int:
-        def parse(value: str) -> int:
-            number = int(value)
-            if not least <= number <= most:
-                raise ValueError
-            return number
-
-        return self.parsed(name, default, parse, f"a whole number from {least} to {most}")
-
-    def flag(self, name: str, *, default: bool) -> bool:
-        words = {"true": True, "1": True, "yes": True, "on": True}
-        words |= {"false": False, "0": False, "no": False, "off": False}
-
-        def parse(value: str) -> bool:
-            try:
-                return words[value.lower()]
-            except KeyError:
-                raise ValueError from None
-
-        return self.parsed(name, default, parse, "true or false")
-
-    def url(self, name: str, default: str | None, *, http: bool = False) -> str | None:
-        def parse(value: str) -> str | None:
-            parts = urlsplit(value)
-            host = (parts.hostname or "").lower()
-            _ = parts.port  # raises ValueError when it is no port
-            plain = parts.scheme == "http" and (http or host in self._http_hosts or _is_loopback(host))
-            if not host or not (parts.scheme == "https" or plain):
-                raise ValueError
-            if "@" in parts.netloc or parts.query or parts.fragment or re.search(r"[\s\x00-\x1f\x7f]", value):
-                raise ValueError
-            return value.rstrip("/")
-
-        expected = "an https URL without user, query or fragment"
-        if not http:
-            expected += " (http only for loopback and the hosts in DETACH_ALLOW_HTTP)"
-        return self.parsed(name, default, parse, expected)
-
-    def secret(self, name: str) -> SecretReference | None:
-        expected = "env:NAME, file:PATH, csms:NAME[@VERSION], vault:MOUNT/PATH[#FIELD] or context:"
-        return self.parsed(name, None, _reference, expected)
+_FORMS = "env:NAME, file:PATH, csms:NAME[@VERSION], vault:MOUNT/PATH[#FIELD] or context:"
 
 
 def _reference(value: str) -> SecretReference | None:
@@ -236,11 +161,10 @@ def _reference(value: str) -> SecretReference | None:
     return SecretReference(store, rest)
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _readable(value: str) -> str | None:
+    if not os.access(value, os.R_OK):
+        raise ValueError
+    return value
 
 
 def _project(value: str) -> str | None:
@@ -268,7 +192,7 @@ def read_settings(environment: Mapping[str, str], *, network: bool = True) -> Se
     `network` says that callers reach this door over a network, so that someone must check them. Raises
     Misconfigured that names every setting that is missing or wrong, and never shows a value.
     """
-    read = _Reader(environment)
+    read = EnvironmentReader(environment)
     region = read.parsed("DETACH_REGION", None, _region, "a region's id, such as eu-west-101")
 
     def vendor(service: str, version: str) -> str | None:
@@ -278,10 +202,10 @@ def read_settings(environment: Mapping[str, str], *, network: bool = True) -> Se
     compute_endpoint = read.url("DETACH_COMPUTE_ENDPOINT", vendor("ecs", "/v2.1"))
     identity_endpoint = read.url("DETACH_IDENTITY_ENDPOINT", vendor("iam", "/v3"))
     csms_endpoint = read.url("DETACH_CSMS_ENDPOINT", vendor("kms", ""))
-    token_secret = read.secret("DETACH_TOKEN_SECRET")
-    invoke_secret = read.secret("DETACH_INVOKE_SECRET")
+    token_secret = read.parsed("DETACH_TOKEN_SECRET", None, _reference, _FORMS)
+    invoke_secret = read.parsed("DETACH_INVOKE_SECRET", None, _reference, _FORMS)
     vault_token = read.text("VAULT_TOKEN")
-    timeout = read.number("DETACH_TIMEOUT", 25.0, 1.0, 259200.0)
+    timeout = read.number("DETACH_TIMEOUT", 25.0, 0.1, 259200.0)
     settings = Settings(
         region=region,
         project_id=read.parsed("DETACH_PROJECT_ID", None, _project, "32 hex digits or a UUID"),
@@ -317,7 +241,7 @@ def read_settings(environment: Mapping[str, str], *, network: bool = True) -> Se
             max_fraction=read.number("DETACH_SWEEP_MAX_FRACTION", 0.5, 0.0, 1.0),
         ),
         fanout_sink=read.url("DETACH_FANOUT_SINK", None, http=True),
-        ca_bundle=read.text("DETACH_CA_BUNDLE"),
+        ca_bundle=read.parsed("DETACH_CA_BUNDLE", None, _readable, "a file (or folder) that can be read"),
         log_level=read.parsed("DETACH_LOG_LEVEL", "INFO", _level, "DEBUG, INFO, WARNING, ERROR or CRITICAL"),
     )
     faults = (
@@ -328,7 +252,7 @@ def read_settings(environment: Mapping[str, str], *, network: bool = True) -> Se
     return settings
 
 
-def _missing(read: _Reader, settings: Settings, network: bool) -> list[str]:
+def _missing(read: EnvironmentReader, settings: Settings, network: bool) -> list[str]:
     """Settings that must be there, given the others. One that is there but wrong is named elsewhere."""
     faults = []
 

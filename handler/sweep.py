@@ -159,7 +159,7 @@ def _distrust(census: Census, orphans: int, limits: SweepSettings) -> Refused | 
         return Refused(
             ErrorCode.SWEEP_REFUSED,
             f"{orphans} of {census.attachments} attachments look orphaned, more than the part that "
-            f"DETACH_SWEEP_MAX_FRACTION allows ({limits.max_fraction:g}). The list of servers is the likelier "
+            f"DETACH_SWEEP_MAX_FRACTION allows ({limits.max_fraction:g}). The list of servers is likelier at "
             "fault, so nothing was cleared. Look at some of them; if they are right, raise that setting.",
         )
     return None

@@ -1,0 +1,102 @@
+"""Reads values from the environment one by one, and collects what is wrong with them.
+
+A fault names the variable and what is expected, never the value: a secret may stand in the wrong place.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+_T = TypeVar("_T")
+
+
+class EnvironmentReader:
+    """Each method gives a variable's value, or the default where there is none or `faults` has it."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.environment = environment
+        self.faults: list[str] = []
+        hosts = self.text("DETACH_ALLOW_HTTP") or ""
+        self._http_hosts = frozenset(host.lower() for host in re.split(r"[,\s]+", hosts) if host)
+
+    def text(self, name: str) -> str | None:
+        """The value without blanks around it, None where it is empty or not set."""
+        value = self.environment.get(name, "").strip()
+        return value or None
+
+    def parsed(self, name: str, default: _T, parse: Callable[[str], _T], expected: str) -> _T:
+        """What `parse` makes of the value; `parse` raises ValueError where it is not as `expected`."""
+        value = self.text(name)
+        if value is None:
+            return default
+        try:
+            return parse(value)
+        except ValueError:
+            self.faults.append(f"{name} must be {expected}")
+            return default
+
+    def number(self, name: str, default: float, least: float, most: float) -> float:
+        """A finite number between two bounds."""
+
+        def parse(value: str) -> float:
+            number = float(value)
+            if not math.isfinite(number) or not least <= number <= most:
+                raise ValueError
+            return number
+
+        return self.parsed(name, default, parse, f"a number from {least:g} to {most:g}")
+
+    def whole(self, name: str, default: int, least: int, most: int) -> int:
+        """A whole number between two bounds."""
+
+        def parse(value: str) -> int:
+            number = int(value)
+            if not least <= number <= most:
+                raise ValueError
+            return number
+
+        return self.parsed(name, default, parse, f"a whole number from {least} to {most}")
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        """True or false, in one of the usual spellings."""
+        words = {"true": True, "1": True, "yes": True, "on": True}
+        words |= {"false": False, "0": False, "no": False, "off": False}
+
+        def parse(value: str) -> bool:
+            try:
+                return words[value.lower()]
+            except KeyError:
+                raise ValueError from None
+
+        return self.parsed(name, default, parse, "true or false")
+
+    def url(self, name: str, default: str | None, *, http: bool = False) -> str | None:
+        """A URL to ask at, without a slash at its end: https, or http where that is allowed."""
+
+        def parse(value: str) -> str | None:
+            parts = urlsplit(value)
+            host = (parts.hostname or "").lower()
+            _ = parts.port  # raises ValueError when it is no port
+            plain = parts.scheme == "http" and (http or host in self._http_hosts or _is_loopback(host))
+            if not host or not (parts.scheme == "https" or plain):
+                raise ValueError
+            if "@" in parts.netloc or parts.query or parts.fragment or re.search(r"[\s\x00-\x1f\x7f]", value):
+                raise ValueError
+            return value.rstrip("/")
+
+        expected = "an https URL without user, query or fragment"
+        if not http:
+            expected += " (http only for loopback and the hosts in DETACH_ALLOW_HTTP)"
+        return self.parsed(name, default, parse, expected)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
