@@ -12,7 +12,7 @@ from handler import telemetry
 from handler.cloud.transport import Transport
 from handler.credentials import CallerKeys, Credentials, Platform
 from handler.deadline import Deadline
-from handler.errors import Failure, Internal
+from handler.errors import Failure, Internal, Misconfigured
 from handler.job import Job, Observer
 from handler.model import Ignored, ManyResult, Outcome, Result, TargetResult, Trigger, Work
 from handler.results import Origin, many, untargeted
@@ -54,12 +54,18 @@ class Runtime:
             connections=max(32, 2 * self.settings.concurrency),
         )
         self._credentials = Credentials(self.settings, self.transport, environment)
-        self._keys = CallerKeys(self.settings, self.transport, environment)
+        self._keys: CallerKeys | None = None
+        if self.settings.invoke_secret is not None:
+            self._keys = CallerKeys(self.settings, self.transport, environment)
 
     def admit(self, authorization: str | None, invocation: Invocation) -> None:
-        """Check a caller's Authorization header. Raises Unauthenticated, Forbidden or SecretUnavailable."""
-        trace = self._trace(invocation)
-        self._keys.check(authorization, trace, _platform(invocation))
+        """Check a caller's Authorization header.
+
+        Raises Unauthenticated, Forbidden, SecretUnavailable, or Misconfigured where there is no key to check by.
+        """
+        if self._keys is None:
+            raise Misconfigured("DETACH_INVOKE_SECRET is missing (the callers' key).")
+        self._keys.check(authorization, self._trace(invocation), _platform(invocation))
 
     def carry_out(
         self, work: Sequence[Work], invocation: Invocation, observer: Observer | None = None
