@@ -19,6 +19,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from handler.deadline import Deadline
 
+    _StreamHandler = logging.StreamHandler[Any]
+else:
+    _StreamHandler = logging.StreamHandler  # Python 3.10 has no type parameter here
+
 _LOGGER = logging.getLogger("evs_detach")
 
 
@@ -49,7 +53,7 @@ class _JsonLines(logging.Formatter):
         return json.dumps(line, default=str)
 
 
-class _StandardOutput(logging.StreamHandler[Any]):
+class _StandardOutput(_StreamHandler):
     """Writes to whatever sys.stdout is at that moment: hosts and tests replace it."""
 
     def __init__(self) -> None:
