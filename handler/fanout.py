@@ -8,10 +8,10 @@ from cloudevents.conversion import to_binary
 from cloudevents.http import CloudEvent
 
 from handler.clear import Cleared
-from handler.cloud.faults import failure
-from handler.cloud.messages import Call
+from handler.cloud.faults import upstream
+from handler.cloud.messages import Answer, Call
 from handler.cloud.transport import Transport
-from handler.errors import Failure
+from handler.errors import Failure, Internal, Throttled, UpstreamRejected, UpstreamUnavailable
 from handler.model import Outcome, Target
 from handler.results import untouched
 from handler.telemetry import Trace
@@ -31,8 +31,25 @@ class Fanout:
     def dispatch(self, target: Target, trace: Trace) -> Cleared:
         """Send form *one* with all three ids. The same candidate always has the same event id.
 
-        So a broker or consumer can drop doubles; one that gets through twice does no harm.
+        So a broker or consumer can drop doubles; one that gets through twice does no harm. What stands
+        against it is in the answer, not raised; `changed` is None where the event may have got through.
         """
+        try:
+            self._post(target, trace)
+        except UpstreamUnavailable as unclear:
+            failed = untouched(target, Outcome.FAILED, unclear)
+            failed.findings.changed = None  # it may have got through, and been acted on
+            return failed
+        except Failure as stop:
+            return untouched(target, Outcome.FAILED, stop)
+        except Exception as bug:  # noqa: BLE001 (a bug at one candidate must not take the others with it)
+            trace.log.bug(bug)
+            return untouched(
+                target, Outcome.FAILED, Internal("An error of the function itself; see its log.")
+            )
+        return untouched(target, Outcome.DISPATCHED)
+
+    def _post(self, target: Target, trace: Trace) -> None:
         data = target.model_dump()
         event = CloudEvent(
             {
@@ -45,11 +62,20 @@ class Fanout:
             data,
         )
         headers, body = to_binary(event)
-        call = Call("sink", "POST", self._sink, body=body, headers=headers)
-        try:
-            answer = self._transport.send(call, trace)
-            if not 200 <= answer.status < 300:
-                raise failure(answer, "sink")
-        except Failure as stop:
-            return untouched(target, Outcome.FAILED, stop)
-        return untouched(target, Outcome.DISPATCHED)
+        answer = self._transport.send(Call("sink", "POST", self._sink, body=body, headers=headers), trace)
+        if not 200 <= answer.status < 300:
+            raise _refusal(answer)
+
+
+def _refusal(answer: Answer) -> Failure:
+    kind: type[Failure] = UpstreamRejected
+    if answer.status == 429:
+        kind = Throttled
+    elif answer.status >= 500:
+        kind = UpstreamUnavailable
+    return kind(
+        f"The event broker at DETACH_FANOUT_SINK answered {answer.status}: this candidate may not have been "
+        "passed on. The next sweep finds it again; check the sink's address and the broker.",
+        upstream=upstream(answer),
+        retry_after=answer.retry_after,
+    )
