@@ -16,12 +16,14 @@ from typing import Any, Generic, TypeVar
 
 from handler.cloud.faults import failure
 from handler.cloud.messages import Answer
+from handler.deadline import Deadline
 from handler.errors import (
     DeadlineExceeded,
     Failure,
     ListingFailed,
     Misconfigured,
     PermissionDenied,
+    SecretUnavailable,
     TokenRejected,
 )
 
@@ -36,70 +38,72 @@ _MARKER = re.compile(rb"[?&]marker=([0-9A-Fa-f-]{32,36})")
 
 _T = TypeVar("_T")
 
-_HOPELESS = (TokenRejected, PermissionDenied, Misconfigured)  # every further call would meet the same
+# What every further call would meet, whatever page it asks for
+_HOPELESS = (TokenRejected, PermissionDenied, Misconfigured, SecretUnavailable)
 
 
 @dataclass(frozen=True)
 class Listing(Generic[_T]):
     """A list at one service.
 
-    `key` is its name in the answer, `fetch` asks for the page behind a marker, and `read` reads one record
-    (it raises ValueError when it is none).
+    `key` is its name in the answer, `fetch` asks for the page behind a marker, `read` reads one record (it
+    raises ValueError when it is none), and `deadline` bounds every call of `fetch`.
     """
 
     service: str
     key: str
     fetch: Callable[[str | None], Answer]
     read: Callable[[Any], _T]
+    deadline: Deadline
 
     def pages(self, ahead: Executor) -> Iterator[list[_T]]:
         """The pages, each record once. Raises ListingFailed, or what makes every further call useless."""
         try:
             yield from self._pages(ahead)
-        except DeadlineExceeded:
-            raise DeadlineExceeded(
-                f"The list of {self.key} doesn't fit into the time there is: nothing was judged by a part of "
-                "it. Raise DETACH_TIMEOUT (and the platform's own limit)."
-            ) from None
         except (ListingFailed, *_HOPELESS):
             raise
         except Failure as fault:
+            # A call that the deadline cut short fails by its own time-out: the cause is the same
+            if isinstance(fault, DeadlineExceeded) or self.deadline.expired:
+                raise DeadlineExceeded(
+                    f"The list of {self.key} doesn't fit into the time there is: nothing was judged by a "
+                    "part of it. Raise DETACH_TIMEOUT (and the platform's own limit)."
+                ) from None
             raise self._failed(fault) from None
 
     def _pages(self, ahead: Executor) -> Iterator[list[_T]]:
         first = 0
         lost = 0
-        before: list[str] = []  # ids of the page before, its last one first: markers to fall back to
+        markers: list[str] = []  # the last ids so far: what to go on from, the newest of them last
+        seen: frozenset[str] = frozenset()
         coming: Future[Answer] | None = None
-        marker: str | None = None
         while True:
-            answer = coming.result() if coming is not None else self.fetch(marker)
+            answer = coming.result() if coming is not None else self.fetch(markers[-1] if markers else None)
             coming = None
             if answer.status != 200:
                 fault = failure(answer, self.service)
-                lost += 1
-                if marker is None or answer.status not in {400, 404} or isinstance(fault, _HOPELESS):
+                if not markers or answer.status not in {400, 404} or isinstance(fault, _HOPELESS):
                     raise fault
-                if lost > _MOST_LOST_MARKERS or len(before) < 2:
+                lost += 1
+                markers.pop()
+                if lost > _MOST_LOST_MARKERS or not markers:
                     raise self._failed(fault)
-                before = before[1:]
-                marker = before[0]
                 continue
             hinted = _hint(answer.body)
             if hinted is not None:
                 coming = ahead.submit(self.fetch, hinted)
             ids, records, more = self._open(answer)
-            seen = frozenset(before)
-            if more and ids and seen.issuperset(ids):
+            # Only a first page can't be compared with the first: there the page that was asked for stands in
+            last = not ids or (not more and len(ids) < (first or PAGE))
+            if not last and seen.issuperset(ids):
                 raise ListingFailed(f"The list of {self.key} repeats itself: the cloud ignores the marker.")
             yield [self._record(record) for id_, record in zip(ids, records, strict=True) if id_ not in seen]
-            # Only a first page can't be compared with the first: there the page that was asked for stands in
-            if not ids or (not more and len(ids) < (first or PAGE)):
+            if last:
                 return
             first = first or len(ids)
-            before = ids[::-1]
-            marker = ids[-1]
-            if coming is not None and marker != hinted:
+            markers = [*markers, *ids][-1 - _MOST_LOST_MARKERS :]
+            seen = frozenset(ids).union(markers)
+            if coming is not None and markers[-1] != hinted:
                 coming.cancel()
                 coming = None
 

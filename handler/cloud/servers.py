@@ -104,7 +104,7 @@ class Servers(Service):
                 paged["marker"] = marker
             return self.ask("GET", "servers", trace, query=paged, largest=LARGEST_PAGE)
 
-        return Listing(SERVICE, "servers", fetch, _read_id)
+        return Listing(SERVICE, "servers", fetch, _read_id, trace.deadline)
 
 
 def _read_id(record: Any) -> str:

@@ -145,4 +145,4 @@ class Volumes(Service):
                 paged["marker"] = marker
             return self.ask("GET", "volumes/detail", trace, query=paged, largest=LARGEST_PAGE)
 
-        return Listing(SERVICE, "volumes", fetch, read_volume)
+        return Listing(SERVICE, "volumes", fetch, read_volume, trace.deadline)
