@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from handler.cloud.volumes import Attachment, Volume, epoch
 from handler.model import SweepBounds
 
-_PACKED = struct.Struct("=16s16s16sdi16s?")
+_PACKED = struct.Struct("=16s16s16sdi32s?")
 _UNKNOWN = float("inf")
+_LARGEST = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Census:
             _bytes(attachment.id),
             server,
             _UNKNOWN if since is None else since,
-            -1 if volume.size is None else min(volume.size, 2**31 - 1),
+            -1 if volume.size is None else max(-1, min(volume.size, _LARGEST)),
             (attachment.device or "").encode("ascii", "replace"),
             self._wanted(volume, attachment.server_id),
         )

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from handler.batch import clear_all, clear_one
 from handler.cloud.servers import Servers
-from handler.errors import ErrorCode, Misconfigured, Refused
+from handler.errors import DeadlineExceeded, ErrorCode, Misconfigured, Refused
 from handler.job import Job
 from handler.model import (
     GoneServer,
@@ -87,17 +87,23 @@ def sweep(job: Job, bounds: SweepBounds, now: Callable[[], float] = time.time) -
         filtered=skipped.filtered,
         dry_run=limits.dry_run,
     )
-    if job.observer:
-        job.observer.listed(scanned, min(len(ripe), limits.limit))
     distrust = _distrust(census, len(orphans), limits)
     if distrust is not None:
         job.trace.log.warning(Event.SWEEP_REFUSED, message=distrust.message)
-        reported = [_refused(job, orphan, distrust, limits) for orphan in ripe[:MOST_REPORTED]]
+        reported = _report(job, scanned, ripe[:MOST_REPORTED], distrust, limits)
         return many(reported, job.origin, scanned=scanned, failure=distrust)
+    if job.observer:
+        job.observer.listed(scanned, min(len(ripe), limits.limit))
     results, left = _work_off(job, ripe, limits)
     spent = sum(map(_counts, results)) >= limits.limit
     scanned = replace(scanned, skipped=replace(skipped, over_limit=left if spent else 0))
-    return many(results, job.origin, complete=left == 0, scanned=scanned)
+    late = None
+    if left and not results and not spent:
+        late = DeadlineExceeded(
+            f"The lists took all the time there was: of {left} candidates none was begun, and the next sweep "
+            "will get no further. Raise DETACH_TIMEOUT (and the platform's own limit)."
+        )
+    return many(results, job.origin, complete=left == 0, scanned=scanned, failure=late)
 
 
 def _tightened(settings: SweepSettings, bounds: SweepBounds) -> SweepSettings:
@@ -237,6 +243,17 @@ def _target(orphan: Orphan, limits: SweepSettings) -> Target:
     )
 
 
-def _refused(job: Job, orphan: Orphan, distrust: Refused, limits: SweepSettings) -> TargetResult:
-    target = _target(orphan, limits)
-    return target_result(untouched(target, Outcome.REFUSED, distrust), job.new_trace(), job.origin, 0.0)
+def _report(
+    job: Job, scanned: Scanned, orphans: Sequence[Orphan], distrust: Refused, limits: SweepSettings
+) -> list[TargetResult]:
+    """What a refused sweep found, untouched."""
+    if job.observer:
+        job.observer.listed(scanned, len(orphans))
+    results = []
+    for orphan in orphans:
+        refused = untouched(_target(orphan, limits), Outcome.REFUSED, distrust)
+        result = target_result(refused, job.new_trace(), job.origin, 0.0)
+        if job.observer:
+            job.observer.judged(orphan, result)
+        results.append(result)
+    return results
