@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 SHARED_TYPE = "shared"
 FLAVOUR = "rig"
+IMAGE = "00000000-0000-4000-8000-000000000001"  # the only one that inside/standins.py has
 
 
 def fill_catalogue(site: Site, admin: Session) -> None:
@@ -33,8 +34,10 @@ def fill_catalogue(site: Site, admin: Session) -> None:
 
 
 def make_types(volume: Session, compute: Session) -> None:
-    """Make two types of volumes, one of which may be attached several times, and a flavour."""
+    """Make two types of volumes, one of which may be attached several times, and a flavour; lift quotas."""
     for name, specs in ((VOLUME_TYPE, {}), (SHARED_TYPE, {"multiattach": "<is> True"})):
         document: dict[str, Any] = {"name": name, "extra_specs": specs}
         volume.post("/types", {"volume_type": document})
-    compute.post("/flavors", {"flavor": {"id": FLAVOUR, "name": FLAVOUR, "vcpus": 1, "ram": 64, "disk": 0}})
+    limits = {"volumes": -1, "gigabytes": -1}
+    volume.put("/os-quota-class-sets/default", {"quota_class_set": limits})
+    compute.post("/flavors", {"flavor": {"id": FLAVOUR, "name": FLAVOUR, "vcpus": 1, "ram": 64, "disk": 1}})

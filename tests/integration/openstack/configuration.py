@@ -166,6 +166,8 @@ def _nova(site: Site) -> Sections:
             "compute_driver": "fake.FakeDriverWithoutFakeNodes",
             "host": REGION,
             "my_ip": "127.0.0.1",
+            # A deleted server can be restored for an hour, unless it is deleted by force.
+            "reclaim_instance_interval": 3600,
             "rootwrap_config": site.software.environment / "etc/nova/rootwrap.conf",
             "running_deleted_instance_action": "noop",
             "state_path": state,
@@ -186,6 +188,7 @@ def _nova(site: Site) -> Sections:
         "neutron": {**_credentials(site), "endpoint_override": f"{site.url('standins')}/network"},
         "glance": {**_credentials(site), "endpoint_override": f"{site.url('standins')}/image"},
         "wsgi": {"api_paste_config": site.software.environment / "etc/nova/api-paste.ini"},
+        "quota": {"cores": -1, "instances": -1, "ram": -1},
         "conductor": {"workers": 1},
         "scheduler": {"workers": 1},
         "vnc": {"enabled": False},

@@ -34,8 +34,10 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = self.path.partition("?")[0].rstrip("/")
         last = path.rpartition("/")[2]
-        if path.startswith("/image"):
-            self._answer(200, IMAGE if last == IMAGE["id"] else {"images": [IMAGE]})
+        if path == "/image/v2/schemas/image":
+            self._answer(200, {"name": "image", "properties": {key: {} for key in IMAGE}})
+        elif path == f"/image/v2/images/{IMAGE['id']}":
+            self._answer(200, IMAGE)
         elif path.startswith("/network/v2.0/"):
             self._answer(200, {last.replace("-", "_"): []})
         else:

@@ -1,0 +1,113 @@
+"""The embedded cloud as a lab."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from tests.cloud import Attachment, Cloud, Volume
+from tests.contract.lab import Disk, Link, Record, User
+from tests.contract.observer import Observer
+from tests.integration.openstack.api import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_NOW = timedelta()
+_ADMIN_PROJECT = uuid.UUID(int=1).hex
+
+
+class EmbeddedLab:
+    """Makes the states directly: the embedded cloud has no API for what an operator does."""
+
+    name = "embedded"
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        token = cloud.token(project_id=_ADMIN_PROJECT, role="admin", user="admin")
+        admin = Session(f"{cloud.volume_endpoint}/{_ADMIN_PROJECT}", token, _ADMIN_PROJECT, "admin")
+        observer = Observer(admin, admin.at(cloud.compute_endpoint))
+        self.look = observer.look
+        self.held = observer.held
+
+    def project(self) -> str:
+        return uuid.uuid4().hex
+
+    def environment(self, project_id: str) -> dict[str, str]:
+        return {**self._cloud.environment(), "DETACH_PROJECT_ID": project_id}
+
+    def user(self, project_id: str, role: str = "member") -> User:
+        name, password = f"user-{uuid.uuid4().hex[:8]}", uuid.uuid4().hex
+        self._cloud.add_user(name, password, projects=[project_id], role=role)
+        return User(name, password, project_id, self._cloud.identity.projects[project_id].name)
+
+    def application_credential(self, project_id: str) -> tuple[str, str]:
+        return self._cloud.add_application_credential(project_id)
+
+    def token(self, project_id: str, role: str = "member") -> str:
+        return self._cloud.token(project_id, role)
+
+    def expired_token(self, project_id: str) -> str:
+        return self._cloud.token(project_id, expires_in=-1)
+
+    def revoke(self, token: str) -> None:
+        self._cloud.revoke(token)
+
+    def revoke_all(self, user: User) -> None:
+        for token in list(self._cloud.identity.tokens.values()):
+            if token.user_name == user.name:
+                self._cloud.revoke(token.text)
+
+    @contextlib.contextmanager
+    def fleeting(self) -> Iterator[dict[str, str]]:
+        lifetime, self._cloud.identity.lifetime = self._cloud.identity.lifetime, 2
+        try:
+            yield {}
+        finally:
+            self._cloud.identity.lifetime = lifetime
+
+    def boot(self, project_id: str) -> str:
+        return self._cloud.add_server(project_id=project_id).id
+
+    def stop(self, server_id: str) -> None:
+        self._cloud.server(server_id).status = "SHUTOFF"
+
+    def soft_delete(self, server_id: str) -> None:
+        self._cloud.server(server_id).status = "SOFT_DELETED"
+
+    def vanish(self, server_id: str) -> None:
+        self._cloud.delete_server(server_id)
+
+    def forget(self, server_id: str, volume_id: str) -> None:
+        del self._cloud.server(server_id).disks[volume_id]
+
+    def disk(self, project_id: str, *server_ids: str) -> Disk:
+        return _as_disk(
+            self._cloud.add_volume(project_id=project_id, attachments=server_ids, created_at=_NOW)
+        )
+
+    def recorded_disk(self, project_id: str, server_id: str | None, *, connected: bool = True) -> Disk:
+        host = "some-host" if server_id is None else None
+        stamp = self._cloud.stamp(_NOW)
+        link = Attachment(str(uuid.uuid4()), server_id, "/dev/vdb", stamp, host, connected)
+        return _as_disk(
+            self._cloud.add_volume(
+                project_id=project_id, attachments=[link], created_at=_NOW, known_to_compute=False
+            )
+        )
+
+    def reserve(self, disk: Disk) -> None:
+        self.set_status(disk, "attaching")
+
+    def set_status(self, disk: Disk, status: str) -> None:
+        volume = self._cloud.volume(disk.volume_id)
+        volume.status, volume.updated_at = status, self._cloud.stamp(_NOW)
+
+    def delete_volume(self, disk: Disk) -> None:
+        self._cloud.delete_volume(disk.volume_id)
+
+
+def _as_disk(volume: Volume) -> Disk:
+    return Disk(volume.id, tuple(Link(entry.attachment_id, entry.server_id) for entry in volume.attachments))

@@ -1,0 +1,138 @@
+"""What a contract case may ask of a cloud. Two clouds give it: the embedded one and a real one."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Link:
+    """One attachment of a volume, as the cloud lists it. ``server_id`` is None when a host holds it."""
+
+    attachment_id: str
+    server_id: str | None
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A volume that a case has made, with its attachments of that moment, in the order they were made."""
+
+    volume_id: str
+    links: tuple[Link, ...] = ()
+
+    @property
+    def attachment_id(self) -> str:
+        return self.links[0].attachment_id
+
+    @property
+    def server_id(self) -> str:
+        server_id = self.links[0].server_id
+        assert server_id is not None
+        return server_id
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the volume service's own API says of a volume now."""
+
+    status: str
+    links: tuple[Link, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.status} {len(self.links)}"
+
+
+ABSENT = Record("absent")
+
+
+@dataclass(frozen=True)
+class User:
+    """Who buys tokens with a password, all in the domain ``Default``."""
+
+    name: str
+    password: str = field(repr=False)
+    project_id: str
+    project_name: str
+
+
+class Lab(Protocol):
+    """A cloud to try things in. Volumes, servers and users belong to a project, given by its id."""
+
+    name: str
+
+    def project(self) -> str:
+        """Make a project with nothing in it."""
+
+    def environment(self, project_id: str) -> dict[str, str]:
+        """Give the function's settings for this cloud and project, but for its secrets."""
+
+    # Whose calls they are.
+
+    def user(self, project_id: str, role: str = "member") -> User:
+        """Make a user with one role on the project."""
+
+    def application_credential(self, project_id: str) -> tuple[str, str]:
+        """Make an application credential of a member; give its id and secret."""
+
+    def token(self, project_id: str, role: str = "member") -> str:
+        """Buy a token."""
+
+    def expired_token(self, project_id: str) -> str:
+        """Buy a member's token, and give it when its time is over."""
+
+    def revoke(self, token: str) -> None:
+        """Revoke a token."""
+
+    def revoke_all(self, user: User) -> None:
+        """Revoke all tokens that the user has bought so far; the password stays good."""
+
+    def fleeting(self) -> AbstractContextManager[dict[str, str]]:
+        """Give settings with which the function buys tokens that live two seconds."""
+
+    # Servers.
+
+    def boot(self, project_id: str) -> str:
+        """Make a server and wait until it runs; give its id."""
+
+    def stop(self, server_id: str) -> None:
+        """Power a server off."""
+
+    def soft_delete(self, server_id: str) -> None:
+        """Delete a server so that it can still be restored."""
+
+    def vanish(self, server_id: str) -> None:
+        """Delete a server for good while its volumes' attachments stay: how an orphan comes about."""
+
+    def forget(self, server_id: str, volume_id: str) -> None:
+        """Have the compute service forget that the server has the volume; the volume's record stays."""
+
+    def held(self, server_id: str) -> list[str]:
+        """Ask the compute service which volumes the server has."""
+
+    # Volumes.
+
+    def disk(self, project_id: str, *server_ids: str) -> Disk:
+        """Make a volume, attached to servers: those that run get it through the compute service.
+
+        For one that the cloud never knew the volume service is told, as the compute service would.
+        """
+
+    def recorded_disk(self, project_id: str, server_id: str | None, *, connected: bool = True) -> Disk:
+        """Make a volume that only the volume service holds for attached: to a server, or to a host (None).
+
+        ``connected``: with a connector, as the compute service does it; else by os-attach.
+        """
+
+    def reserve(self, disk: Disk) -> None:
+        """Reserve a free volume, as before an attachment: it is ``attaching`` then."""
+
+    def set_status(self, disk: Disk, status: str) -> None:
+        """Write a volume's status over, as an administrator, and where no API does it in the database."""
+
+    def delete_volume(self, disk: Disk) -> None:
+        """Delete a free volume, and wait until it is gone."""
+
+    def look(self, volume_id: str) -> Record:
+        """Read a volume through the volume service's own API, as an administrator."""

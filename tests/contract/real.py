@@ -1,0 +1,232 @@
+"""A real Keystone, Cinder and Nova as a lab: every state made through their APIs, where there is one."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+from typing import TYPE_CHECKING, Any
+
+from tests.contract.lab import ABSENT, Disk, User
+from tests.contract.observer import Observer
+from tests.integration.openstack.api import ApiError, Identity, Session
+from tests.integration.openstack.catalogue import FLAVOUR, IMAGE, SHARED_TYPE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.integration.openstack import OpenStack
+
+_PATIENCE = 60.0
+_CONNECTOR = {"host": "rig", "ip": "127.0.0.1", "initiator": "iqn.2026-01.example:rig", "os_type": "linux"}
+
+
+class RealLab:
+    """Works as a member of each project, and as administrator where a member may not."""
+
+    name = "real"
+
+    def __init__(self, cloud: OpenStack) -> None:
+        self._cloud = cloud
+        self._keystone = cloud.admin()
+        admin = self._keystone.at(f"{cloud.volume}/{self._keystone.project_id}")
+        self._admin = admin
+        observer = Observer(admin, self._keystone.at(cloud.compute))
+        self.look = observer.look
+        self.held = observer.held
+        self._roles = {role["name"]: role["id"] for role in self._keystone.get("/roles")["roles"]}
+        self._project_names: dict[str, str] = {}
+        self._members: dict[str, Session] = {}
+        self._servers: dict[str, str] = {}
+
+    def project(self) -> str:
+        name = f"project-{secrets.token_hex(4)}"
+        project_id: str = self._keystone.post("/projects", {"project": {"name": name}})["project"]["id"]
+        self._project_names[project_id] = name
+        return project_id
+
+    def environment(self, project_id: str) -> dict[str, str]:
+        return {
+            "DETACH_PROJECT_ID": project_id,
+            "DETACH_VOLUME_ENDPOINT": self._cloud.volume,
+            "DETACH_COMPUTE_ENDPOINT": self._cloud.compute,
+            "DETACH_IDENTITY_ENDPOINT": self._cloud.identity,
+        }
+
+    # Whose calls they are.
+
+    def user(self, project_id: str, role: str = "member") -> User:
+        name, password = f"user-{secrets.token_hex(4)}", secrets.token_hex(16)
+        user = self._keystone.post("/users", {"user": {"name": name, "password": password}})["user"]
+        self._keystone.put(f"/projects/{project_id}/users/{user['id']}/roles/{self._roles[role]}")
+        return User(name, password, project_id, self._project_names[project_id])
+
+    def _log_in(self, user: User, endpoint: str | None = None) -> Session:
+        identity = Identity(endpoint or self._cloud.identity)
+        return identity.log_in(user.name, user.password, project=user.project_name)
+
+    def application_credential(self, project_id: str) -> tuple[str, str]:
+        member = self._log_in(self.user(project_id))
+        made = member.post(
+            f"/users/{member.user_id}/application_credentials", {"application_credential": {"name": "rig"}}
+        )["application_credential"]
+        return made["id"], made["secret"]
+
+    def token(self, project_id: str, role: str = "member") -> str:
+        return self._log_in(self.user(project_id, role)).token
+
+    def expired_token(self, project_id: str) -> str:
+        session = self._log_in(self.user(project_id), self._cloud.fleeting)
+        _wait("the token to expire", lambda: not self._counts(session.token))
+        return session.token
+
+    def _counts(self, token: str) -> bool:
+        try:
+            self._keystone.get("/auth/tokens?nocatalog", {"X-Subject-Token": token})
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return False
+        return True
+
+    def revoke(self, token: str) -> None:
+        self._keystone.delete("/auth/tokens", {"X-Subject-Token": token})
+
+    def revoke_all(self, user: User) -> None:
+        """Disable the user, which revokes every token, and enable it again."""
+        [found] = self._keystone.get(f"/users?name={user.name}")["users"]
+        for enabled in (False, True):
+            self._keystone.patch(f"/users/{found['id']}", {"user": {"enabled": enabled}})
+
+    @contextlib.contextmanager
+    def fleeting(self) -> Iterator[dict[str, str]]:
+        yield {"DETACH_IDENTITY_ENDPOINT": self._cloud.fleeting}
+
+    def _member(self, project_id: str) -> Session:
+        """Give the session of the member who makes the project's things, at the compute service."""
+        if project_id not in self._members:
+            self._members[project_id] = self._log_in(self.user(project_id)).at(self._cloud.compute)
+        return self._members[project_id]
+
+    def _volumes(self, project_id: str) -> Session:
+        return self._member(project_id).at(f"{self._cloud.volume}/{project_id}")
+
+    # Servers.
+
+    def boot(self, project_id: str) -> str:
+        compute = self._member(project_id)
+        server = {"name": "rig", "flavorRef": FLAVOUR, "imageRef": IMAGE, "networks": "none"}
+        headers = {"OpenStack-API-Version": "compute 2.37"}
+        server_id: str = compute.post("/servers", {"server": server}, headers)["server"]["id"]
+        self._servers[server_id] = project_id
+        self._await_status(server_id, "ACTIVE")
+        return server_id
+
+    def stop(self, server_id: str) -> None:
+        self._act(server_id, {"os-stop": None})
+        self._await_status(server_id, "SHUTOFF")
+
+    def soft_delete(self, server_id: str) -> None:
+        self._member(self._servers[server_id]).delete(f"/servers/{server_id}")
+        self._await_status(server_id, "SOFT_DELETED")
+
+    def vanish(self, server_id: str) -> None:
+        self._cloud.sql(f"DELETE FROM block_device_mapping WHERE instance_uuid = '{server_id}'", "nova")
+        self._act(server_id, {"forceDelete": None})
+        _wait("the server to vanish", lambda: self._status(server_id) is None)
+        del self._servers[server_id]
+
+    def forget(self, server_id: str, volume_id: str) -> None:
+        which = f"instance_uuid = '{server_id}' AND volume_id = '{volume_id}'"
+        self._cloud.sql(f"DELETE FROM block_device_mapping WHERE {which}", "nova")
+
+    def _act(self, server_id: str, action: dict[str, Any]) -> None:
+        self._member(self._servers[server_id]).post(f"/servers/{server_id}/action", action)
+
+    def _status(self, server_id: str) -> str | None:
+        try:
+            server = self._member(self._servers[server_id]).get(f"/servers/{server_id}")["server"]
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return None
+        assert server["status"] != "ERROR", server.get("fault")
+        status: str = "" if server["OS-EXT-STS:task_state"] else server["status"]
+        return status
+
+    def _await_status(self, server_id: str, status: str) -> None:
+        _wait(f"the server to be {status}", lambda: self._status(server_id) == status)
+
+    # Volumes.
+
+    def disk(self, project_id: str, *server_ids: str) -> Disk:
+        volume_id = self._make(project_id, shared=len(server_ids) > 1)
+        for number, server_id in enumerate(server_ids, 1):
+            if server_id in self._servers:
+                self._plug(project_id, volume_id, server_id)
+            else:
+                self._record(project_id, volume_id, server_id)
+            self._await_links(volume_id, number)
+        links = self.look(volume_id).links
+        return Disk(volume_id, tuple(sorted(links, key=lambda link: server_ids.index(str(link.server_id)))))
+
+    def recorded_disk(self, project_id: str, server_id: str | None, *, connected: bool = True) -> Disk:
+        volume_id = self._make(project_id)
+        if connected:
+            self._record(project_id, volume_id, server_id)
+        else:
+            who = {"host_name": "some-host"} if server_id is None else {"instance_uuid": server_id}
+            action = f"/volumes/{volume_id}/action"
+            volumes = self._volumes(project_id)
+            volumes.post(action, {"os-reserve": None})
+            volumes.post(action, {"os-attach": {**who, "mountpoint": "/dev/vdb"}})
+        self._await_links(volume_id, 1)
+        return Disk(volume_id, self.look(volume_id).links)
+
+    def _make(self, project_id: str, *, shared: bool = False) -> str:
+        volume: dict[str, Any] = {"size": 1, **({"volume_type": SHARED_TYPE} if shared else {})}
+        volume_id: str = self._volumes(project_id).post("/volumes", {"volume": volume})["volume"]["id"]
+        _wait("the volume", lambda: self.look(volume_id).status == "available")
+        return volume_id
+
+    def _plug(self, project_id: str, volume_id: str, server_id: str) -> None:
+        """Attach through Nova, which takes shared volumes from microversion 2.60 on."""
+        self._member(project_id).post(
+            f"/servers/{server_id}/os-volume_attachments",
+            {"volumeAttachment": {"volumeId": volume_id}},
+            {"OpenStack-API-Version": "compute 2.60"},
+        )
+
+    def _record(self, project_id: str, volume_id: str, server_id: str | None) -> None:
+        """Attach at Cinder alone, by the calls that Nova makes."""
+        volumes, version = self._volumes(project_id), {"OpenStack-API-Version": "volume 3.44"}
+        wanted = {"volume_uuid": volume_id, "instance_uuid": server_id, "connector": _CONNECTOR}
+        made = volumes.post("/attachments", {"attachment": wanted}, version)["attachment"]["id"]
+        volumes.post(f"/attachments/{made}/action", {"os-complete": {}}, version)
+
+    def _await_links(self, volume_id: str, count: int) -> None:
+        def there() -> bool:
+            record = self.look(volume_id)
+            return record.status == "in-use" and len(record.links) == count
+
+        _wait("the attachment", there)
+
+    def reserve(self, disk: Disk) -> None:
+        self._admin.post(f"/volumes/{disk.volume_id}/action", {"os-reserve": None})
+
+    def set_status(self, disk: Disk, status: str) -> None:
+        if status == "error_detaching":  # os-reset_status refuses it
+            self._cloud.sql(f"UPDATE volumes SET status = '{status}' WHERE id = '{disk.volume_id}'", "cinder")
+        else:
+            self._admin.post(f"/volumes/{disk.volume_id}/action", {"os-reset_status": {"status": status}})
+
+    def delete_volume(self, disk: Disk) -> None:
+        self._admin.delete(f"/volumes/{disk.volume_id}")
+        _wait("the volume to go", lambda: self.look(disk.volume_id) == ABSENT)
+
+
+def _wait(what: str, ready: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while not ready():
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(0.05)
