@@ -11,7 +11,7 @@ from handler.delivery import Delivery, settle
 from handler.errors import Failure, Forbidden, Internal, InvalidRequest, Misconfigured, Unauthenticated
 from handler.model import Result, TargetResult, Work
 from handler.run import Invocation, failed, runtime
-from handler.settings import Settings
+from handler.settings import InvokeAuth, Settings
 from handler.telemetry import Event, Log
 
 Environment = Callable[[], Mapping[str, str]]
@@ -48,7 +48,7 @@ def enter(
     """
     try:
         warm = runtime(environment(), network=network)
-        if caller is not None:
+        if caller is not None and warm.settings.invoke_auth is InvokeAuth.BEARER:
             warm.admit(caller.authorization, invocation)
         work = read(warm.settings)
         result = warm.carry_out(work, invocation)
