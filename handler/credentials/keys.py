@@ -73,7 +73,7 @@ class CallerKeys:
             if not (self._digests and self._secret.fresh):
                 if failure is not None and failure.retryable:
                     raise failure
-                self._take(self._secret.current(trace, platform))
+                self._take(self._secret.anew(trace, platform))
             return self._digests
 
     def _looked_up(self, trace: Trace, platform: Platform) -> tuple[bytes, ...]:

@@ -96,7 +96,7 @@ class KeptSecret:
         self._kept_for = self._ttl
         return secret
 
-    def postpone(self, seconds: float) -> None:
-        """Take what was read last for fresh for so long: the store is down, and what it gave still works."""
+    def hold(self, seconds: float) -> None:
+        """Take what was read last for fresh for so long from now."""
         self._since = self._clock()
         self._kept_for = seconds

@@ -84,20 +84,21 @@ class SecretTokens:
             kept = self._kept
             if kept is not None and self._good(kept) and self._secret.fresh:
                 return kept
-            if kept is None or not self._alive(kept):
-                if failure is not None:
-                    raise failure
-                return self._follow(trace, platform)
+            living = kept if kept is not None and self._alive(kept) else None
+            if living is None and failure is not None:
+                raise failure
+            hurried = Trace(trace.log, trace.deadline.sooner(_HURRY))
             try:
-                return self._follow(Trace(trace.log, trace.deadline.sooner(_HURRY)), platform)
+                return self._follow(trace if living is None else hurried, platform)
             except Failure as problem:
-                # What is down, or does not know the new secret yet, takes no living token away
-                if not (problem.retryable or isinstance(problem, TokenRejected)):
+                if living is None or not (problem.retryable or isinstance(problem, TokenRejected)):
+                    self._secret.hold(0)  # a mended secret is to be used at once
                     raise
+                # What is down, or does not know the new secret yet, takes no living token away
                 trace.log.warning(Event.TOKEN_KEPT, error=problem.code.value, message=problem.message)
-                self._secret.postpone(_GRACE)
-                kept.until = max(kept.until, self._clock() + _GRACE)
-                return kept
+                self._secret.hold(_GRACE)
+                living.until = max(living.until, self._clock() + _GRACE)
+                return living
 
     def renew(self, refused: Secret, trace: Trace, platform: Platform, *, again: bool) -> Kept | None:
         """See `Tokens`. Reads the secret anew, and buys with the same secret once. Raises Failure."""

@@ -1,0 +1,91 @@
+"""What the text of a secret can be."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from handler.credentials.content import ApplicationCredential, BareToken, Password, read_content
+from handler.errors import Misconfigured
+from handler.secret import Secret
+
+HIDDEN = "h1dden"
+
+
+def read(text: str) -> Any:
+    return read_content(Secret(text), "DETACH_TOKEN_SECRET")
+
+
+def test_a_text_that_is_no_json_is_a_token() -> None:
+    assert read("gAAAAAB-x_y=") == BareToken(Secret("gAAAAAB-x_y="))
+
+
+def test_a_token_may_stand_in_an_object() -> None:
+    assert read('{"token": " gAAAAAB\\n"}') == BareToken(Secret("gAAAAAB"))
+
+
+def test_a_password_comes_with_its_domain_and_perhaps_a_project() -> None:
+    least = {"username": "u", "password": " p ", "domain": "d"}
+    assert read(json.dumps(least)) == Password("u", Secret(" p "), "d")
+    full = {**least, "project": "demo", "project_domain": "e"}
+    assert read(json.dumps(full)) == Password("u", Secret(" p "), "d", "demo", "e")
+
+
+def test_an_application_credential_is_an_id_and_a_secret() -> None:
+    text = '{"application_credential_id": "i", "application_credential_secret": "s"}'
+    assert read(text) == ApplicationCredential("i", Secret("s"))
+
+
+def test_a_token_of_sixteen_kilobytes_is_taken_and_a_longer_one_is_not() -> None:
+    assert read("a" * 16384) == BareToken(Secret("a" * 16384))
+    with pytest.raises(Misconfigured, match="at most 16384 characters"):
+        read("a" * 16385)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HIDDEN + " two words",
+        HIDDEN + "\r\nX-Other: header",
+        HIDDEN + "\x00",
+        HIDDEN + "é",
+        '{"token": "' + HIDDEN + ' two"}',
+    ],
+)
+def test_a_token_that_cannot_stand_in_a_header_is_not_sent(text: str) -> None:
+    with pytest.raises(Misconfigured, match="is not a token: one is printable ASCII") as caught:
+        read(text)
+    assert HIDDEN not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "{",
+        '"' + HIDDEN + '"',
+        '["' + HIDDEN + '"]',
+        "[" * 100_000,
+        "{}",
+        {"token": HIDDEN, HIDDEN: "x"},
+        {"token": ""},
+        {"token": 5},
+        {"token": None},
+        {"Token": HIDDEN},
+        {"username": "u", "password": HIDDEN},
+        {"username": "u", "password": HIDDEN, "domain": {"name": "d"}},
+        {"username": "u", "password": HIDDEN, "domain": "d", "project": None},
+        {"username": "u", "password": HIDDEN, "domain": "d", "region": "r"},
+        {"username": "u", "password": HIDDEN, "domain": "d", "token": "t"},
+        {"username": "u", "password": "\ud800" + HIDDEN, "domain": "d"},
+        {"application_credential_id": HIDDEN},
+    ],
+)
+def test_any_other_content_names_the_forms_and_shows_nothing(body: Any) -> None:
+    with pytest.raises(Misconfigured, match="must be a bare token") as caught:
+        read(body if isinstance(body, str) else json.dumps(body))
+    assert '"application_credential_secret"' in caught.value.message
+    assert "DETACH_TOKEN_SECRET" in caught.value.message
+    assert HIDDEN not in caught.value.message
+    assert caught.value.__context__ is None
