@@ -1,0 +1,58 @@
+"""Starts what is measured in processes of its own, and ends it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """A plain environment: nothing of ours, no proxy, bytecode kept in `build/`, the same for all."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    paths = {"PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": str(ROOT / "build" / "bench-bytecode")}
+    return {**kept, **paths, **settings}
+
+
+@contextmanager
+def program(*arguments: str, settings: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
+    """Run `python ARGUMENTS…` while the block lasts. What it prints can be read from its `stdout`."""
+    process = subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=environment(**(settings or {})),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def first_line(process: subprocess.Popen[str]) -> str:
+    """What a program says once it serves. Raises RuntimeError when it ends without a word."""
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        raise RuntimeError(f"{process.args!r} ended with {process.wait()} and said nothing.")
+    return line.strip()
+
+
+def run(arguments: Sequence[str], settings: Mapping[str, str] | None = None) -> str:
+    """Run `python ARGUMENTS…` to its end and give what it printed."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=environment(**(settings or {})),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return done.stdout
