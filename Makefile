@@ -1,6 +1,6 @@
 # One command each: `make run` shows it, `make test` proves it.
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test lint types unit bench integration package schema lock clean
+.PHONY: help setup run serve test lint types unit integration infra bench package schema lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -34,6 +34,18 @@ types: setup
 
 unit: setup
 	$(BIN)/python -m pytest --cov --cov-report=term
+
+integration: setup ## the contract suite against a real Keystone, Cinder and Nova, started here
+	$(BIN)/python -m pytest tests/contract tests/integration --cloud=real -p no:xdist
+
+infra: setup ## judge the templates; TERRAFORM_WRAPPER may name what answers for the provider
+	$(BIN)/python -m pytest tests/infra
+
+bench: setup ## compare with peers: ratios, printed
+	$(BIN)/python -m tests.bench
+
+package: setup ## write the zips for FunctionGraph's Python runtime to dist/
+	$(BIN)/python infra/functiongraph/package.py
 
 schema: setup ## write events/schema/ anew from the models
 	$(BIN)/python -m handler.schema
