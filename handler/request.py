@@ -250,6 +250,8 @@ def read_each(contents: Sequence[object], *, max_targets: int) -> list[Work]:
     All are valid or all are refused. Raises InvalidRequest for the first that is not valid: pointers are
     from its own root, the message counts it.
     """
+    if len(contents) > max_targets:
+        raise invalid(f"More than {max_targets} events at once.", "too_many")
     works = []
     for number, content in enumerate(contents, 1):
         try:
