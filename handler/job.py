@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Protocol
+
+from requests.models import PreparedRequest
 
 from handler.batch import clear_all, clear_one
 from handler.clear import Clearing
@@ -45,6 +48,26 @@ class Observer(Protocol):
         ...
 
 
+class _OneProject:
+    """An invocation's credentials, of one project throughout.
+
+    Where no project is configured it is the token's. A secret that is replaced in the middle by one of
+    another project must not have the volume looked up in one and its server in the other, where it would
+    look gone.
+    """
+
+    def __init__(self, auth: ProjectAuthenticator) -> None:
+        self._auth = auth
+        self.renew = auth.renew
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        return self._auth(request)
+
+    @cached_property
+    def project_id(self) -> str:
+        return self._auth.project_id
+
+
 class Job:
     """One invocation's work at the cloud: its services, its deadline, its origin."""
 
@@ -62,6 +85,7 @@ class Job:
         self.origin = origin
         self.observer = observer
         self.transport = transport
+        auth = _OneProject(auth)
         self._auth = auth
         self.volumes = Volumes(VOLUME, settings.volume_endpoint, transport, auth)
         self.servers: Servers | None = None
