@@ -256,7 +256,10 @@ class Clearing:
                 return self._gone(seen, found, refused=rejected and unanswered is None)
             if fault is None:
                 raise _unconfirmed(f"still lists the attachment after {CONFIRM_WITHIN:g} s")
-            if rejected or unanswered is not None:
+            if unanswered is not None:
+                # A refusal of the second says nothing about the first, which may yet take effect
+                raise unanswered if isinstance(fault, Refused) else fault
+            if rejected:
                 raise fault
             unanswered = fault
 

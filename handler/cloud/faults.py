@@ -185,16 +185,15 @@ def failure(answer: Answer, service: str) -> Failure:
             "and the secret.",
             upstream=said,
         )
-    elif status == 409 and "using the compute api" in (said.message or "").lower():
+    elif status == 409 and service == "volume":
         result = Refused(
             ErrorCode.USE_COMPUTE_API,
-            f"{found}. The cloud itself says that a server holds the volume: detach it there.",
+            f"{found}. The cloud itself refuses to clear this record: if a server holds the volume, detach "
+            "it there.",
             upstream=said,
         )
     elif status == 404:
-        result = UpstreamRejected(
-            f"{found}, which is not the service's own word: check the endpoint's address.", upstream=said
-        )
+        result = UpstreamRejected(f"{found}. Check the endpoint's address.", upstream=said)
     elif 300 <= status < 400:
         result = UpstreamRejected(
             f"The {service} service answered {status}, a redirect, never followed: check the endpoint.",
