@@ -14,6 +14,8 @@ import time
 from typing import Any
 
 from requests.adapters import HTTPAdapter
+from requests.models import PreparedRequest, Response
+from requests.utils import select_proxy
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.poolmanager import PoolManager
@@ -80,7 +82,16 @@ class _TlsPool(HTTPSConnectionPool):
 
 
 class BoundedAdapter(HTTPAdapter):
-    """An adapter of `requests` whose read time-out holds for a whole answer."""
+    """An adapter of `requests` whose read time-out holds for a whole answer.
+
+    What HTTPAdapter works out anew for each request is kept per origin here, and cookies are left alone: that
+    took as long as the exchange itself. There must be room for all origins (`pool_connections`), since a pool
+    that is pushed out is closed.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        self._pools: dict[tuple[Any, ...], Any] = {}
+        super().__init__(**kwargs)
 
     def init_poolmanager(
         self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any
@@ -98,3 +109,46 @@ class BoundedAdapter(HTTPAdapter):
     @staticmethod
     def _bound(manager: PoolManager) -> None:
         manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+
+    def get_connection_with_tls_context(
+        self, request: PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
+        """The origin's pool, with its certificates set."""
+        url = request.url or ""
+        key = (split(url)[0], verify, cert, select_proxy(url, proxies) if proxies else None)
+        pool = self._pools.get(key)
+        if pool is None:
+            pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
+            super().cert_verify(pool, url, verify, cert)  # type: ignore[no-untyped-call]
+            self._pools[key] = pool
+        return pool
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """Nothing: the certificates were set when the pool was opened."""
+
+    def request_url(self, request: PreparedRequest, proxies: Any) -> str:
+        """What stands in the request line: the whole URL for a proxy that speaks http, else the path."""
+        origin, path = split(request.url or "")
+        if proxies and not origin.startswith("https:"):
+            return super().request_url(request, proxies)
+        return path
+
+    def build_response(self, req: PreparedRequest, resp: Any) -> Response:
+        """See HTTPAdapter. Without cookies and a guess at the encoding: a cloud's API has neither."""
+        response = Response()
+        response.status_code = resp.status
+        response.headers = resp.headers
+        response.raw = resp
+        response.request = req
+        return response
+
+    def close(self) -> None:
+        """See HTTPAdapter."""
+        self._pools.clear()
+        super().close()
+
+
+def split(url: str) -> tuple[str, str]:
+    """A URL's origin, and what follows it."""
+    end = url.find("/", url.find("://") + 3)
+    return (url[:end], url[end:]) if end >= 0 else (url, "/")

@@ -21,7 +21,7 @@ from urllib3.exceptions import TimeoutError as Urllib3TimeoutError
 from urllib3.util.retry import Retry
 from urllib3.util.timeout import Timeout
 
-from handler.cloud.connection import BoundedAdapter
+from handler.cloud.connection import BoundedAdapter, split
 from handler.cloud.faults import refuses_token
 from handler.cloud.messages import Answer, Call
 from handler.errors import DeadlineExceeded, NoAnswer, UpstreamUnavailable
@@ -60,14 +60,12 @@ class Authenticator(Protocol):
         ...
 
 
-_BASE_HEADERS = CaseInsensitiveDict(
-    {
-        "Accept": "application/json",
-        # A body that arrives as it is can be bounded as it arrives
-        "Accept-Encoding": "identity",
-        "User-Agent": "evs-detach",
-    }
-)
+_BASE_HEADERS = {
+    "Accept": "application/json",
+    # A body that arrives as it is can be bounded as it arrives
+    "Accept-Encoding": "identity",
+    "User-Agent": "evs-detach",
+}
 
 
 class Transport:
@@ -111,11 +109,11 @@ class Transport:
         request.method = call.method
         request.url = call.url
         request.body = call.body
-        request.headers = _BASE_HEADERS.copy()
-        request.headers.update(call.headers)
+        headers = {**_BASE_HEADERS, **call.headers}
         if call.body is not None:
-            request.headers["Content-Type"] = "application/json"
-            request.headers["Content-Length"] = str(len(call.body))
+            headers["Content-Type"] = "application/json"
+            headers["Content-Length"] = str(len(call.body))
+        request.headers = CaseInsensitiveDict(headers)
         return auth(request) if auth is not None else request
 
     def _repeat(self, call: Call, request: PreparedRequest, trace: Trace) -> Answer:
@@ -174,7 +172,7 @@ class Transport:
         return answer
 
     def _exchange(self, call: Call, request: PreparedRequest, timeout: Timeout) -> Answer:
-        origin = "/".join(call.url.split("/", 3)[:3])
+        origin, _ = split(call.url)
         proxies = self._proxies.get(origin)
         if proxies is None:
             proxies = self._proxies[origin] = get_environ_proxies(call.url)
