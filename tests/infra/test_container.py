@@ -77,21 +77,30 @@ def test_ignores_all_but_what_it_copies() -> None:
 
 
 @pytest.fixture(scope="module")
-def image() -> Iterator[dict[str, Root]]:
+def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What goes to a builder, as it is now: two builds are of one state, whatever is edited meanwhile."""
+    folder = tmp_path_factory.mktemp("context")
+    shutil.copy(ROOT / "requirements.txt", folder)
+    shutil.copytree(ROOT / "handler", folder / "handler")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def image(context: Path) -> Iterator[dict[str, Root]]:
     python = interpreter("3.12").resolve().parents[1]
     # not pytest's own folder: only its owner may enter that, and the image runs as somebody else
     folder = Path(tempfile.mkdtemp(prefix="image-"))
     folder.chmod(0o755)
     try:
-        yield build(STAGES, ROOT, python, folder)
+        yield build(STAGES, context, python, folder)
     finally:
         shutil.rmtree(folder)
 
 
-def test_holds_our_code_and_the_locked_packages(image: dict[str, Root]) -> None:
+def test_holds_our_code_and_the_locked_packages(image: dict[str, Root], context: Path) -> None:
     app = image["final"].files / "app"
     ours = {path.relative_to(app) for path in (app / "handler").rglob("*.py")}
-    assert ours == {path.relative_to(ROOT) for path in (ROOT / "handler").rglob("*.py")}
+    assert ours == {path.relative_to(context) for path in (context / "handler").rglob("*.py")}
     assert {"functions_framework", "gunicorn", "pydantic", "requests"} <= {
         path.name for path in app.iterdir()
     }
@@ -108,10 +117,10 @@ def test_every_module_has_bytecode_that_no_clock_decides_on(image: dict[str, Roo
     assert py_compile.PycInvalidationMode.UNCHECKED_HASH.value == 3
 
 
-def test_is_the_same_when_built_again(image: dict[str, Root]) -> None:
+def test_is_the_same_when_built_again(image: dict[str, Root], context: Path) -> None:
     folder = Path(tempfile.mkdtemp(prefix="image-"))
     try:
-        again = build(STAGES[:1], ROOT, interpreter("3.12").resolve().parents[1], folder)["build"]
+        again = build(STAGES[:1], context, interpreter("3.12").resolve().parents[1], folder)["build"]
         first = image["build"].files / "app"
         listed = {path.relative_to(first) for path in first.rglob("*")}
         second = again.files / "app"

@@ -179,7 +179,7 @@ def test_refuses_a_live_server_in_a_clean_interpreter(
         "isBase64Encoded": False,
     }
     answer = called(package, tmp_path, cloud, event)
-    assert answer["returned"]["statusCode"] == 409, answer
+    assert answer["returned"]["statusCode"] == 409, answer["returned"]
     assert json.loads(answer["returned"]["body"])["error"]["code"] == "server_exists"
     assert cloud.posts() == []
 
