@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from tests.cloud import Attachment, Cloud, Volume
-from tests.contract.lab import Disk, Link, Record, User
+from tests.contract.lab import Disk, Link, User
 from tests.contract.observer import Observer
 from tests.integration.openstack.api import Session
 

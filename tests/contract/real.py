@@ -131,14 +131,17 @@ class RealLab:
         self._await_status(server_id, "SOFT_DELETED")
 
     def vanish(self, server_id: str) -> None:
-        self._cloud.sql(f"DELETE FROM block_device_mapping WHERE instance_uuid = '{server_id}'", "nova")
+        self._unlist(f"instance_uuid = '{server_id}'")
         self._act(server_id, {"forceDelete": None})
         _wait("the server to vanish", lambda: self._status(server_id) is None)
         del self._servers[server_id]
 
     def forget(self, server_id: str, volume_id: str) -> None:
-        which = f"instance_uuid = '{server_id}' AND volume_id = '{volume_id}'"
-        self._cloud.sql(f"DELETE FROM block_device_mapping WHERE {which}", "nova")
+        self._unlist(f"instance_uuid = '{server_id}' AND volume_id = '{volume_id}'")
+
+    def _unlist(self, which: str) -> None:
+        """Take volumes off Nova's lists: no API does it without telling Cinder."""
+        self._cloud.sql(f"DELETE FROM block_device_mapping WHERE {which}", "nova")  # noqa: S608 (ids of ours)
 
     def _act(self, server_id: str, action: dict[str, Any]) -> None:
         self._member(self._servers[server_id]).post(f"/servers/{server_id}/action", action)
@@ -216,7 +219,8 @@ class RealLab:
 
     def set_status(self, disk: Disk, status: str) -> None:
         if status == "error_detaching":  # os-reset_status refuses it
-            self._cloud.sql(f"UPDATE volumes SET status = '{status}' WHERE id = '{disk.volume_id}'", "cinder")
+            change = f"UPDATE volumes SET status = '{status}' WHERE id = '{disk.volume_id}'"  # noqa: S608
+            self._cloud.sql(change, "cinder")
         else:
             self._admin.post(f"/volumes/{disk.volume_id}/action", {"os-reset_status": {"status": status}})
 
