@@ -19,25 +19,16 @@ import requests
 
 from handler.model import Outcome, Target, TargetResult, Trigger
 from handler.run import Invocation, Runtime
+from tests.bench.deployment import TOKEN, settings
 from tests.bench.stub import PROJECT, Stuck, stuck
 
 Clear = Callable[[Stuck], None]
 
 OURS, REQUESTS, CINDERCLIENT, SDK = "handler", "requests", "cinderclient", "openstacksdk"
-TOKEN = "gAAAAABbench" + "x" * 170  # as long as a real one
 
 
 def ours(url: str) -> Clear:
-    runtime = Runtime(
-        {
-            "DETACH_PROJECT_ID": PROJECT,
-            "DETACH_VOLUME_ENDPOINT": f"{url}/volume/v3",
-            "DETACH_COMPUTE_ENDPOINT": f"{url}/compute/v2.1",
-            "DETACH_TOKEN_SECRET": "env:TOKEN",
-            "DETACH_INVOKE_AUTH": "platform",
-            "TOKEN": TOKEN,
-        }
-    )
+    runtime = Runtime(settings(url))
 
     def clear(ids: Stuck) -> None:
         target = Target(volume_id=ids.volume_id, attachment_id=ids.attachment_id)
