@@ -27,6 +27,8 @@ class Body:
         self._request.max_content_length = limit + 1
         try:
             content = self._request.get_data()
+            if len(content) > limit:
+                raise RequestEntityTooLarge
         except RequestEntityTooLarge:
             raise InvalidRequest(f"The request has more than {limit} bytes.", status=413) from None
         except HTTPException:
