@@ -14,6 +14,7 @@ locals {
   # the project, below: disks and servers of a sweep are not known beforehand.
   secret_key_id = var.csms_secret == null ? null : coalesce(var.csms_secret.kms_key_id, one(huaweicloud_csms_secret.token[*].kms_key_id))
   resources = var.csms_secret == null ? {} : {
+    "csms:secret:get"        = ["CSMS:*:*:secretName:${var.csms_secret.name}"]
     "csms:secretVersion:get" = ["CSMS:*:*:secretName:${var.csms_secret.name}"]
     "kms:dek:decrypt"        = ["KMS:*:*:KeyId:${local.secret_key_id}"]
   }

@@ -147,7 +147,9 @@ def made(folder: Path) -> Iterable[Recorded]:
             (one, vault),
         ]:
             terminal(cloud, work, settings)
+        cloud.put_csms_secret("asleep", password, state="DISABLED")
         native(cloud, pod, {"DETACH_TOKEN_SECRET": "csms:detach"})
+        native(cloud, pod, {"DETACH_TOKEN_SECRET": "csms:asleep"}, exit_code=1)
         native(cloud, pod, {"DETACH_TOKEN_SECRET": "vault:kv/evs/detach#secret", "VAULT_ROLE": "detach"})
         return [(c.service, c.method, c.path) for c in cloud.calls if of_the_function(c)]
 
@@ -157,13 +159,15 @@ def terminal(cloud: Cloud, work: dict[str, Any], settings: dict[str, str]) -> No
     run(command, cloud, work, settings)
 
 
-def native(cloud: Cloud, pod: Path, settings: dict[str, str]) -> None:
+def native(cloud: Cloud, pod: Path, settings: dict[str, str], exit_code: int = 0) -> None:
     work = json.dumps({"volume_id": seed.ORPHAN_VOLUME})
     event = {"trigger_type": "TIMER", "trigger_name": "t", "user_event": work}
-    run([sys.executable, "-c", NATIVE, cloud.token(), str(pod)], cloud, event, settings)
+    run([sys.executable, "-c", NATIVE, cloud.token(), str(pod)], cloud, event, settings, exit_code)
 
 
-def run(command: list[str], cloud: Cloud, event: dict[str, Any], settings: dict[str, str]) -> None:
+def run(
+    command: list[str], cloud: Cloud, event: dict[str, Any], settings: dict[str, str], exit_code: int = 0
+) -> None:
     environment = {**os.environ, **cloud.environment(), "DETACH_INVOKE_AUTH": "platform", **settings}
     done = subprocess.run(
         command,
@@ -175,4 +179,4 @@ def run(command: list[str], cloud: Cloud, event: dict[str, Any], settings: dict[
         check=False,
         timeout=60,
     )
-    assert done.returncode == 0, f"{event} {done.stdout} {done.stderr}"
+    assert done.returncode == exit_code, f"{event} {done.stdout} {done.stderr}"

@@ -34,7 +34,7 @@ run "one_project" {
   }
 
   assert {
-    condition     = length(setintersection(flatten(output.policy.Statement[*].Action), ["csms:secretVersion:get", "kms:dek:decrypt", "ecs:serverVolumeAttachments:list"])) == 0
+    condition     = length(setintersection(flatten(output.policy.Statement[*].Action), ["csms:secret:get", "csms:secretVersion:get", "kms:dek:decrypt", "ecs:serverVolumeAttachments:list"])) == 0
     error_message = "No secret store and no wider check: none of their actions."
   }
 
