@@ -87,14 +87,12 @@ class Clearing:
         proof: Proof | None,
         *,
         project_id: str,
-        read_timeout: float,
         now: Clock = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._volumes = volumes
         self._proof = proof
         self._project_id = project_id
-        self._read_timeout = read_timeout
         self._now = now
         self._sleep = sleep
 
@@ -237,12 +235,10 @@ class Clearing:
         """Steps 6 and 7. A second POST is sent only after a first one that had no answer or a 5xx."""
         unanswered: Failure | None = None
         while True:
-            if trace.deadline.remaining() < self._read_timeout:
-                raise unanswered or DeadlineExceeded(
-                    "Less time is left than one answer may take, so nothing was sent. Ask again, or raise "
-                    "DETACH_TIMEOUT (and the platform's own limit)."
-                )
-            fault = self._post(volume, attachment, trace, found)
+            try:
+                fault = self._post(volume, attachment, trace, found)
+            except DeadlineExceeded as late:
+                raise unanswered or late from None
             rejected = fault is not None and not isinstance(fault, UpstreamUnavailable)
             if rejected and unanswered is None:
                 found.changed = False
@@ -268,8 +264,11 @@ class Clearing:
         before, found.changed = found.changed, None
         try:
             answer = self._volumes.detach(volume.id, attachment, trace)
-        except UpstreamUnavailable as unavailable:
-            return unavailable
+        except Failure as failed:
+            if isinstance(failed, UpstreamUnavailable) and not failed.unsent:
+                return failed
+            found.changed = before
+            raise
         if 200 <= answer.status < 300:
             return None
         fault = failure(answer, VOLUME)

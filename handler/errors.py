@@ -193,10 +193,14 @@ class Throttled(Failure):
 
 
 class UpstreamUnavailable(Failure):
-    """5xx, or an answer that can't be read."""
+    """5xx, or an answer that can't be read.
+
+    `unsent` says that it befell what signs the call: the call itself was not acted on.
+    """
 
     code = ErrorCode.UPSTREAM_UNAVAILABLE
     retryable = True
+    unsent = False
 
 
 class NoAnswer(UpstreamUnavailable):

@@ -101,9 +101,7 @@ class Job:
         proof = None
         if self.servers is not None:
             proof = Proof(self.servers, self.settings.server_check, remember=remember)
-        return Clearing(
-            self.volumes, proof, project_id=self._auth.project_id, read_timeout=self.settings.read_timeout
-        )
+        return Clearing(self.volumes, proof, project_id=self._auth.project_id)
 
     def do(self, work: Work) -> Result:
         """Do one work."""

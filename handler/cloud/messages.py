@@ -47,7 +47,8 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 class Call:
     """One request: what is sent, and how much may come back.
 
-    `secrets` are further values that must not come out in what the cloud says of it.
+    `needs` is how many seconds must be left, or it is not sent. `secrets` are further values that must not
+    come out in what the cloud says of it.
     """
 
     service: str
@@ -56,6 +57,7 @@ class Call:
     body: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     largest: int = LARGEST_ANSWER
+    needs: float = 0.0
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @property

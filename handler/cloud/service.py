@@ -55,12 +55,13 @@ class Service:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         largest: int = LARGEST_ANSWER,
+        needs: float = 0.0,
     ) -> Answer:
-        """Send one request below the project's path and return its answer, whatever the status."""
+        """Send one request below the project's path and return its answer, whatever the status. See Call."""
         url = f"{self._endpoint}/{self._auth.project_id}/{path}"
         if query:
             url += "?" + urlencode(query)
-        call = Call(self.name, method, url, body=body, headers=headers or {}, largest=largest)
+        call = Call(self.name, method, url, body=body, headers=headers or {}, largest=largest, needs=needs)
         return self._transport.send(call, trace, self._auth)
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Protocol
 
 import requests
@@ -98,10 +99,14 @@ class Transport:
         is sent once. Where the credentials are refused they are renewed once and the call is sent again: a
         refused call was not acted on. Raises NoAnswer, UpstreamUnavailable or DeadlineExceeded.
         """
-        request = self._prepare(call, auth)
+        with _signing():
+            request = self._prepare(call, auth)
         answer = self._repeat(call, request, trace)
-        if auth is not None and refuses_token(answer) and auth.renew(request):
-            answer = self._repeat(call, self._prepare(call, auth), trace)
+        if auth is not None and refuses_token(answer):
+            with _signing():
+                again = self._prepare(call, auth) if auth.renew(request) else None
+            if again is not None:
+                answer = self._repeat(call, again, trace)
         return answer
 
     def _prepare(self, call: Call, auth: Authenticator | None) -> PreparedRequest:
@@ -145,8 +150,12 @@ class Transport:
 
     def _once(self, call: Call, request: PreparedRequest, trace: Trace) -> Answer | NoAnswer:
         left = trace.deadline.remaining()
-        if left <= 0:
-            raise DeadlineExceeded(f"No time was left to ask the {call.service} service.")
+        if left <= 0 or left < call.needs:
+            short = "Less time is left than one answer may take" if call.needs else "No time is left"
+            raise DeadlineExceeded(
+                f"{short}, so nothing was sent to the {call.service} service. Ask again, or raise "
+                "DETACH_TIMEOUT (and the platform's own limit)."
+            )
         timeout = Timeout(
             total=left, connect=min(self._connect_timeout, left), read=min(self.read_timeout, left)
         )
@@ -199,6 +208,16 @@ class Transport:
         return Answer(
             response.status_code, response.headers, body, _request_id(response.headers, secrets), secrets
         )
+
+
+@contextmanager
+def _signing() -> Iterator[None]:
+    """What fails here has not befallen the call: it wasn't sent yet, or its token was refused."""
+    try:
+        yield
+    except UpstreamUnavailable as failure:
+        failure.unsent = True
+        raise
 
 
 def _no_answer(service: str, error: Exception) -> NoAnswer:

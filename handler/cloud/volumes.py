@@ -131,10 +131,13 @@ class Volumes(Service):
     def detach(self, volume_id: str, attachment: Attachment, trace: Trace) -> Answer:
         """Send `os-detach` for this attachment, once. The status alone says little: look at the volume after.
 
-        Raises NoAnswer when nothing came back: the record may be cleared all the same.
+        Raises DeadlineExceeded, and sends nothing, when less time is left than its answer may take; NoAnswer
+        when nothing came back: the record may be cleared all the same.
         """
         body = json.dumps({"os-detach": {"attachment_id": attachment.listed_id}}).encode()
-        return self.ask("POST", f"volumes/{volume_id}/action", trace, body=body)
+        return self.ask(
+            "POST", f"volumes/{volume_id}/action", trace, body=body, needs=self._transport.read_timeout
+        )
 
     def list(self, trace: Trace, query: Mapping[str, str]) -> Listing[Volume]:
         """The project's volumes. A cloud may ignore a filter (Cinder does with `server_id`): look again."""

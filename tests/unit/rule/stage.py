@@ -213,7 +213,6 @@ def clearing(job: Job, clock: Clock) -> Clearing:
         job.volumes,
         proof,
         project_id=PROJECT,
-        read_timeout=job.settings.read_timeout,
         now=clock,
         sleep=clock.sleep,
     )
