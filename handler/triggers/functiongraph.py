@@ -13,6 +13,7 @@ from handler.errors import InvalidRequest
 from handler.model import Trigger, Work
 from handler.request import decode_base64, invalid, is_trace, read_each, read_work
 from handler.triggers.answer import as_json
+from handler.triggers.media import require_json
 
 _STRANGERS = ("Records", "records", "lts")
 
@@ -80,6 +81,9 @@ def _messages(event: Mapping[str, Any]) -> list[str]:
 def _body(event: Mapping[str, Any], limit: int) -> bytes:
     if event.get("httpMethod") != "POST":
         raise InvalidRequest("Only POST is an event.", status=405)
+    content_type = gateway_header(event, "content-type")
+    if content_type:
+        require_json(content_type)
     body = event.get("body") or ""
     if event.get("isBase64Encoded") is True:
         body = decode_base64(body)

@@ -9,6 +9,7 @@ from handler.errors import InvalidRequest
 from handler.model import Work
 from handler.request import read_work
 from handler.triggers.answer import Answer
+from handler.triggers.media import require_json
 
 _EVENT_TYPES = frozenset({"application/cloudevents+json", "application/cloudevents-batch+json"})
 _EVENT_HEADERS = ("ce-specversion", "ce-id", "ce-source", "ce-type")
@@ -44,19 +45,9 @@ def is_cloudevent(request: Request) -> bool:
 
 def read(request: Request, content: bytes, *, max_targets: int) -> list[Work]:
     """Turn a body into work. Raises InvalidRequest: 415 for another media type, 400 for what is in it."""
-    if content or request.mimetype:
-        _check_type(request)
+    if content or request.content_type:
+        require_json(request.content_type or "", request.headers.get("Content-Encoding"))
     return [read_work(content, max_targets=max_targets)]
-
-
-def _check_type(request: Request) -> None:
-    kind, charset = request.mimetype, request.mimetype_params.get("charset", "utf-8")
-    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
-        raise InvalidRequest("The request must be sent as application/json.", status=415)
-    if charset.lower() not in {"utf-8", "utf8"}:
-        raise InvalidRequest("The request must be sent in UTF-8.", status=415)
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise InvalidRequest("The request must be sent without Content-Encoding.", status=415)
 
 
 def respond(answer: Answer, body: Body) -> Response:
