@@ -52,9 +52,10 @@ def _clear_volume(
 ) -> dict[Target, TargetResult]:
     """Targets without an attachment_id mean what the volume held before the first of them was cleared."""
     resolved: dict[Target, Target | TargetResult] = {}
-    for target in targets:
+    traces = {target: new_trace() for target in targets}
+    for target, trace in traces.items():
         if target.attachment_id is None and len(targets) > 1:
-            started, trace = time.monotonic(), new_trace()
+            started = time.monotonic()
             meant = clearing.resolve(target, trace)
             if isinstance(meant, Cleared):
                 resolved[target] = target_result(meant, trace, origin, time.monotonic() - started)
@@ -63,9 +64,9 @@ def _clear_volume(
         else:
             resolved[target] = target
     done: dict[Target, TargetResult] = {}
-    for wanted in resolved.values():
+    for target, wanted in resolved.items():
         if isinstance(wanted, Target) and wanted not in done:
-            done[wanted] = clear_one(clearing, wanted, new_trace(), origin)
+            done[wanted] = clear_one(clearing, wanted, traces[target], origin)
     return {target: done[meant] if isinstance(meant, Target) else meant for target, meant in resolved.items()}
 
 

@@ -101,15 +101,8 @@ class Clearing:
         found = Findings(target.volume_id, target.attachment_id, target.dry_run)
         try:
             return Cleared(self._steps(target, trace, found), found)
-        except NotConfirmed as stop:
-            return Cleared(Outcome.UNCONFIRMED, found, stop)
-        except Refused as stop:
-            return Cleared(Outcome.REFUSED, found, stop)
-        except Failure as stop:
-            return Cleared(Outcome.FAILED, found, stop)
-        except Exception as bug:  # noqa: BLE001 (a bug at one target must not take the others with it)
-            trace.log.bug(bug)
-            return Cleared(Outcome.FAILED, found, Internal("An error of the function itself; see its log."))
+        except Exception as stop:  # noqa: BLE001 (a bug at one target must not take the others with it)
+            return _stopped(stop, trace, found)
 
     def ask_once(self, server_id: str, trace: Trace) -> None:
         """Have the proof remember what it finds of this server, before its attachments are judged."""
@@ -121,29 +114,27 @@ class Clearing:
         """Steps 1 and 2 only: the same target with its attachment_id, or what became of it already there."""
         found = Findings(target.volume_id, target.attachment_id, target.dry_run)
         try:
-            volume = self._volumes.get(target.volume_id, trace)
-            if volume is None:
-                return Cleared(Outcome.VOLUME_ABSENT, found)
-            found.saw(volume)
-            self._check_project(volume)
-            attachment = self._find(volume, target)
-        except Refused as stop:
-            return Cleared(Outcome.REFUSED, found, stop)
-        except Failure as stop:
-            return Cleared(Outcome.FAILED, found, stop)
-        if attachment is None:
-            return Cleared(Outcome.ALREADY_DETACHED, found)
-        return target.model_copy(update={"attachment_id": attachment.id})
+            located = self._locate(target, trace, found)
+        except Exception as stop:  # noqa: BLE001 (as in clear)
+            return _stopped(stop, trace, found)
+        if isinstance(located, Outcome):
+            return Cleared(located, found)
+        return target.model_copy(update={"attachment_id": located[1].id})
 
-    def _steps(self, target: Target, trace: Trace, found: Findings) -> Outcome:
+    def _locate(self, target: Target, trace: Trace, found: Findings) -> tuple[Volume, Attachment] | Outcome:
         volume = self._volumes.get(target.volume_id, trace)  # 1
         if volume is None:
             return Outcome.VOLUME_ABSENT
         found.saw(volume)
         self._check_project(volume)
         attachment = self._find(volume, target)  # 2
-        if attachment is None:
-            return Outcome.ALREADY_DETACHED
+        return Outcome.ALREADY_DETACHED if attachment is None else (volume, attachment)
+
+    def _steps(self, target: Target, trace: Trace, found: Findings) -> Outcome:
+        located = self._locate(target, trace, found)  # 1, 2
+        if isinstance(located, Outcome):
+            return located
+        volume, attachment = located
         found.attachment_id = attachment.id
         found.server = replace(found.server, id=attachment.server_id)
         self._check_state(volume)  # 3
@@ -304,6 +295,17 @@ class Clearing:
             return seen
         found.changed = False  # the cloud refused our call, or the volume went: someone else was faster
         return Outcome.ALREADY_DETACHED if seen is Outcome.DETACHED else seen
+
+
+def _stopped(stop: Exception, trace: Trace, found: Findings) -> Cleared:
+    if isinstance(stop, NotConfirmed):
+        return Cleared(Outcome.UNCONFIRMED, found, stop)
+    if isinstance(stop, Refused):
+        return Cleared(Outcome.REFUSED, found, stop)
+    if isinstance(stop, Failure):
+        return Cleared(Outcome.FAILED, found, stop)
+    trace.log.bug(stop)
+    return Cleared(Outcome.FAILED, found, Internal("An error of the function itself; see its log."))
 
 
 def _unconfirmed(what: str, cause: Failure | None = None) -> NotConfirmed:
