@@ -46,6 +46,8 @@ class Proof:
         known = self._known[server_id]
         if isinstance(known, Failure):
             raise known
+        if known is not None and self._check is ServerCheck.NOT_HELD:
+            return self._ask(server_id, trace)  # it may have been started since
         return known
 
     def _ask(self, server_id: str, trace: Trace) -> Server | None:
