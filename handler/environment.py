@@ -85,7 +85,7 @@ class EnvironmentReader:
             plain = parts.scheme == "http" and (http or host in self._http_hosts or _is_loopback(host))
             if not host or not (parts.scheme == "https" or plain):
                 raise ValueError
-            if "@" in parts.netloc or parts.query or parts.fragment or re.search(r"[\s\x00-\x1f\x7f]", value):
+            if "@" in parts.netloc or re.search(r"[?#\\\s\x00-\x1f\x7f]", value):
                 raise ValueError
             return value.rstrip("/")
 
