@@ -17,7 +17,7 @@ import requests
 from requests.models import PreparedRequest
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_environ_proxies
-from urllib3.exceptions import HTTPError, MaxRetryError
+from urllib3.exceptions import HTTPError, IncompleteRead, MaxRetryError
 from urllib3.exceptions import TimeoutError as Urllib3TimeoutError
 from urllib3.util.retry import Retry
 from urllib3.util.timeout import Timeout
@@ -200,6 +200,10 @@ class Transport:
                 raise UpstreamUnavailable(
                     f"The {call.service} service sent more than {call.largest} bytes: not read any further."
                 )
+            if response.raw.length_remaining:
+                raise IncompleteRead(len(body), response.raw.length_remaining)
+            if not response.raw.closed:  # its end was the connection's
+                response.raw.close()
         except BaseException:
             # What is left of the answer must not be taken for the start of the next one
             response.raw.close()
