@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import quote
 
 from handler.cloud.messages import Answer
 from handler.errors import (
@@ -38,13 +39,15 @@ _UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECA
 class Fault:
     """An error body, read. `kind` is the key that the body stood under (`itemNotFound`, `error`, …).
 
-    `inner` is the service's own body where it came as JSON inside `message`.
+    `inner` is the service's own body where it came as JSON inside `message`. `request_id` is what the
+    vendor's gateway writes into the body, in no header.
     """
 
     kind: str | None
     code: str | None
     message: str | None
     inner: Fault | None = None
+    request_id: str | None = None
 
     @property
     def innermost(self) -> Fault:
@@ -73,7 +76,9 @@ def _from_body(kind: str | None, body: object, secrets: tuple[str, ...], depth: 
         return None
     for code_key, message_key in _PAIRS:
         if code_key in body and message_key in body:
-            return _fault(kind, body[code_key], body[message_key], secrets, depth)
+            read = _fault(kind, body[code_key], body[message_key], secrets, depth)
+            asked = body.get("request_id")
+            return replace(read, request_id=_clean(asked, secrets)) if isinstance(asked, str) else read
     for key, value in body.items():
         fault = _from_body(key, value, secrets, depth - 1)
         if fault:
@@ -108,7 +113,9 @@ def _clean(text: str | None, secrets: tuple[str, ...]) -> str | None:
     if text is None:
         return None
     for secret in secrets:
-        text = text.replace(secret, "[secret]")
+        # As it is, as it stands in a URL, and as it stands in JSON that is quoted unread
+        for spelling in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1]):
+            text = text.replace(spelling, "[secret]")
     text = "".join(letter if letter.isprintable() else " " for letter in text[: _LONGEST_MESSAGE * 4])
     text = " ".join(text.split())
     return text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 1] + "…"
@@ -116,8 +123,9 @@ def _clean(text: str | None, secrets: tuple[str, ...]) -> str | None:
 
 def upstream(answer: Answer, fault: Fault | None = None) -> Upstream:
     """What goes into a result: status, the service's code and message, the request id."""
-    fault = (fault or read_fault(answer)).innermost
-    return Upstream(answer.status, fault.code, fault.message, answer.request_id)
+    fault = fault or read_fault(answer)
+    own = fault.innermost
+    return Upstream(answer.status, own.code, own.message, answer.request_id or fault.request_id)
 
 
 def refuses_token(answer: Answer) -> bool:
