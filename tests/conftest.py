@@ -1,0 +1,50 @@
+"""What every test stands on: no settings of the machine, no runtime kept warm by another test."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cloud import Cloud
+
+_SETTINGS = ("DETACH_", "VAULT_")
+_PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"})
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that is set on this machine reaches the function: neither its settings nor a proxy."""
+    for name in list(os.environ):
+        if name.startswith(_SETTINGS) or name.upper() in _PROXIES:
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def cold_start() -> Iterator[None]:
+    """No test finds what another one kept warm, nor its log's level and handler."""
+    logger = logging.getLogger("evs_detach")
+    kept = logger.handlers[:], logger.level, logger.propagate
+    yield
+    if run := sys.modules.get("handler.run"):
+        run.reset()
+    logger.handlers[:], logger.level, logger.propagate = kept
+
+
+@pytest.fixture
+def cloud() -> Iterator[Cloud]:
+    """An embedded OpenStack cloud with the demo world."""
+    with Cloud() as cloud:
+        cloud.seed()
+        yield cloud
+
+
+@pytest.fixture
+def huawei() -> Iterator[Cloud]:
+    """The same in the vendor's dialect."""
+    with Cloud("huawei") as cloud:
+        cloud.seed()
+        yield cloud
