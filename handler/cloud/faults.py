@@ -201,7 +201,7 @@ def failure(answer: Answer, service: str) -> Failure:
             upstream=said,
         )
     elif status == 404:
-        result = UpstreamRejected(f"{found}. Check the endpoint's address.", upstream=said)
+        result = UpstreamRejected(f"{found}; check the endpoint's address.", upstream=said)
     elif 300 <= status < 400:
         result = UpstreamRejected(
             f"The {service} service answered {status}, a redirect, never followed: check the endpoint.",
