@@ -14,15 +14,18 @@ if importlib.util.find_spec("handler") is None:
     # functions-framework loads this file by its path, which leads nowhere when it was started elsewhere.
     sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-from handler import door, hosts
-from handler.door import Caller, Passage
-from handler.errors import InvalidRequest, Misconfigured
-from handler.model import Trigger, Work, to_json
-from handler.request import parse_json
-from handler.run import Invocation, runtime
-from handler.settings import Settings
-from handler.triggers import functiongraph as envelopes
-from handler.triggers.answer import Answer, as_json
+from handler.imports import kept
+
+with kept():
+    from handler import door, hosts
+    from handler.door import Caller, Passage
+    from handler.errors import InvalidRequest, Misconfigured
+    from handler.model import Trigger, Work, to_json
+    from handler.request import parse_json
+    from handler.run import Invocation, runtime
+    from handler.settings import Settings
+    from handler.triggers import functiongraph as envelopes
+    from handler.triggers.answer import Answer, as_json
 
 if TYPE_CHECKING:
     from flask import Request, Response
