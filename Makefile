@@ -5,6 +5,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CALLS := build/calls.jsonl
 export PYTHONDONTWRITEBYTECODE := 1
 
 help: ## show these targets
@@ -32,14 +33,16 @@ lint: setup
 types: setup
 	$(BIN)/mypy
 
+# The calls that the function made are kept for `make infra`, which compares them with its policy.
 unit: setup
-	$(BIN)/python -m pytest --cov --cov-report=term
+	@mkdir -p build && rm -f $(CALLS)
+	RECORDED_CALLS=$(CALLS) $(BIN)/python -m pytest tests/unit tests/contract -n 2 -p tests.infra.record_calls --cov --cov-report=term
 
 integration: setup ## the contract suite against a real Keystone, Cinder and Nova, started here
 	$(BIN)/python -m pytest tests/contract tests/integration --cloud=real -p no:xdist
 
-infra: setup ## judge the templates; TERRAFORM_WRAPPER may name what answers for the provider
-	$(BIN)/python -m pytest tests/infra
+infra: setup ## judge templates, image and package; TERRAFORM_WRAPPER names what answers for the provider
+	RECORDED_CALLS=$(wildcard $(CALLS)) $(BIN)/python -m pytest tests/infra
 
 bench: setup ## compare with peers: ratios, printed
 	$(BIN)/python -m tests.bench
