@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from handler.cloud.faults import failure, names_absence, upstream
-from handler.cloud.listing import LARGEST_PAGE, PAGE, Listing
+from handler.cloud.listing import LARGEST_PAGE, PAGE, Listing, record
 from handler.cloud.messages import Answer
 from handler.cloud.service import Service, unreadable
 from handler.errors import ErrorCode, Refused
@@ -104,11 +104,11 @@ class Servers(Service):
                 paged["marker"] = marker
             return self.ask("GET", "servers", trace, query=paged, largest=LARGEST_PAGE)
 
-        return Listing(SERVICE, "servers", fetch, _read_id, trace.deadline)
+        return Listing(SERVICE, "servers", record("id"), _read_id, fetch, trace.deadline)
 
 
-def _read_id(record: Any) -> str:
-    return canonical(record["id"])
+def _read_id(listed: Any) -> str:
+    return canonical(listed["id"])
 
 
 def _read_server(answer: Answer) -> Server | None:

@@ -1,0 +1,102 @@
+"""A project of the embedded cloud, and the function's work at it, without the doors and the secrets."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from requests.models import PreparedRequest
+
+from handler.cloud.transport import Transport
+from handler.deadline import Deadline
+from handler.job import Job, Observer
+from handler.model import GoneServer, ManyResult, Sweep, SweepBounds, Trigger
+from handler.results import Origin
+from handler.settings import read_settings
+from handler.telemetry import Log, Trace
+from tests.cloud import Cloud
+
+TOKEN = "gAAAAA-the-token-of-the-tests"
+DRY = {"DETACH_SWEEP_DRY_RUN": "true"}
+APPLY = {"DETACH_SWEEP_DRY_RUN": "false"}
+
+
+class FixedToken:
+    """Signs with one token, which nothing renews."""
+
+    def __init__(self, token: str, project_id: str) -> None:
+        self._token = token
+        self.project_id = project_id
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        request.headers["X-Auth-Token"] = self._token
+        return request
+
+    def renew(self, refused: PreparedRequest) -> bool:
+        assert refused.headers["X-Auth-Token"] == self._token
+        return False
+
+
+class Project:
+    """Works at one project; retries don't wait. `settings` are added to those of every job."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self.token = cloud.token()
+        self.settings: dict[str, str] = dict(APPLY)
+        self.observer: Observer | None = None
+        self.transport = Transport(
+            connect_timeout=3, read_timeout=10, connections=32, sleep=lambda _seconds: None
+        )
+
+    def job(self, seconds: float = 25.0, **settings: object) -> Job:
+        environment = {
+            **self.cloud.environment(),
+            "DETACH_TOKEN_SECRET": "env:NOT_ASKED",
+            **self.settings,
+            **{name: str(value) for name, value in settings.items()},
+        }
+        return Job(
+            read_settings(environment, network=False),
+            self.transport,
+            FixedToken(self.token, self.cloud.project_id),
+            Trace(Log(), Deadline.after(seconds)),
+            Origin("request-of-the-tests", Trigger.TERMINAL),
+            self.observer,
+        )
+
+    def sweep(self, job: Job | None = None, **bounds: Any) -> ManyResult:
+        """Form *sweep*, with what an event says."""
+        result = (job or self.job()).do(Sweep(sweep=SweepBounds.model_validate(bounds)))
+        assert isinstance(result, ManyResult)
+        return result
+
+    def clear_server(self, server_id: str, job: Job | None = None, *, dry_run: bool = False) -> ManyResult:
+        """Form *server*."""
+        result = (job or self.job()).do(GoneServer(server_id=server_id, dry_run=dry_run))
+        assert isinstance(result, ManyResult)
+        return result
+
+    def add_orphan(self, **about: Any) -> tuple[str, str, str]:
+        """A volume whose server is gone: ids of volume, attachment and server."""
+        server_id = str(uuid.uuid4())
+        volume = self.cloud.add_volume(attachments=[server_id], **about)
+        return volume.id, volume.attachments[0].attachment_id, server_id
+
+    def add_held(self, count: int = 1) -> list[str]:
+        """Volumes that servers hold; the volumes' ids."""
+        return [self.cloud.add_volume(attachments=[self.cloud.add_server()]).id for _ in range(count)]
+
+    def calls(self) -> dict[str, int]:
+        """How many calls the cloud saw, by what they ask for."""
+        kinds = {"volume pages": 0, "server pages": 0, "looks": 0, "detaches": 0}
+        for call in self.cloud.calls:
+            if call.method == "POST":
+                kinds["detaches"] += 1
+            elif call.path.endswith("/volumes/detail"):
+                kinds["volume pages"] += 1
+            elif call.path.endswith("/servers"):
+                kinds["server pages"] += 1
+            else:
+                kinds["looks"] += 1
+        return kinds
