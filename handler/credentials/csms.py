@@ -24,7 +24,7 @@ from handler.settings import SecretReference, Settings
 from handler.telemetry import Trace
 
 _LARGEST = 262144  # bytes of an answer; a secret is 64 KiB at most
-_ABSENT = frozenset({"CSMS.0106"})
+_ABSENT = frozenset({"CSMS.0005", "CSMS.0106"})
 _STATES = {
     "DISABLED": "is disabled: enable it",
     "PENDING_DELETE": "is scheduled for deletion: cancel that, or name another",
@@ -102,7 +102,7 @@ class CsmsStore:
             if about.status == 200:
                 state = str(body_of(about, "secret").get("state"))
                 return f"{secret} {_STATES.get(state, 'has no such version')}."
-            if about.status == 404 or read_fault(about).code in _ABSENT:
+            if read_fault(about).code in _ABSENT:
                 return f"{secret} does not exist in this project and region."
         return f"CSMS does not give the secret that {self._setting} names (it answered {answer.status})."
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, NamedTuple
 
 from handler.cloud.faults import failure, upstream
 from handler.cloud.messages import Answer, Call
@@ -30,8 +29,7 @@ SETTING = "DETACH_TOKEN_SECRET"
 """The setting that names the secret; errors say where to look."""
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     """A token and the project it is of, as the identity service spells it.
 
     `expires_at` is in seconds since the epoch, None where it is not known.

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from handler.credentials.content import as_token, is_project
 from handler.errors import Misconfigured, SecretUnavailable
 from handler.secret import Secret
 
 
-@dataclass(frozen=True)
-class Platform:
+class Platform(NamedTuple):
     """The platform's own token and project, valid for this invocation only."""
 
     token: Secret | None = None

@@ -1,0 +1,129 @@
+"""`context:`: the platform's own token, which is never kept beyond its invocation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from handler.credentials import Platform
+from handler.errors import Misconfigured, SecretUnavailable, TokenRejected
+from handler.secret import Secret
+from tests.cloud import Cloud
+from tests.unit.credentials.deployment import Deployment
+
+Deploy = Callable[[dict[str, str]], Deployment]
+
+
+def environment_of(cloud: Cloud, **more: str) -> dict[str, str]:
+    """Without a configured project."""
+    environment = {**cloud.environment(), "DETACH_TOKEN_SECRET": "context:", **more}
+    del environment["DETACH_PROJECT_ID"]
+    return environment
+
+
+def lookups(cloud: Cloud) -> int:
+    return sum(call.service == "identity" for call in cloud.calls)
+
+
+def test_each_invocation_uses_the_token_that_it_brought(cloud: Cloud, deploy: Deploy) -> None:
+    deployment = deploy(environment_of(cloud))
+    one, two = cloud.token(), cloud.token()
+    for token in (one, two, one):
+        deployment.invoke(platform=Platform(Secret(token), cloud.project_id))
+    assert [c.headers["x-auth-token"] for c in cloud.calls if c.service == "volume"] == [one, two, one]
+    assert lookups(cloud) == 2
+
+
+def test_no_token_is_kept(cloud: Cloud, deploy: Deploy) -> None:
+    deployment = deploy(environment_of(cloud))
+    deployment.invoke(platform=Platform(Secret(cloud.token()), cloud.project_id))
+    with pytest.raises(SecretUnavailable, match="needs the platform's token") as caught:
+        deployment.invoke(platform=Platform(None, cloud.project_id))
+    assert caught.value.retryable is False
+
+
+@pytest.mark.parametrize("token", ["", "null", " null "])
+def test_an_absent_token_is_written_in_several_ways(cloud: Cloud, deploy: Deploy, token: str) -> None:
+    with pytest.raises(SecretUnavailable, match="set an agency"):
+        deploy(environment_of(cloud)).invoke(platform=Platform(Secret(token), cloud.project_id))
+    assert cloud.calls == []
+
+
+def test_a_token_that_cannot_stand_in_a_header_is_not_sent(cloud: Cloud, deploy: Deploy) -> None:
+    with pytest.raises(Misconfigured, match="The platform's token is not a token") as caught:
+        deploy(environment_of(cloud)).invoke(platform=Platform(Secret("h1dden\nX: y")))
+    assert "h1dden" not in caught.value.message
+
+
+def test_a_refused_token_is_an_answer(cloud: Cloud, deploy: Deploy) -> None:
+    deployment = deploy(environment_of(cloud))
+    platform = Platform(Secret(cloud.token()), cloud.project_id)
+    deployment.invoke(platform=platform)
+    cloud.expire_all_tokens()
+    cloud.clear_calls()
+    with pytest.raises(TokenRejected):
+        deployment.invoke(platform=platform)
+    assert [call.status for call in cloud.calls] == [401]
+
+
+@pytest.mark.parametrize("spelling", ["null", "", None])
+def test_the_project_is_the_runtimes_where_the_invocation_names_none(
+    cloud: Cloud, deploy: Deploy, spelling: str | None
+) -> None:
+    cloud.misbehave("identity", status=403)
+    deployment = deploy(environment_of(cloud, RUNTIME_PROJECT_ID=cloud.project_id))
+    deployment.invoke(platform=Platform(Secret(cloud.token()), spelling))
+    assert cloud.calls[-1].status == 200
+
+
+def test_the_project_is_the_tokens_where_nothing_else_names_one(cloud: Cloud, deploy: Deploy) -> None:
+    deploy(environment_of(cloud)).invoke(platform=Platform(Secret(cloud.token())))
+    assert cloud.calls[-1].status == 200
+
+
+def test_a_token_of_another_project_than_the_functions_is_refused(cloud: Cloud, deploy: Deploy) -> None:
+    deployment = deploy(environment_of(cloud))
+    for _ in range(2):
+        with pytest.raises(Misconfigured, match="is not the configured one"):
+            deployment.invoke(
+                platform=Platform(Secret(cloud.token(cloud.other_project_id)), cloud.project_id)
+            )
+    assert [call.service for call in cloud.calls] == ["identity", "identity"]
+
+
+def test_the_functions_project_must_be_the_configured_one(cloud: Cloud, deploy: Deploy) -> None:
+    deployment = deploy({**environment_of(cloud), "DETACH_PROJECT_ID": cloud.project_id})
+    with pytest.raises(Misconfigured, match="another project than the function's own"):
+        deployment.invoke(platform=Platform(Secret(cloud.token()), cloud.other_project_id))
+    assert cloud.calls == []
+    deployment.invoke(platform=Platform(Secret(cloud.token()), cloud.project_id.upper()))
+
+
+def test_a_project_id_that_is_none_goes_into_no_path(cloud: Cloud, deploy: Deploy) -> None:
+    with pytest.raises(Misconfigured, match="The platform's project id is none"):
+        deploy(environment_of(cloud)).invoke(platform=Platform(Secret(cloud.token()), "../../x"))
+    assert cloud.calls == []
+
+
+def test_an_unverified_token_is_said_once(
+    cloud: Cloud, deploy: Deploy, log: Callable[[], list[dict[str, Any]]]
+) -> None:
+    cloud.misbehave("identity", status=404)
+    deployment = deploy(environment_of(cloud))
+    platform = Platform(Secret(cloud.token()), cloud.project_id)
+    deployment.invoke(platform=platform)
+    deployment.invoke(platform=platform)
+    assert [line["status"] for line in log() if line["event"] == "token_unverified"] == [404]
+
+
+def test_only_the_last_tokens_are_remembered_and_none_as_itself(cloud: Cloud, deploy: Deploy) -> None:
+    deployment = deploy(environment_of(cloud))
+    tokens = [cloud.token() for _ in range(17)]
+    for token in [*tokens, tokens[-1], tokens[0]]:
+        _ = deployment.auth(Platform(Secret(token))).project_id
+    assert lookups(cloud) == 18
+    remembered = vars(deployment.credentials._tokens)["_projects"]
+    assert len(remembered) == 16
+    assert not any(token in repr(remembered) for token in tokens)

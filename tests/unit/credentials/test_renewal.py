@@ -1,0 +1,396 @@
+"""One token for all threads, renewed by one of them, once, and never in a loop."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from handler.errors import (
+    DeadlineExceeded,
+    Misconfigured,
+    SecretUnavailable,
+    TokenRejected,
+    UpstreamUnavailable,
+)
+from tests.cloud import Cloud
+from tests.unit.credentials.crowd import crowd, until
+from tests.unit.credentials.deployment import Clock, Deployment, password, trace
+
+Deploy = Callable[[dict[str, str]], Deployment]
+
+
+@pytest.fixture
+def deployment(cloud: Cloud, deploy: Deploy) -> Deployment:
+    """One that buys with the password of "robot", which is right."""
+    cloud.add_user("robot", "pw")
+    return deploy({**cloud.environment(), "DETACH_TOKEN_SECRET": "env:S", "S": password("pw")})
+
+
+def refuse_all_tokens(cloud: Cloud) -> None:
+    cloud.misbehave("volume", times=None, status=401)
+
+
+# One renewal for all.
+
+
+def test_fifty_threads_without_a_token_buy_one(cloud: Cloud, deployment: Deployment) -> None:
+    assert crowd(50, lambda _: deployment.invoke()) == []
+    assert cloud.purchases == 1
+
+
+def test_fifty_threads_with_an_expired_token_renew_it_once(cloud: Cloud, deployment: Deployment) -> None:
+    deployment.invoke()
+    cloud.expire_all_tokens()
+    assert crowd(50, lambda _: deployment.invoke(calls=2)) == []
+    assert cloud.purchases == 2
+
+
+def test_fifty_threads_with_a_bare_token_that_was_rotated_read_it_once(
+    cloud: Cloud, deployment: Deployment, log: Callable[[], list[dict[str, Any]]]
+) -> None:
+    deployment.environment["S"] = cloud.token()
+    deployment.invoke()
+    cloud.expire_all_tokens()
+    deployment.environment["S"] = cloud.token()
+    assert crowd(50, lambda _: deployment.invoke()) == []
+    assert len([line for line in log() if line["event"] == "secret_read"]) == 2
+
+
+def test_a_token_that_another_thread_renewed_is_used_and_not_renewed_again(
+    cloud: Cloud, deployment: Deployment
+) -> None:
+    auths = [deployment.auth() for _ in range(2)]
+    refused = [auth(requests.Request("GET", cloud.url).prepare()) for auth in auths]
+    assert [auth.renew(request) for auth, request in zip(auths, refused, strict=True)] == [True, True]
+    assert cloud.purchases == 2
+    headers = {auth(requests.Request("GET", cloud.url).prepare()).headers["X-Auth-Token"] for auth in auths}
+    assert len(headers) == 1
+    assert headers != {refused[0].headers["X-Auth-Token"]}
+
+
+def test_fifty_threads_that_can_not_buy_ask_twice_and_all_say_so(
+    cloud: Cloud, deployment: Deployment
+) -> None:
+    cloud.misbehave("identity", times=None, status=503, delay=0.3)
+    raised = crowd(50, lambda _: deployment.invoke())
+    assert [type(error) for error in raised] == [UpstreamUnavailable] * 50
+    assert len({id(error) for error in raised}) == 50
+    # The first asks twice; whoever came too late to wait for it, does too
+    assert len(cloud.calls) <= 6
+
+
+class Slow(dict[str, str]):
+    """An environment that takes a while to read, so that a crowd gathers."""
+
+    pause = 0.0
+
+    def get(self, name: str, default: Any = None) -> Any:
+        time.sleep(self.pause)
+        return super().get(name, default)
+
+
+def test_fifty_threads_whose_bare_token_is_refused_look_together_for_another(
+    cloud: Cloud, deploy: Deploy, log: Callable[[], list[dict[str, Any]]]
+) -> None:
+    environment = Slow({**cloud.environment(), "DETACH_TOKEN_SECRET": "env:S", "S": cloud.token()})
+    deployment = deploy(environment)
+    deployment.invoke()
+    cloud.expire_all_tokens()
+    environment.pause = 0.3
+    raised = crowd(50, lambda _: deployment.invoke())
+    assert [type(error) for error in raised] == [TokenRejected] * 50
+    # The first looks while the others gather; whoever came too late to wait for it, looks again
+    assert len([line for line in log() if line["event"] == "secret_read"]) <= 4
+
+
+# Waiting is bounded.
+
+
+def test_whoever_waits_for_a_renewal_waits_no_longer_than_its_own_deadline(
+    cloud: Cloud, deployment: Deployment
+) -> None:
+    cloud.misbehave("identity", delay=2)
+    patient = threading.Thread(target=deployment.invoke)
+    patient.start()
+    until(lambda: bool(cloud.calls))
+    started = time.monotonic()
+    with pytest.raises(DeadlineExceeded, match="while another thread was getting the token"):
+        deployment.invoke(seconds=0.2)
+    assert time.monotonic() - started < 1.5
+    patient.join(timeout=30)
+    deployment.invoke()
+    assert cloud.purchases == 1
+
+
+def test_whose_own_time_was_up_says_nothing_about_the_others(cloud: Cloud, deployment: Deployment) -> None:
+    cloud.misbehave("identity", delay=1, times=2)
+    raised: list[BaseException] = []
+
+    def hurry() -> None:
+        try:
+            deployment.invoke(seconds=0.4)
+        except BaseException as error:  # noqa: BLE001 (looked at below)
+            raised.append(error)
+
+    hurried = threading.Thread(target=hurry)
+    hurried.start()
+    until(lambda: bool(cloud.calls))
+    deployment.invoke(seconds=20)
+    hurried.join(timeout=30)
+    assert len(raised) == 1
+
+
+# Never in a loop.
+
+
+def test_a_refused_token_is_renewed_once_and_the_next_refusal_is_an_answer(
+    cloud: Cloud, deployment: Deployment
+) -> None:
+    refuse_all_tokens(cloud)
+    with pytest.raises(TokenRejected, match="also after renewal"):
+        deployment.invoke()
+    assert cloud.purchases == 2
+    assert sum(call.service == "volume" for call in cloud.calls) == 2
+
+
+@pytest.mark.parametrize("code", ["EVS.0002", "Common.0013"])
+def test_the_vendors_400s_are_refusals_too(cloud: Cloud, deployment: Deployment, code: str) -> None:
+    cloud.misbehave("volume", status=400, body={"error": {"code": code, "message": "token"}})
+    deployment.invoke()
+    assert cloud.purchases == 2
+
+
+def test_an_invocation_renews_the_same_secrets_token_once(cloud: Cloud, deployment: Deployment) -> None:
+    refuse_all_tokens(cloud)
+    auth = deployment.auth()
+    for _ in range(5):
+        with pytest.raises(TokenRejected):
+            deployment.read(auth)
+    assert cloud.purchases == 2
+
+
+def test_an_invocation_goes_along_with_every_rotation(cloud: Cloud, deployment: Deployment) -> None:
+    auth = deployment.auth()
+    for number in range(4):
+        deployment.read(auth)
+        cloud.add_user("robot", f"pw{number}")
+        deployment.environment["S"] = password(f"pw{number}")
+        cloud.expire_all_tokens()
+    deployment.read(auth)
+    assert cloud.purchases == 5
+
+
+def test_refused_tokens_are_not_bought_for_ever_by_ever_new_invocations(
+    cloud: Cloud, deployment: Deployment, clock: Clock
+) -> None:
+    refuse_all_tokens(cloud)
+    for _ in range(20):
+        with pytest.raises(TokenRejected):
+            deployment.invoke()
+    assert cloud.purchases == 4
+    clock.passes(60)
+    for _ in range(5):
+        with pytest.raises(TokenRejected):
+            deployment.invoke()
+    assert cloud.purchases == 5
+    cloud.misbehaviour.clear()
+    deployment.invoke()
+    assert cloud.purchases == 5
+
+
+def test_tokens_that_work_may_be_refused_as_often_as_it_comes(cloud: Cloud, deployment: Deployment) -> None:
+    for _ in range(10):
+        cloud.expire_all_tokens()
+        deployment.invoke(calls=2)
+    assert cloud.purchases == 10
+
+
+# Passwords that are refused.
+
+
+def test_a_refused_password_is_not_sent_again_for_a_while(cloud: Cloud, deployment: Deployment) -> None:
+    cloud.add_user("robot", "other")
+    for _ in range(10):
+        with pytest.raises(TokenRejected):
+            deployment.invoke()
+    assert len(cloud.calls) == 1
+    with pytest.raises(TokenRejected, match=r"not tried again for 60 seconds.*a new one is tried at once"):
+        deployment.invoke()
+
+
+def test_a_password_that_stays_refused_does_not_lock_its_account(
+    cloud: Cloud, deployment: Deployment, clock: Clock
+) -> None:
+    cloud.add_user("robot", "other")
+    for _ in range(900):
+        with pytest.raises(TokenRejected):
+            deployment.invoke()
+        clock.passes(1)
+    assert [call.status for call in cloud.calls] == [401] * 4
+    cloud.add_user("robot", "pw")
+    clock.passes(480)
+    deployment.invoke()
+
+
+def test_a_mended_password_is_tried_at_once(cloud: Cloud, deployment: Deployment) -> None:
+    cloud.add_user("robot", "right")
+    with pytest.raises(TokenRejected):
+        deployment.invoke()
+    deployment.environment["S"] = password("right")
+    deployment.invoke()
+    assert [call.status for call in cloud.calls if call.service == "identity"] == [401, 201]
+
+
+def test_a_password_that_was_rotated_in_the_meantime_is_read_before_giving_up(
+    cloud: Cloud, deployment: Deployment, clock: Clock
+) -> None:
+    deployment.environment["DETACH_SECRET_TTL"] = "86400"
+    deployment = Deployment(deployment.environment, clock)
+    deployment.invoke()
+    cloud.add_user("robot", "new")
+    deployment.environment["S"] = password("new")
+    clock.passes(86399)
+    deployment.invoke()
+    assert [call.status for call in cloud.calls if call.service == "identity"] == [201, 401, 201]
+    deployment.transport.close()
+
+
+def test_a_secret_that_runs_ahead_of_the_identity_service_costs_nothing(
+    cloud: Cloud, deployment: Deployment, clock: Clock
+) -> None:
+    deployment.invoke()
+    deployment.environment["S"] = password("not yet")
+    clock.passes(300)
+    deployment.invoke()
+    cloud.add_user("robot", "not yet")
+    clock.passes(60)
+    deployment.invoke()
+    assert [call.status for call in cloud.calls if call.service == "identity"] == [201, 401, 201]
+
+
+def test_a_store_that_fails_during_a_renewal_is_the_failure(cloud: Cloud, deployment: Deployment) -> None:
+    deployment.invoke()
+    cloud.expire_all_tokens()
+    secret = deployment.environment.pop("S")
+    with pytest.raises(SecretUnavailable, match="not set"):
+        deployment.invoke()
+    deployment.environment["S"] = secret
+    deployment.invoke()
+
+
+def test_a_rotation_to_a_token_of_another_project_is_refused(cloud: Cloud, deployment: Deployment) -> None:
+    deployment.environment["S"] = cloud.token()
+    deployment.invoke()
+    cloud.expire_all_tokens()
+    deployment.environment["S"] = cloud.token(cloud.other_project_id)
+    with pytest.raises(Misconfigured, match=f"is of project {cloud.other_project_id}"):
+        deployment.invoke()
+
+
+# Rotation under load.
+
+
+class Load:
+    """At least 200 invocations of four calls each in 16 threads, while the secret is rotated five times.
+
+    No call meets two rotations, since a call is sent again only once.
+    """
+
+    def __init__(self, deployment: Deployment) -> None:
+        self.deployment = deployment
+        self.done: set[int] = set()
+        self._begun: set[int] = set()
+        self._rotated = False
+        self._lock = threading.Lock()
+
+    def run(self, rotate: Callable[[int], Callable[[], bool]]) -> list[BaseException]:
+        """Give what was raised. `rotate` makes the n-th change, and says how to see that it was noticed."""
+        return crowd(17, lambda number: self._rotations(rotate) if number == 16 else self._invocations())
+
+    def _invocations(self) -> None:
+        while (number := self._begin()) is not None:
+            self.deployment.invoke(calls=4)
+            with self._lock:
+                self.done.add(number)
+
+    def _begin(self) -> int | None:
+        with self._lock:
+            number = len(self._begun)
+            if number >= 200 and self._rotated:
+                return None
+            self._begun.add(number)
+            return number
+
+    def _rotations(self, rotate: Callable[[int], Callable[[], bool]]) -> None:
+        try:
+            until(lambda: len(self.done) > 10)
+            for number in range(1, 6):
+                until(rotate(number))
+                with self._lock:
+                    begun = set(self._begun)
+                until(lambda: begun <= self.done)  # noqa: B023 (called in this very turn)
+        finally:
+            self._rotated = True
+
+
+@pytest.mark.parametrize("revoked", [False, True])
+def test_no_invocation_fails_while_a_password_is_rotated_under_load(
+    cloud: Cloud, deploy: Deploy, tmp_path: Path, *, revoked: bool
+) -> None:
+    """It is noticed by the secret's time, or by the refusal of the old token."""
+    cloud.add_user("robot", "pw0")
+    file = tmp_path / "secret"
+    file.write_text(password("pw0"))
+    environment = {**cloud.environment(), "DETACH_TOKEN_SECRET": f"file:{file}"}
+    deployment = deploy({**environment, "DETACH_SECRET_TTL": "86400" if revoked else "0"})
+
+    def rotate(number: int) -> Callable[[], bool]:
+        cloud.add_user("robot", f"pw{number}")
+        fresh = tmp_path / "fresh"
+        fresh.write_text(password(f"pw{number}"))
+        fresh.rename(file)
+        if revoked:
+            cloud.expire_all_tokens()
+        return lambda: cloud.purchases > number
+
+    load = Load(deployment)
+    assert load.run(rotate) == []
+    assert len(load.done) >= 200
+    assert cloud.purchases == 1 + 5
+    assert [call.status for call in cloud.calls if call.service == "identity"] == [201] * 6
+
+
+def test_no_invocation_fails_while_a_bare_token_is_rotated_under_load(cloud: Cloud, deploy: Deploy) -> None:
+    environment = {**cloud.environment(), "DETACH_TOKEN_SECRET": "env:S", "S": cloud.token()}
+    deployment = deploy(environment)
+
+    def rotate(_: int) -> Callable[[], bool]:
+        old, environment["S"] = environment["S"], cloud.token()
+        cloud.revoke(old)
+        return lambda: any(
+            call.headers.get("x-auth-token") == environment["S"] and call.service == "volume"
+            for call in cloud.calls[-50:]
+        )
+
+    load = Load(deployment)
+    assert load.run(rotate) == []
+    assert len(load.done) >= 200
+    assert [call.status for call in cloud.calls if call.service == "identity"] == [200] * 6
+
+
+def test_the_trace_of_a_renewal_is_the_invocations_log(
+    cloud: Cloud, deployment: Deployment, log: Callable[[], list[dict[str, Any]]]
+) -> None:
+    auth = deployment.auth()
+    own = trace()
+    refused = auth(requests.Request("GET", cloud.url).prepare())
+    assert auth.renew(refused)
+    assert own.calls == 0
+    refusals = [line for line in log() if line["event"] == "token_refused"]
+    assert [(line["level"], line["request_id"]) for line in refusals] == [("WARNING", "test")]
