@@ -64,13 +64,6 @@ class Exchange:
         return Answer(status, {**headers, **advice(passage, status)}, body.decode())
 
 
-def is_structured(tree: object) -> bool:
-    """Whether this looks like a CloudEvent in JSON, or several."""
-    if isinstance(tree, list):
-        return bool(tree)
-    return isinstance(tree, dict) and ("specversion" in tree or isinstance(tree.get("events"), list))
-
-
 def read_events(tree: object, *, max_targets: int) -> list[Work]:
     """Turn one CloudEvent in JSON, a list of them, or `{"events": […]}` into work. Raises InvalidRequest."""
     if isinstance(tree, dict) and "specversion" not in tree:
