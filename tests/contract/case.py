@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from tests.contract.lab import ABSENT, Disk, Lab
@@ -77,6 +78,11 @@ class Case:
         return ["absent" if look == ABSENT else str(look) for look in looks]
 
     # What cases start from.
+
+    def disks(self, *holders: tuple[str, ...]) -> list[Disk]:
+        """Make several volumes side by side, each at the servers named."""
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            return list(pool.map(lambda servers: self.lab.disk(self.project_id, *servers), holders))
 
     def never_known(self) -> Disk:
         """Make a volume at a server that the compute service has no record of."""

@@ -11,6 +11,7 @@ from tests.contract.lab import ABSENT, Disk, User
 from tests.contract.observer import Observer
 from tests.integration.openstack.api import ApiError, Identity, Session
 from tests.integration.openstack.catalogue import FLAVOUR, IMAGE, SHARED_TYPE
+from tests.integration.openstack.configuration import TOKEN_CACHE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from tests.integration.openstack import OpenStack
 
 _PATIENCE = 60.0
+_UNNOTICED = TOKEN_CACHE_SECONDS + 0.2  # seconds until every service has noticed a revocation
 _CONNECTOR = {"host": "rig", "ip": "127.0.0.1", "initiator": "iqn.2026-01.example:rig", "os_type": "linux"}
 
 
@@ -91,12 +93,17 @@ class RealLab:
 
     def revoke(self, token: str) -> None:
         self._keystone.delete("/auth/tokens", {"X-Subject-Token": token})
+        time.sleep(_UNNOTICED)
 
     def revoke_all(self, user: User) -> None:
-        """Disable the user, which revokes every token, and enable it again."""
+        """Disable the user, which revokes every token, and enable it again.
+
+        Keystone counts whole seconds: a token bought in the second of the revocation would be revoked too.
+        """
         [found] = self._keystone.get(f"/users?name={user.name}")["users"]
         for enabled in (False, True):
             self._keystone.patch(f"/users/{found['id']}", {"user": {"enabled": enabled}})
+        time.sleep(_UNNOTICED)
 
     @contextlib.contextmanager
     def fleeting(self) -> Iterator[dict[str, str]]:
@@ -233,4 +240,4 @@ def _wait(what: str, ready: Callable[[], bool]) -> None:
     deadline = time.monotonic() + _PATIENCE
     while not ready():
         assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.05)
+        time.sleep(0.1)

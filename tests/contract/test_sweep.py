@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from typing import TYPE_CHECKING
 
@@ -28,20 +29,23 @@ def test_ten_orphans_among_thirty_volumes_are_found_and_cleared(case_alone: Case
     case = case_alone
     case.settings = _BOLD
     live, gone, stopped = (case.lab.boot(case.project_id) for _ in range(3))
-    held = [case.lab.disk(case.project_id, live) for _ in range(6)]
-    held += [case.lab.disk(case.project_id, stopped) for _ in range(4)]
-    shared = case.lab.disk(case.project_id, live, gone)
-    orphans = [case.lab.disk(case.project_id, gone) for _ in range(4)]
-    orphans += [case.never_known() for _ in range(5)]
-    free = [case.lab.disk(case.project_id) for _ in range(8)]
-    stuck = [case.never_known(), case.never_known()]
+    never_known = [str(uuid.uuid4()) for _ in range(7)]
+    shared, *disks = case.disks(
+        (live, gone),
+        *[(live,)] * 6,
+        *[(stopped,)] * 4,
+        *[(gone,)] * 4,
+        *zip(never_known, strict=True),
+        *[()] * 8,
+    )
+    held, orphans, stuck, free = disks[:10], disks[10:19], disks[19:21], disks[21:]
     case.lab.stop(stopped)
     case.lab.vanish(gone)
     for disk in stuck:
         case.lab.set_status(disk, "error_detaching")
     kept = [(disk, HELD, HELD) for disk in held] + [(disk, FREE, FREE) for disk in free]
     kept += [(disk, "error_detaching 1", "error_detaching 1") for disk in stuck]
-    assert len(held) + len(orphans) + len(free) + len(stuck) + 1 == 30
+    assert len([shared, *held, *orphans, *stuck, *free]) == 30
 
     dry = case.ask(
         {"sweep": {"dry_run": True}},
@@ -72,7 +76,7 @@ def test_ten_orphans_among_thirty_volumes_are_found_and_cleared(case_alone: Case
 def case_with_three_orphans(case_alone: Case) -> tuple[Case, list[Disk]]:
     case_alone.settings = _BOLD
     case_alone.at_live_server()
-    return case_alone, [case_alone.never_known() for _ in range(3)]
+    return case_alone, case_alone.disks(*((str(uuid.uuid4()),) for _ in range(3)))
 
 
 def test_a_sweep_is_dry_unless_its_deployment_says_otherwise(
@@ -85,9 +89,15 @@ def test_a_sweep_is_dry_unless_its_deployment_says_otherwise(
     case.ask({"sweep": {"dry_run": False}}, expected, *kept)
 
 
-def test_a_sweep_clears_no_more_than_its_limit(case_with_three_orphans: tuple[Case, list[Disk]]) -> None:
-    case, disks = case_with_three_orphans
-    first, second, third = disks
+def test_a_sweep_clears_the_oldest_and_no_more_than_its_limit(case_alone: Case) -> None:
+    case = case_alone
+    case.settings = _BOLD
+    case.lab.boot(case.project_id)
+    first = case.never_known()
+    time.sleep(1.1)  # a real volume service may keep whole seconds only
+    second = case.never_known()
+    time.sleep(1.1)
+    third = case.never_known()
     answer = case.ask(
         {"sweep": {"limit": 2}},
         "200 detached x2",
@@ -125,6 +135,6 @@ def test_a_sweep_of_a_project_without_servers_is_refused(case_alone: Case) -> No
 def test_a_sweep_that_finds_mostly_orphans_is_refused(case_alone: Case) -> None:
     case_alone.settings = _BOLD
     live = case_alone.at_live_server()
-    disks = [case_alone.lab.disk(case_alone.project_id, str(uuid.uuid4())) for _ in range(10)]
+    disks = case_alone.disks(*((str(uuid.uuid4()),) for _ in range(10)))
     kept = [(disk, HELD, HELD) for disk in [live, *disks]]
     case_alone.ask({"sweep": {}}, "409 refused sweep_refused x10 in all: sweep_refused", *kept)

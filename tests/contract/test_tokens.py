@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from typing import TYPE_CHECKING, Any
 
 from tests.contract.test_one import FREE, HELD
@@ -43,11 +44,24 @@ def test_a_password_is_good_for_the_project_named_by_name(case: Case) -> None:
     case.ask({"volume_id": disk.volume_id}, "200 detached", (disk, HELD, FREE))
 
 
-def test_an_application_credential_is_good_for_its_project(case: Case) -> None:
+def _with_application_credential(case: Case) -> None:
     credential_id, secret = case.lab.application_credential(case.project_id)
     _with_secret(case, {"application_credential_id": credential_id, "application_credential_secret": secret})
-    disk = case.never_known()
+
+
+def test_an_application_credential_clears_where_the_cloud_asks_nobody(case: Case) -> None:
+    _with_application_credential(case)
+    disk = case.lab.recorded_disk(case.project_id, str(uuid.uuid4()), connected=False)
     case.ask({"volume_id": disk.volume_id}, "200 detached", (disk, HELD, FREE))
+
+
+def test_an_application_credential_does_not_take_the_cloud_to_its_compute_service(case: Case) -> None:
+    """Cinder exchanges the caller's token to ask Nova, and Keystone exchanges no delegated ones."""
+    _with_application_credential(case)
+    case.settings |= {"DETACH_TIMEOUT": "5", "DETACH_READ_TIMEOUT": "2"}  # it looks in vain until then
+    disk = case.orphan()
+    expected = "503 failed upstream_unavailable (500) again"
+    case.ask({"volume_id": disk.volume_id}, expected, (disk, HELD, HELD))
 
 
 def test_a_wrong_password_is_reported(case: Case) -> None:
