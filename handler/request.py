@@ -256,7 +256,7 @@ def read_each(contents: Sequence[object], *, max_targets: int) -> list[Work]:
     for number, content in enumerate(contents, 1):
         try:
             works.append(read_work(content, max_targets=max_targets))
-        except InvalidRequest as failure:  # noqa: PERF203 (it ends the loop)
+        except InvalidRequest as failure:
             if len(contents) == 1:
                 raise
             message = f"Event {number} of {len(contents)}: {failure.message}"
