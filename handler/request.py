@@ -261,4 +261,6 @@ def read_each(contents: Sequence[object], *, max_targets: int) -> list[Work]:
                 raise
             message = f"Event {number} of {len(contents)}: {failure.message}"
             raise InvalidRequest(message, details=failure.details, status=failure.status) from None
+    if sum(len(work.targets) if isinstance(work, Batch) else 1 for work in works) > max_targets:
+        raise invalid(f"More than {max_targets} targets in all events together.", "too_many")
     return works

@@ -226,6 +226,14 @@ def test_more_events_at_once_than_targets_are_allowed_is_too_many() -> None:
     assert [(part.pointer, part.rule) for part in caught.value.details or ()] == [("", "too_many")]
 
 
+def test_the_targets_of_all_events_together_are_bounded() -> None:
+    batches = [{"targets": [{"volume_id": V}] * 2}] * 2
+    assert len(read_each(batches, max_targets=4)) == 2
+    with pytest.raises(InvalidRequest) as caught:
+        read_each(batches, max_targets=3)
+    assert [(part.pointer, part.rule) for part in caught.value.details or ()] == [("", "too_many")]
+
+
 SECRET = "hunter2-in-the-wrong-place"
 
 
