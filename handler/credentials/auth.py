@@ -12,7 +12,7 @@ from requests.models import PreparedRequest
 from handler.cloud.transport import Transport
 from handler.credentials.context import PlatformTokens
 from handler.credentials.identity import SETTING, Identity
-from handler.credentials.platform import Platform
+from handler.credentials.platform import Platform, runtime_project
 from handler.credentials.stores import KeptSecret, open_store
 from handler.credentials.token import Kept, SecretTokens, Tokens
 from handler.secret import Secret
@@ -71,7 +71,7 @@ class Credentials:
         reference = settings.token_secret
         self._tokens: Tokens
         if reference.store is Store.CONTEXT:
-            self._tokens = PlatformTokens(settings, identity, environment)
+            self._tokens = PlatformTokens(settings, identity, runtime_project(environment))
         else:
             store = open_store(SETTING, reference, settings, transport, environment, clock)
             secret = KeptSecret(SETTING, reference, store, settings.secret_ttl, clock)

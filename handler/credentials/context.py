@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 
 from handler.credentials.identity import SETTING, Identity, Token, same_project
 from handler.credentials.platform import Platform, platform_project, platform_token
@@ -20,17 +19,17 @@ class PlatformTokens:
 
     _MOST = 16
 
-    def __init__(self, settings: Settings, identity: Identity, environment: Mapping[str, str]) -> None:
+    def __init__(self, settings: Settings, identity: Identity, runtime: str | None) -> None:
         self._settings = settings
         self._identity = identity
-        self._environment = environment
+        self._runtime = runtime
         self._turn = Turn()
         self._projects: dict[bytes, str] = {}
 
     def current(self, trace: Trace, platform: Platform) -> Kept:
         """See `Tokens`. A token is looked up once. Raises Failure, SecretUnavailable where there is none."""
         value = platform_token(platform, SETTING)
-        runtime = platform_project(platform, self._environment)
+        runtime = platform_project(platform, self._runtime)
         configured = self._settings.project_id
         if configured and runtime and not same_project(configured, runtime):
             raise Misconfigured(

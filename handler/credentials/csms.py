@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -41,14 +40,14 @@ class CsmsStore:
         reference: SecretReference,
         settings: Settings,
         transport: Transport,
-        environment: Mapping[str, str],
+        runtime: str | None,
     ) -> None:
         self._setting = setting
         self._name = reference.name
         self._version = reference.part or "latest"
         self._settings = settings
         self._transport = transport
-        self._environment = environment
+        self._runtime = runtime
 
     def read(self, trace: Trace, platform: Platform) -> str:
         """The secret's text. Raises SecretUnavailable (retryable when it is an outage) or Misconfigured."""
@@ -64,7 +63,7 @@ class CsmsStore:
 
     def _get(self, below: str, token: Secret, trace: Trace, platform: Platform) -> Answer:
         # The function's own project: DETACH_PROJECT_ID may be one of another account
-        project = platform_project(platform, self._environment) or self._settings.project_id
+        project = platform_project(platform, self._runtime) or self._settings.project_id
         if project is None:
             raise Misconfigured(f"DETACH_PROJECT_ID is missing ({self._setting} names a csms: secret).")
         call = Call(

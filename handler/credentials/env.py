@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from handler.credentials.platform import Platform
 from handler.errors import SecretUnavailable
@@ -15,12 +15,12 @@ class EnvStore:
 
     def __init__(self, setting: str, reference: SecretReference, environment: Mapping[str, str]) -> None:
         self._setting = setting
-        self._name = reference.name
-        self._environment = environment
+        # Not the environment itself, in which every secret of the process may be
+        self._value: Callable[[], str | None] = lambda: environment.get(reference.name)
 
     def read(self, _trace: Trace, _platform: Platform) -> str:
         """The variable's value. Raises SecretUnavailable."""
-        value = self._environment.get(self._name)
+        value = self._value()
         if value is None:
             raise SecretUnavailable(f"{self._setting} names an environment variable that is not set.")
         return value

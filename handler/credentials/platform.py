@@ -27,11 +27,16 @@ def platform_token(platform: Platform, setting: str) -> Secret:
     return as_token(platform.token.reveal().strip(), "The platform's token")
 
 
-def platform_project(platform: Platform, environment: Mapping[str, str]) -> str | None:
-    """The function's own project: by the runtime's environment, which nobody can forge, else as handed in."""
-    for value in (environment.get("RUNTIME_PROJECT_ID"), platform.project_id):
+def platform_project(platform: Platform, runtime: str | None) -> str | None:
+    """The function's own project: by RUNTIME_PROJECT_ID, which no caller can forge, else as handed in."""
+    for value in (runtime, platform.project_id):
         if value and value.strip() not in {"", "null"}:
             if not is_project(value.strip()):
                 raise Misconfigured("The platform's project id is none.")
             return value.strip()
     return None
+
+
+def runtime_project(environment: Mapping[str, str]) -> str | None:
+    """The function's own project by the environment that the platform makes."""
+    return environment.get("RUNTIME_PROJECT_ID")

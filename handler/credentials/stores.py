@@ -9,7 +9,7 @@ from handler.cloud.transport import Transport
 from handler.credentials.content import is_text
 from handler.credentials.env import EnvStore
 from handler.credentials.file import LARGEST_FILE, FileStore
-from handler.credentials.platform import Platform
+from handler.credentials.platform import Platform, runtime_project
 from handler.errors import Misconfigured, SecretUnavailable
 from handler.secret import Secret
 from handler.settings import SecretReference, Settings, Store
@@ -40,11 +40,11 @@ def open_store(
     if reference.store is Store.CSMS:
         from handler.credentials.csms import CsmsStore  # noqa: PLC0415
 
-        return CsmsStore(setting, reference, settings, transport, environment)
+        return CsmsStore(setting, reference, settings, transport, runtime_project(environment))
     if reference.store is Store.VAULT:
-        from handler.credentials.vault import VaultStore  # noqa: PLC0415
+        from handler.credentials.vault import SERVICE_ACCOUNT, VaultStore  # noqa: PLC0415
 
-        return VaultStore(setting, reference, settings.vault, transport, clock=clock)
+        return VaultStore(setting, reference, settings.vault, transport, clock, SERVICE_ACCOUNT)
     raise Misconfigured(f"{setting} can't be context:.")
 
 

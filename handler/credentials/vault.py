@@ -6,7 +6,6 @@ API: "KV secrets engine - version 2 (API)" (read secret version) and "Kubernetes
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -39,9 +38,8 @@ class VaultStore:
         reference: SecretReference,
         vault: VaultSettings,
         transport: Transport,
-        *,
-        clock: Callable[[], float] = time.time,
-        service_account: str = SERVICE_ACCOUNT,
+        clock: Callable[[], float],
+        service_account: str,
     ) -> None:
         mount, _, path = reference.name.partition("/")
         self._setting = setting

@@ -44,8 +44,8 @@ def read(cloud: Cloud, deployment: Deployment, clock: Clock) -> Read:
                 reference,
                 settings,
                 deployment.transport,
-                clock=clock,
-                service_account=str(jwt),
+                clock,
+                str(jwt),
             )
         return stores[key].read(trace(), NO_PLATFORM)
 

@@ -1,0 +1,261 @@
+"""The keys of our callers: who passes, and how often the store is asked for those who don't."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from handler.credentials import CallerKeys, Platform
+from handler.errors import (
+    DeadlineExceeded,
+    Forbidden,
+    Misconfigured,
+    SecretUnavailable,
+    Unauthenticated,
+)
+from handler.secret import Secret
+from tests.cloud import Cloud
+from tests.unit.credentials.crowd import crowd
+from tests.unit.credentials.deployment import NO_PLATFORM, Clock, Deployment, trace
+
+Deploy = Callable[[dict[str, str]], Deployment]
+Log = Callable[[], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def environment(cloud: Cloud) -> dict[str, str]:
+    return {
+        **cloud.environment(),
+        "DETACH_TOKEN_SECRET": "context:",
+        "DETACH_INVOKE_SECRET": "env:KEYS",
+        "KEYS": "first-key",
+    }
+
+
+@pytest.fixture
+def keys(environment: dict[str, str], deploy: Deploy) -> CallerKeys:
+    return deploy(environment).keys()
+
+
+def passes(keys: CallerKeys, key: str, platform: Platform = NO_PLATFORM) -> bool:
+    try:
+        keys.check(f"Bearer {key}", trace(), platform)
+    except Forbidden:
+        return False
+    return True
+
+
+def reads(log: Log) -> int:
+    return sum(line["event"] == "secret_read" for line in log())
+
+
+@pytest.mark.parametrize("header", ["Bearer first-key", "bearer first-key", "  BEARER   first-key "])
+def test_the_key_passes(keys: CallerKeys, header: str) -> None:
+    keys.check(header, trace(), NO_PLATFORM)
+
+
+@pytest.mark.parametrize(
+    "header", [None, "", " ", "Bearer", "Bearer ", "first-key", "Basic first-key", "Bearerfirst-key"]
+)
+def test_whoever_shows_no_key_is_unknown_and_no_store_is_asked(
+    keys: CallerKeys, log: Log, header: str | None
+) -> None:
+    with pytest.raises(Unauthenticated):
+        keys.check(header, trace(), NO_PLATFORM)
+    assert reads(log) == 0
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["first-ke", "first-key2", "FIRST-KEY", "first-key first-key", "é", "\udcff", "\x00", "a" * 100_000],
+)
+def test_a_wrong_key_is_refused(keys: CallerKeys, key: str) -> None:
+    assert not passes(keys, key)
+    assert passes(keys, "first-key")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "old-key\nnew-key",
+        "\r\n old-key \r\n\r\nnew-key\n",
+        '["old-key", " new-key\\n"]',
+        '{"keys": ["old-key", "new-key"]}',
+    ],
+)
+def test_two_keys_pass_at_once(environment: dict[str, str], keys: CallerKeys, text: str) -> None:
+    environment["KEYS"] = text
+    assert passes(keys, "old-key")
+    assert passes(keys, "new-key")
+    assert not passes(keys, "first-key")
+    assert not passes(keys, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "[1]",
+        '["h1dden key"]',
+        '["h1dden", ""]',
+        '{"keys": "h1dden"}',
+        '{"keys": []}',
+        '{"keys": ["h1dden"], "more": 1}',
+        '{"h1dden": ["a"]}',
+        "{h1dden",
+        "h1dden é",
+        "two words h1dden",
+    ],
+)
+def test_a_text_that_holds_no_keys_lets_nobody_pass(
+    environment: dict[str, str], keys: CallerKeys, text: str
+) -> None:
+    environment["KEYS"] = text
+    for _ in range(2):
+        with pytest.raises(Misconfigured, match="DETACH_INVOKE_SECRET names must be keys") as caught:
+            keys.check("Bearer h1dden", trace(), NO_PLATFORM)
+        assert "h1dden" not in caught.value.message
+        assert caught.value.__context__ is None
+    environment["KEYS"] = "first-key"
+    assert passes(keys, "first-key")
+
+
+def test_every_key_is_compared_whichever_fits(
+    environment: dict[str, str], keys: CallerKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment["KEYS"] = "a\nb\nc"
+    compared: list[bool] = []
+
+    def compare(one: bytes, other: bytes) -> bool:
+        compared.append(one == other)
+        return one == other
+
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    assert passes(keys, "a")
+    assert compared == [True, False, False]
+
+
+def test_keys_are_not_kept_as_themselves(keys: CallerKeys) -> None:
+    assert passes(keys, "first-key")
+    assert "first-key" not in repr(vars(keys))
+
+
+# Rotation.
+
+
+def test_a_new_key_passes_at_once_and_the_old_one_with_its_time(
+    environment: dict[str, str], keys: CallerKeys, clock: Clock
+) -> None:
+    assert passes(keys, "first-key")
+    environment["KEYS"] = "second-key"
+    assert passes(keys, "second-key")
+    assert not passes(keys, "first-key")
+    environment["KEYS"] = "third-key"
+    clock.passes(300)
+    assert passes(keys, "third-key")
+    assert not passes(keys, "second-key")
+
+
+def test_a_removed_key_passes_no_longer_than_the_secrets_time(
+    environment: dict[str, str], keys: CallerKeys, clock: Clock
+) -> None:
+    assert passes(keys, "first-key")
+    environment["KEYS"] = "second-key"
+    clock.passes(299)
+    assert passes(keys, "first-key")
+    clock.passes(1)
+    assert not passes(keys, "first-key")
+
+
+def test_whoever_guesses_has_the_store_asked_once_in_three_seconds(
+    keys: CallerKeys, clock: Clock, log: Log
+) -> None:
+    assert passes(keys, "first-key")
+    for _ in range(100):
+        assert not passes(keys, "guess")
+    assert reads(log) == 2
+    clock.passes(2.9)
+    assert not passes(keys, "guess")
+    assert reads(log) == 2
+    clock.passes(0.1)
+    assert not passes(keys, "guess")
+    assert reads(log) == 3
+
+
+def test_a_crowd_of_guessers_does_not_either(keys: CallerKeys, log: Log) -> None:
+    assert passes(keys, "first-key")
+    assert crowd(30, lambda _: passes(keys, "guess") and pytest.fail("passed")) == []
+    assert crowd(30, lambda _: passes(keys, "first-key") or pytest.fail("refused")) == []
+    assert reads(log) == 2
+
+
+def test_a_store_that_is_down_refuses_nobody_for_a_wrong_key_and_lets_nobody_in(
+    environment: dict[str, str], keys: CallerKeys, clock: Clock
+) -> None:
+    assert passes(keys, "first-key")
+    del environment["KEYS"]
+    with pytest.raises(SecretUnavailable, match="DETACH_INVOKE_SECRET names an environment variable"):
+        passes(keys, "perhaps-new")
+    assert passes(keys, "first-key")
+    clock.passes(300)
+    with pytest.raises(SecretUnavailable):
+        passes(keys, "first-key")
+
+
+def test_a_text_without_keys_ends_the_old_ones(environment: dict[str, str], keys: CallerKeys) -> None:
+    assert passes(keys, "first-key")
+    environment["KEYS"] = "[]"
+    with pytest.raises(Misconfigured):
+        passes(keys, "guess")
+    with pytest.raises(Misconfigured):
+        passes(keys, "first-key")
+
+
+def test_no_caller_waits_for_the_store_beyond_its_deadline(keys: CallerKeys) -> None:
+    with keys._turn.take(trace().deadline), pytest.raises(DeadlineExceeded):
+        keys.check("Bearer first-key", trace(seconds=0.05), NO_PLATFORM)
+
+
+# Other stores.
+
+
+def test_without_a_reference_there_are_no_keys(environment: dict[str, str], deploy: Deploy) -> None:
+    del environment["DETACH_INVOKE_SECRET"]
+    with pytest.raises(Misconfigured, match="DETACH_INVOKE_SECRET is missing"):
+        deploy(environment).keys()
+
+
+def test_keys_can_be_kept_in_vault(cloud: Cloud, environment: dict[str, str], deploy: Deploy) -> None:
+    cloud.put_vault_secret("secret", "callers", {"keys": ["a-key", "b-key"]})
+    environment |= {"DETACH_INVOKE_SECRET": "vault:secret/callers", "VAULT_TOKEN": "root"}
+    cloud.add_vault_token("root", expires_in=1e9)
+    keys = deploy(environment).keys()
+    assert passes(keys, "b-key")
+
+
+def test_keys_in_csms_are_read_with_the_platforms_token(
+    cloud: Cloud, environment: dict[str, str], deploy: Deploy
+) -> None:
+    cloud.put_csms_secret("callers", json.dumps({"keys": ["a-key", "b-key"]}))
+    keys = deploy(environment | {"DETACH_INVOKE_SECRET": "csms:callers"}).keys()
+    with pytest.raises(SecretUnavailable, match="DETACH_INVOKE_SECRET needs the platform's token"):
+        passes(keys, "b-key")
+    assert passes(keys, "b-key", Platform(Secret(cloud.token(user="agency"))))
+    assert passes(keys, "a-key")
+
+
+def test_no_caller_chooses_the_project_whose_keys_are_read(
+    cloud: Cloud, environment: dict[str, str], deploy: Deploy
+) -> None:
+    """Platform headers can be forged by whoever reaches the port: token and project of somebody else."""
+    cloud.put_csms_secret("callers", "our-key")
+    cloud.put_csms_secret("callers", "their-key", project_id=cloud.other_project_id)
+    keys = deploy(environment | {"DETACH_INVOKE_SECRET": "csms:callers"}).keys()
+    forged = Platform(Secret(cloud.token(cloud.other_project_id)), cloud.other_project_id)
+    with pytest.raises(SecretUnavailable, match="may not be read"):
+        passes(keys, "their-key", forged)
+    assert all(cloud.other_project_id not in call.path for call in cloud.calls)
