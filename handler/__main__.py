@@ -1,4 +1,4 @@
-"""The terminal: `python -m handler FILE…` carries out the events in these files.
+"""The terminal: `python -m handler FILE…` carries out the events in these files; `sweep` sweeps.
 
 A file holds one of the four forms, or an event as FunctionGraph or a CloudEvents source sends it.
 Results are JSON, a line for each file, or a table where standard output is a terminal; the log goes to
@@ -24,13 +24,20 @@ from handler.triggers import functiongraph as envelopes
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out what the command line names; the exit code."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given[:1] == ["sweep"]:
+        from handler import terminal_sweep  # noqa: PLC0415 (events in files don't pay for it)
+
+        log_to_standard_error()
+        return terminal_sweep.main(given[1:])
     parser = argparse.ArgumentParser(
         prog="python -m handler",
         description="Clear the records of stuck volume attachments, as events in files ask for.",
-        epilog="Exit code: 0 when all is ok, 1 when something is not, 2 on bad usage.",
+        epilog="`python -m handler sweep --help`: look for all of a project. "
+        "Exit code: 0 when all is ok, 1 when something is not, 2 on bad usage.",
     )
     parser.add_argument("file", nargs="+", metavar="FILE", help="an event in JSON; - for standard input")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(given)
     try:
         events = [(name, _content(name)) for name in options.file]
     except OSError as error:

@@ -15,14 +15,14 @@ def render(title: str, result: Result) -> str:
     lines = [title]
     rows = [_row(part) for part in parts]
     if rows:
-        lines += _aligned([_HEADINGS, *rows])
+        lines += aligned([_HEADINGS, *rows])
     if isinstance(result, ManyResult):
-        lines += _whole(result)
+        lines += whole(result)
     for part in parts:
         if part.error is not None:
-            lines.append(_said(part.volume_id, part.error))
+            lines.append(said(part.volume_id, part.error))
     lines.append(f"  request {result.request_id}")
-    return "\n".join(map(_printable, lines))
+    return "\n".join(map(printable, lines))
 
 
 def _row(part: TargetResult) -> tuple[str, ...]:
@@ -32,7 +32,8 @@ def _row(part: TargetResult) -> tuple[str, ...]:
     return (outcome, part.volume_id or "-", part.attachment_id or "-", status or "-")
 
 
-def _whole(result: ManyResult) -> Iterator[str]:
+def whole(result: ManyResult) -> Iterator[str]:
+    """What there is to say of several results as a whole."""
     counts = ", ".join(f"{count} {outcome}" for outcome, count in result.summary.items())
     rest = "" if result.complete else "; not complete"
     yield f"  {counts or 'nothing to do'}{rest}"
@@ -40,21 +41,23 @@ def _whole(result: ManyResult) -> Iterator[str]:
         scanned = result.scanned
         yield f"  {scanned.candidates} candidates in {scanned.volumes} volumes, {scanned.servers} servers"
     if result.error is not None:
-        yield _said(None, result.error)
+        yield said(None, result.error)
 
 
-def _said(volume_id: str | None, error: Error) -> str:
+def said(volume_id: str | None, error: Error) -> str:
+    """An error, and of which volume."""
     where = f"{volume_id}: " if volume_id else ""
     again = " (may pass by itself)" if error.retryable else ""
     return f"  {where}{error.code.value}{again}: {error.message}"
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Rows whose columns stand under each other."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
-def _printable(line: str) -> str:
-    # A cloud's message must not steer the terminal that shows it.
+def printable(line: str) -> str:
+    """A line without what a cloud's message could steer the terminal by."""
     return "".join(character if character.isprintable() else "?" for character in line)
