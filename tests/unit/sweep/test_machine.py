@@ -1,0 +1,184 @@
+"""A sweep while the project changes under it: between any two calls anything may happen.
+
+Servers appear and vanish, attachments move, pages fail and answers get lost. The cloud here refuses nothing
+by itself (it doesn't ask its compute service), so that only the function's own rule keeps a disk.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from handler.clear import Clearing
+from handler.deadline import Deadline
+from handler.job import Job
+from handler.model import ManyResult, Outcome, Sweep, SweepBounds, Trigger
+from handler.proof import Proof
+from handler.results import Origin
+from handler.settings import ServerCheck, read_settings
+from handler.telemetry import Log, Trace
+from tests.cloud import Attachment, Call, Cloud
+from tests.unit.sweep.project import FixedToken, Project
+
+SERVERS = 6
+VOLUMES = 8
+FAULTS = ("503", "500", "429", "lost before", "lost after")
+CHANGES = ("appear", "vanish", "move", *FAULTS)
+
+change = st.tuples(st.integers(0, 40), st.sampled_from(CHANGES), st.integers(0, VOLUMES - 1))
+"""At which call, what, and to which volume or server."""
+
+
+class Clock:
+    """Time that passes by sleeping, and a little by being looked at."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 0.001
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class WakefulJob(Job):
+    """A job whose waiting takes no time."""
+
+    clock: Clock
+
+    def clearing(self, *, remember: bool = False) -> Clearing:
+        assert self.servers is not None
+        proof = Proof(self.servers, ServerCheck.GONE, remember=remember)
+        return Clearing(self.volumes, proof, project_id=self._auth.project_id, sleep=self.clock.sleep)
+
+
+@dataclass
+class Turmoil:
+    """Changes the project as planned, and keeps what each look at a server and each detach met."""
+
+    cloud: Cloud
+    plan: dict[int, list[tuple[str, int]]]
+    servers: list[str]
+    volumes: list[str]
+    seen: dict[str, bool] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+    calls: int = 0
+
+    def __call__(self, call: Call) -> None:
+        with self.cloud.world.lock:
+            for what, which in self.plan.get(self.calls, ()):
+                self._change(what, which)
+            self.calls += 1
+            _, _, server_id = call.path.rpartition("/servers/")
+            if call.service == "compute" and server_id in self.servers:
+                self.seen[server_id] = server_id in self.cloud.world.servers
+            if call.method == "POST" and call.body:
+                self._judge(call.path.split("/")[-2], call.body["os-detach"]["attachment_id"])
+
+    def _change(self, what: str, which: int) -> None:
+        server_id = self.servers[which % len(self.servers)]
+        alive = server_id in self.cloud.world.servers
+        if what == "appear" and not alive:
+            self.cloud.add_server(server_id)
+        elif what == "vanish" and alive:
+            self.cloud.delete_server(server_id)
+        elif what == "move":
+            volume = self.cloud.volume(self.volumes[which])
+            if volume.attachments:
+                moved = Attachment(str(uuid.uuid4()), server_id, "/dev/vdc", self.cloud.stamp())
+                volume.attachments[:] = [moved]
+        elif what.isdigit():
+            self.cloud.misbehave(status=int(what), body=b"")
+        elif what.startswith("lost"):
+            self.cloud.misbehave(drop="after" if what == "lost after" else "before")
+
+    def _judge(self, volume_id: str, attachment_id: str) -> None:
+        held = [a for a in self.cloud.volume(volume_id).attachments if a.attachment_id == attachment_id]
+        for attachment in held:
+            if self.seen.get(attachment.server_id or "") is not False:
+                self.wrong.append(f"{attachment_id}: its server was not seen gone")
+
+
+@pytest.fixture(scope="module")
+def project() -> Iterator[Project]:
+    with Cloud() as cloud:
+        cloud.asks_compute = False
+        project = Project(cloud)
+        yield project
+        project.transport.close()
+
+
+def job(project: Project, concurrency: int) -> WakefulJob:
+    clock = Clock()
+    project.transport._sleep = clock.sleep
+    made = WakefulJob(
+        read_settings(
+            {
+                **project.cloud.environment(),
+                "DETACH_TOKEN_SECRET": "env:NOT_ASKED",
+                "DETACH_SWEEP_DRY_RUN": "false",
+                "DETACH_SWEEP_MAX_FRACTION": "1",
+                "DETACH_CONCURRENCY": str(concurrency),
+                "DETACH_TIMEOUT": "120",
+            },
+            network=False,
+        ),
+        project.transport,
+        FixedToken(project.token, project.cloud.project_id),
+        Trace(Log(), Deadline.after(120, clock)),
+        Origin("request-of-the-tests", Trigger.TERMINAL),
+    )
+    made.clock = clock
+    return made
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    changes=st.lists(change, max_size=14),
+    holders=st.lists(st.integers(0, SERVERS - 1), min_size=VOLUMES, max_size=VOLUMES),
+    alive=st.sets(st.integers(0, SERVERS - 1), min_size=1),
+    concurrency=st.sampled_from([1, 1, 4]),
+)
+def test_no_disk_is_taken_from_a_server_that_was_there_when_looked_for(
+    project: Project,
+    changes: list[tuple[int, str, int]],
+    holders: list[int],
+    alive: set[int],
+    concurrency: int,
+) -> None:
+    cloud = project.cloud
+    cloud.world.clear()
+    cloud.misbehaviour.clear()
+    cloud.clear_calls()
+    servers = [str(uuid.UUID(int=0x10000000000040008000000000000000 + n)) for n in range(SERVERS)]
+    for number in alive:
+        cloud.add_server(servers[number])
+    volumes = [cloud.add_volume(attachments=[servers[number]]).id for number in holders]
+    moved = {volumes[which] for _, what, which in changes if what == "move"}
+    plan: dict[int, list[tuple[str, int]]] = {}
+    for moment, what, which in changes:
+        plan.setdefault(moment, []).append((what, which))
+    turmoil = Turmoil(cloud, plan, servers, volumes)
+    cloud.hooks[:] = [turmoil]
+
+    result = job(project, concurrency).do(Sweep(sweep=SweepBounds()))
+
+    cloud.hooks.clear()
+    assert isinstance(result, ManyResult)
+    assert turmoil.wrong == []
+    sent = {call.body["os-detach"]["attachment_id"] for call in cloud.posts() if call.body}
+    for part in result.results:
+        listed = {entry.attachment_id for entry in cloud.volume(part.volume_id or "").attachments}
+        if part.outcome is Outcome.DETACHED:
+            assert part.attachment_id in sent - listed
+        elif part.outcome is Outcome.ALREADY_DETACHED:
+            assert part.attachment_id not in listed
+        elif part.changed is False:
+            assert part.attachment_id in listed or part.attachment_id not in sent or part.volume_id in moved
