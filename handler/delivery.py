@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from handler.errors import ErrorCode, InvalidRequest
 from handler.model import Error, ManyResult, Outcome, Result, Sweep, TargetResult, Work
@@ -52,8 +52,7 @@ _UNREAD = frozenset({ErrorCode.INVALID_REQUEST, ErrorCode.UNAUTHENTICATED, Error
 _REFUSALS = frozenset(code for code, status in HTTP_STATUS.items() if status == 409)
 
 
-@dataclass(frozen=True)
-class Delivery:
+class Delivery(NamedTuple):
     """How a result is delivered by each kind of door. `retry_after` is in whole seconds."""
 
     http: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from handler import telemetry
 from handler.delivery import Delivery, settle
@@ -17,8 +17,7 @@ from handler.telemetry import Event, Log
 Environment = Callable[[], Mapping[str, str]]
 
 
-@dataclass(frozen=True)
-class Passage:
+class Passage(NamedTuple):
     """What came of an invocation: the result, how it is delivered, and what was asked for."""
 
     result: Result
@@ -26,8 +25,7 @@ class Passage:
     work: Sequence[Work] = ()
 
 
-@dataclass(frozen=True)
-class Caller:
+class Caller(NamedTuple):
     """Somebody who came over a network, with what the Authorization header says."""
 
     authorization: str | None

@@ -12,8 +12,7 @@ import os
 import re
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from handler.errors import Misconfigured
 from handler.model import Trigger
@@ -28,8 +27,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _PROJECT = re.compile(r"[0-9A-Fa-f-]{32,36}")
 
 
-@dataclass(frozen=True)
-class Host:
+class Host(NamedTuple):
     """What the host says. `seconds_left` has the margin taken off; None where the host says nothing."""
 
     request_id: str | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from handler.clear import Cleared, Findings
 from handler.errors import ErrorCode, Failure
@@ -22,8 +22,7 @@ from handler.model import (
 from handler.telemetry import Event, Trace
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(NamedTuple):
     """Where an invocation came from, as its results say it."""
 
     request_id: str

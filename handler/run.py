@@ -6,7 +6,8 @@ import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from handler import telemetry
 from handler.cloud.transport import Transport
@@ -21,8 +22,7 @@ from handler.settings import read_settings
 from handler.telemetry import Event, Log, Trace
 
 
-@dataclass(frozen=True)
-class Invocation:
+class Invocation(NamedTuple):
     """What a door knows of one invocation.
 
     `seconds_left` is what the platform leaves us (its margin taken off); `platform_token` and
@@ -61,7 +61,7 @@ class Runtime:
     def admit(self, authorization: str | None, invocation: Invocation) -> None:
         """Check a caller's Authorization header.
 
-        Raises Unauthenticated, Forbidden, SecretUnavailable, or Misconfigured where there is no key to check by.
+        Raises Unauthenticated, Forbidden, SecretUnavailable, or Misconfigured where there is no key at all.
         """
         if self._keys is None:
             raise Misconfigured("DETACH_INVOKE_SECRET is missing (the callers' key).")

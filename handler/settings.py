@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from handler.environment import EnvironmentReader
@@ -43,8 +44,7 @@ class Store(str, Enum):
     CONTEXT = "context"
 
 
-@dataclass(frozen=True)
-class SecretReference:
+class SecretReference(NamedTuple):
     """A parsed secret reference.
 
     `name` is the variable, the path, the CSMS name, or MOUNT/PATH; `part` the CSMS version or Vault field.
@@ -55,8 +55,7 @@ class SecretReference:
     part: str | None = None
 
 
-@dataclass(frozen=True)
-class VaultSettings:
+class VaultSettings(NamedTuple):
     """How to reach Vault or OpenBao, under the names that its own tools use."""
 
     address: str | None = None
@@ -76,8 +75,7 @@ class SweepSettings:
     max_fraction: float = 0.5
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """All settings of one deployment. Times are seconds. Endpoints end without a slash."""
 
     region: str | None
