@@ -20,6 +20,13 @@ from handler.settings import Settings, Store
 from handler.telemetry import Event, Trace
 
 
+class _Sent(threading.local):
+    """What a thread sent last. A refusal is told by `renew`, but not that of a call that was sent again."""
+
+    kept: Kept | None = None
+    again = False
+
+
 class TokenAuth(AuthBase):
     """Signs the requests of one invocation. See `handler.cloud.transport.Authenticator`."""
 
@@ -28,26 +35,29 @@ class TokenAuth(AuthBase):
         self._trace = trace
         self._platform = platform
         self._renewed: Kept | None = None
-        self._last = threading.local()
+        self._sent = _Sent()
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Put the token into the request, buying it first if there is none. Raises Failure."""
         kept = self._tokens.current(self._trace, self._platform)
-        # One thread sends one call after the other: it would have renewed a token that was refused
-        if getattr(self._last, "kept", None) is kept:
+        sent = self._sent
+        # A thread sends one call after the other: had the last one been refused, it would have renewed
+        if sent.kept is kept:
             kept.proven = True
-        self._last.kept = kept
+        sent.kept = None if sent.again else kept
+        sent.again = False
         request.headers["X-Auth-Token"] = kept.token.value.reveal()
         return request
 
     def renew(self, refused: PreparedRequest) -> bool:
         """Whether there is another token than the one that was refused. Raises Failure."""
-        self._last.kept = None
+        self._sent.kept = None
         self._trace.log.warning(Event.TOKEN_REFUSED)
         value = Secret(refused.headers.get("X-Auth-Token") or "")
         again = self._renewed is not None and self._renewed.token.value == value
         kept = self._tokens.renew(value, self._trace, self._platform, again=again)
         self._renewed = kept or self._renewed
+        self._sent.again = kept is not None
         return kept is not None
 
     @property

@@ -61,4 +61,4 @@ def _place(url: str) -> tuple[str, str] | None:
         port = parts.port or _PORTS.get(parts.scheme)
     except ValueError:
         return None
-    return f"{(parts.hostname or '').lower()}:{port}", parts.path.rstrip("/")
+    return f"{parts.hostname}:{port}", parts.path.rstrip("/")

@@ -30,7 +30,7 @@ _GRACE = 30.0
 _HURRY = 3.0
 """Seconds that such a question may take at most: nobody needs its answer yet."""
 
-_UNPROVEN = 3
+_UNPROVEN = 5
 """Purchases in a row whose tokens were not seen to work, after which there is a pause."""
 
 

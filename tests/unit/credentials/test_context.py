@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from handler.credentials import Platform
-from handler.errors import Misconfigured, SecretUnavailable, TokenRejected
+from handler.errors import Misconfigured, SecretUnavailable, TokenRejected, UpstreamUnavailable
 from handler.secret import Secret
 from tests.cloud import Cloud
+from tests.unit.credentials.crowd import crowd, until
 from tests.unit.credentials.deployment import Deployment
 
 Deploy = Callable[[dict[str, str]], Deployment]
@@ -127,3 +129,40 @@ def test_only_the_last_tokens_are_remembered_and_none_as_itself(cloud: Cloud, de
     remembered = vars(deployment.credentials._tokens)["_projects"]
     assert len(remembered) == 16
     assert not any(token in repr(remembered) for token in tokens)
+
+
+def test_what_is_wrong_with_one_token_is_not_said_of_another(cloud: Cloud, deploy: Deploy) -> None:
+    deployment = deploy(environment_of(cloud))
+    cloud.misbehave("identity", delay=0.5)
+    wrong = Platform(Secret(cloud.token(cloud.other_project_id)), cloud.project_id)
+    right = Platform(Secret(cloud.token()), cloud.project_id)
+    said: list[BaseException] = []
+
+    def refused() -> None:
+        try:
+            deployment.invoke(platform=wrong)
+        except Misconfigured as error:
+            said.append(error)
+
+    first = threading.Thread(target=refused)
+    first.start()
+    until(lambda: lookups(cloud) == 1)
+    deployment.invoke(platform=right)
+    first.join(timeout=20)
+    assert len(said) == 1
+
+
+def test_a_crowd_with_one_token_looks_it_up_once(cloud: Cloud, deploy: Deploy) -> None:
+    deployment = deploy(environment_of(cloud))
+    platform = Platform(Secret(cloud.token()), cloud.project_id)
+    assert crowd(20, lambda _: deployment.invoke(platform=platform)) == []
+    assert lookups(cloud) == 1
+
+
+def test_a_crowd_whose_token_can_not_be_looked_up_asks_together(cloud: Cloud, deploy: Deploy) -> None:
+    cloud.misbehave("identity", times=None, status=500, delay=0.3)
+    deployment = deploy(environment_of(cloud))
+    platform = Platform(Secret(cloud.token()), cloud.project_id)
+    raised = crowd(20, lambda _: deployment.invoke(platform=platform))
+    assert [type(error) for error in raised] == [UpstreamUnavailable] * 20
+    assert lookups(cloud) <= 3

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import requests
 
+from handler.credentials.turn import Turn
 from handler.errors import (
     DeadlineExceeded,
     Misconfigured,
@@ -85,6 +86,18 @@ def test_fifty_threads_that_can_not_buy_ask_twice_and_all_say_so(
     assert len(cloud.calls) <= 6
 
 
+def test_fifty_threads_that_can_not_renew_ask_twice_and_all_say_so(
+    cloud: Cloud, deployment: Deployment
+) -> None:
+    deployment.invoke()
+    cloud.expire_all_tokens()
+    cloud.clear_calls()
+    cloud.misbehave("identity", times=None, status=503, delay=0.3)
+    raised = crowd(50, lambda _: deployment.invoke())
+    assert [type(error) for error in raised] == [UpstreamUnavailable] * 50
+    assert sum(call.service == "identity" for call in cloud.calls) <= 6
+
+
 class Slow(dict[str, str]):
     """An environment that takes a while to read, so that a crowd gathers."""
 
@@ -146,6 +159,53 @@ def test_whose_own_time_was_up_says_nothing_about_the_others(cloud: Cloud, deplo
     assert len(raised) == 1
 
 
+def test_a_living_token_is_not_held_up_by_a_slow_service(
+    cloud: Cloud, deployment: Deployment, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("handler.credentials.token._HURRY", 0.2)
+    deployment.invoke()
+    cloud.misbehave("identity", times=None, delay=4)
+    clock.passes(86400 - 300)
+    started = time.monotonic()
+    deployment.invoke()
+    assert time.monotonic() - started < 3
+
+
+def test_a_failure_is_shared_with_those_who_waited_and_no_further() -> None:
+    turn = Turn()
+    began, end = threading.Event(), threading.Event()
+
+    def fail(number: int) -> None:
+        with turn.take(trace().deadline) as failure:
+            if failure is not None:
+                raise failure
+            began.set()
+            end.wait(timeout=20)
+            raise UpstreamUnavailable(f"said by {number}")
+
+    raised: list[BaseException] = []
+
+    def waiter(number: int) -> None:
+        try:
+            fail(number)
+        except UpstreamUnavailable as error:
+            raised.append(error)
+
+    threads = [threading.Thread(target=waiter, args=(number,)) for number in range(3)]
+    threads[0].start()
+    began.wait(timeout=20)
+    for thread in threads[1:]:
+        thread.start()
+    time.sleep(0.2)
+    end.set()
+    for thread in threads:
+        thread.join(timeout=20)
+    assert [str(error) for error in raised] == ["said by 0"] * 3
+    assert turn._failures == 1
+    with turn.take(trace().deadline) as failure:
+        assert failure is None
+
+
 # Never in a loop.
 
 
@@ -190,24 +250,42 @@ def test_refused_tokens_are_not_bought_for_ever_by_ever_new_invocations(
     cloud: Cloud, deployment: Deployment, clock: Clock
 ) -> None:
     refuse_all_tokens(cloud)
-    for _ in range(20):
-        with pytest.raises(TokenRejected):
-            deployment.invoke()
-    assert cloud.purchases == 4
+    for _ in range(10):
+        auth = deployment.auth()
+        for _ in range(3):
+            with pytest.raises(TokenRejected):
+                deployment.read(auth)
+    assert cloud.purchases == 6
     clock.passes(60)
     for _ in range(5):
         with pytest.raises(TokenRejected):
             deployment.invoke()
-    assert cloud.purchases == 5
+    assert cloud.purchases == 7
     cloud.misbehaviour.clear()
     deployment.invoke()
-    assert cloud.purchases == 5
+    assert cloud.purchases == 7
+
+
+def test_another_secret_may_buy_although_the_tokens_of_the_last_were_refused(
+    cloud: Cloud, deployment: Deployment
+) -> None:
+    refuse_all_tokens(cloud)
+    for _ in range(7):
+        with pytest.raises(TokenRejected):
+            deployment.invoke()
+    assert cloud.purchases == 6
+    cloud.add_user("robot", "new")
+    deployment.environment["S"] = password("new")
+    for _ in range(7):
+        with pytest.raises(TokenRejected):
+            deployment.invoke()
+    assert cloud.purchases == 12
 
 
 def test_tokens_that_work_may_be_refused_as_often_as_it_comes(cloud: Cloud, deployment: Deployment) -> None:
     for _ in range(10):
         cloud.expire_all_tokens()
-        deployment.invoke(calls=2)
+        deployment.invoke(calls=3)
     assert cloud.purchases == 10
 
 
@@ -236,6 +314,22 @@ def test_a_password_that_stays_refused_does_not_lock_its_account(
     cloud.add_user("robot", "pw")
     clock.passes(480)
     deployment.invoke()
+
+
+def test_a_password_that_was_right_in_between_begins_anew(
+    cloud: Cloud, deployment: Deployment, clock: Clock
+) -> None:
+    for right in (False, False, True, False):
+        cloud.expire_all_tokens()
+        cloud.add_user("robot", "pw" if right else "other")
+        if right:
+            deployment.invoke()
+        else:
+            with pytest.raises(TokenRejected, match="whether the account is locked"):
+                deployment.invoke()
+        clock.passes(120)
+    with pytest.raises(TokenRejected, match="whether the account is locked"):
+        deployment.invoke()
 
 
 def test_a_mended_password_is_tried_at_once(cloud: Cloud, deployment: Deployment) -> None:

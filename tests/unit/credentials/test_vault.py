@@ -171,6 +171,17 @@ def test_a_role_that_may_not_read_is_not_logged_in_for_ever(cloud: Cloud, read: 
         assert logins(cloud) == expected
 
 
+def test_a_login_that_was_just_made_is_not_made_again_for_a_refusal(
+    cloud: Cloud, read: Read, pod: Path, clock: Clock
+) -> None:
+    read(role="robot", jwt=pod)
+    cloud.vault_denied.add("secret/robot")
+    clock.passes(3600)
+    with pytest.raises(SecretUnavailable, match="check the policy"):
+        read(role="robot", jwt=pod)
+    assert logins(cloud) == 2
+
+
 def test_a_login_is_tried_once_more_after_no_answer(cloud: Cloud, read: Read, pod: Path) -> None:
     cloud.misbehave("vault", "POST", drop="before")
     assert read(role="robot", jwt=pod) == "t"
