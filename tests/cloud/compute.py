@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tests.cloud import paging, server_view
 from tests.cloud.messages import Answer, Call, json_answer, request_id
+from tests.cloud.records import Disk
 from tests.cloud.refusal import Refusal, gateway_fault, no_route, openstack_fault, vendor_fault
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ _ROUTE = re.compile(
 )
 MAX_VERSION = (2, 103)
 _SORTABLE = {"created_at": "created", "updated_at": "updated", "uuid": "id", "display_name": "name"}
+
+_IMAGES_DISK = Disk("/dev/sda", "", "")
 
 Version = tuple[int, int]
 
@@ -162,13 +165,15 @@ class Compute:
         return server
 
     def _disks(self, call: Call, server: Server, version: Version) -> Answer:
+        """List a server's volumes. Nova pages before it leaves out the disk that the image is on."""
         limit = self._limit(call.query) or self.behaviour.page_max
         offset = call.query.get("offset", "0")
         if not offset.isdigit():
             message = f"Invalid input for query parameters offset. Value: {offset}. "
             raise Refusal(400, message + f"'{offset}' does not match '^[0-9]*$'", (400, "Ecs.0005"))
-        disks = list(server.disks.items())[int(offset) : int(offset) + limit]
-        rows = [server_view.disk(server, volume_id, disk, version) for volume_id, disk in disks]
+        hidden: list[tuple[str, Disk]] = [] if self.behaviour.flavour == "huawei" else [("", _IMAGES_DISK)]
+        devices = [*hidden, *server.disks.items()][int(offset) : int(offset) + limit]
+        rows = [server_view.disk(server, id_, disk, version) for id_, disk in devices if id_]
         return json_answer(200, {"volumeAttachments": rows})
 
     def _actions(self, token: Token, server_id: str, item: str | None, version: Version) -> Answer:
