@@ -58,7 +58,8 @@ class Detach:
             raise _conflict("")
         if not (self.behaviour.asks_compute and attachment.server_id and attachment.connected):
             return
-        if self.behaviour.compute_down:
+        # To ask Nova, Cinder exchanges the caller's token; Keystone exchanges no delegated ones.
+        if self.behaviour.compute_down or token.method == "application_credential":
             raise Refusal(500, ERRED, (500, "EVS.5500"))
         server = self.world.servers.get(attachment.server_id.lower())
         if server is None or not (token.role == "admin" or server.project_id == token.project_id):
