@@ -27,6 +27,8 @@ _RECORD_VERSION = {
     "OpenStack-API-Version": "compute 2.21",
 }
 _MOST_HELD = 1000
+_MOST_HIDDEN = 8
+"""Devices of one server that Nova counts but doesn't list: the image's disk, swap, ephemeral disks."""
 
 
 @dataclass(frozen=True)
@@ -77,23 +79,29 @@ class Servers(Service):
             raise unreadable(answer, SERVICE) from None
 
     def holds(self, server_id: str, volume_id: str, trace: Trace) -> bool:
-        """Whether the server's own list holds this volume. Every page is read. Raises Failure.
+        """Whether the server's own list holds this volume. Raises Failure.
 
-        Nova pages this list by `limit` and `offset`, without links. A page that brings nothing new although
-        it isn't empty comes from a cloud that ignores `offset`: that list is not known to be whole.
+        Nova pages this list by `limit` and `offset`, without links, and pages before it leaves out what is no
+        volume (the image's disk, swap): so the next page begins no later than the volumes seen say, and may
+        show some of them again. A list that still does so far behind its end comes from a cloud that ignores
+        `offset`: that one is not known to be whole.
         """
         held: set[str] = set()
+        offset = 0
         while True:
-            query = {"limit": _MOST_HELD, "offset": len(held)} if held else None
+            query = {"limit": _MOST_HELD, "offset": offset} if offset else None
             answer = self.ask("GET", f"servers/{server_id}/os-volume_attachments", trace, query=query)
             if answer.status != 200:
                 raise failure(answer, SERVICE)
             page = _read_held(answer)
+            if volume_id in page:
+                return True
             if not page:
-                return volume_id in held
-            if page <= held:
+                return False
+            if page <= held and offset >= len(held) + _MOST_HIDDEN:
                 raise _proves_nothing(answer, "a list of volumes that repeats itself")
             held |= page
+            offset += len(page)
 
     def list(self, trace: Trace) -> Listing[str]:
         """The ids of all servers of the project that the service lists."""

@@ -117,13 +117,26 @@ _NOT_HELD = [
         check="not-held",
         seen=(True, "SHUTOFF"),
     ),
+    clears(
+        "not-held: a list whose pages count devices that it doesn't show is read to its end",
+        [
+            _at_rest("SHUTOFF"),
+            get(ITS_VOLUMES, 200, _held(_OTHERS[0])),
+            *(
+                get(f"{ITS_VOLUMES}?limit=1000&offset={number}", 200, _held(_OTHERS[0]))
+                for number in (1, 2, 3)
+            ),
+            get(f"{ITS_VOLUMES}?limit=1000&offset=4", 200, _held()),
+        ],
+        check="not-held",
+        seen=(True, "SHUTOFF"),
+    ),
     exists(
         "not-held: a volume on a later page is held",
         [
             _at_rest("SHUTOFF"),
             get(ITS_VOLUMES, 200, _held(*_OTHERS[:2])),
             get(f"{ITS_VOLUMES}?limit=1000&offset=2", 200, _held(VOLUME.upper())),
-            get(f"{ITS_VOLUMES}?limit=1000&offset=3", 200, _held()),
         ],
         "SHUTOFF",
         check="not-held",
@@ -134,7 +147,10 @@ _NOT_HELD = [
         [
             _at_rest("SHUTOFF"),
             get(ITS_VOLUMES, 200, _held(*_OTHERS[:2])),
-            get(f"{ITS_VOLUMES}?limit=1000&offset=2", 200, _held(*_OTHERS[:2])),
+            *(
+                get(f"{ITS_VOLUMES}?limit=1000&offset={offset}", 200, _held(*_OTHERS[:2]))
+                for offset in range(2, 11, 2)
+            ),
         ],
         seen=(True, "SHUTOFF"),
         check="not-held",
