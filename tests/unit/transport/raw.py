@@ -60,6 +60,7 @@ def raw_server(script: Script) -> Iterator[RawServer]:
     """Run the script for each connection; the connection is closed when it ends."""
     stopping = threading.Event()
     threads: list[threading.Thread] = []
+    clients: list[socket.socket] = []
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
         listener.settimeout(0.02)
         server = RawServer(f"http://127.0.0.1:{listener.getsockname()[1]}")
@@ -74,6 +75,7 @@ def raw_server(script: Script) -> Iterator[RawServer]:
                 with contextlib.suppress(TimeoutError):
                     client, _ = listener.accept()
                     client.settimeout(10)
+                    clients.append(client)
                     threads.append(threading.Thread(target=attend, args=(client, server.connections)))
                     server.connections += 1
                     threads[-1].start()
@@ -85,6 +87,9 @@ def raw_server(script: Script) -> Iterator[RawServer]:
         finally:
             stopping.set()
             accepting.join()
+            for client in clients:
+                with contextlib.suppress(OSError):  # its script has closed it
+                    client.shutdown(socket.SHUT_RDWR)
             for thread in threads:
                 thread.join()
 
