@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from urllib3.exceptions import InvalidHeader
 from urllib3.util.retry import Retry
@@ -14,8 +15,7 @@ LARGEST_ANSWER = 4 * 1024 * 1024
 """Bytes of one answer's body that are read unless a call says otherwise; a larger one is refused."""
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """A whole answer of the cloud. Header names are case-insensitive.
 
     `secrets` are the values that were sent and must not come out in what the cloud says of them.
@@ -25,7 +25,11 @@ class Answer:
     headers: Mapping[str, str]
     body: bytes
     request_id: str | None
-    secrets: tuple[str, ...] = field(default=(), repr=False)
+    secrets: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Without `secrets` and whatever may quote them."""
+        return f"Answer(status={self.status}, request_id={self.request_id!r})"
 
     @property
     def retry_after(self) -> float | None:
@@ -43,8 +47,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """One request: what is sent, and how much may come back.
 
     `needs` is how many seconds must be left, or it is not sent. `secrets` are further values that must not
@@ -55,10 +58,14 @@ class Call:
     method: str
     url: str
     body: bytes | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
     largest: int = LARGEST_ANSWER
     needs: float = 0.0
-    secrets: tuple[str, ...] = field(default=(), repr=False)
+    secrets: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Without `secrets`, headers and body, which hold them."""
+        return f"Call(service={self.service!r}, method={self.method!r}, path={self.path!r})"
 
     @property
     def path(self) -> str:
