@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from handler.clear import Clearing
+from handler.cloud.transport import Transport
 from handler.deadline import Deadline
 from handler.job import Job
 from handler.model import ManyResult, Outcome, Sweep, SweepBounds, Trigger
@@ -23,7 +24,7 @@ from handler.results import Origin
 from handler.settings import ServerCheck, read_settings
 from handler.telemetry import Log, Trace
 from tests.cloud import Attachment, Call, Cloud
-from tests.unit.sweep.project import FixedToken, Project
+from tests.unit.sweep.project import FixedToken
 
 SERVERS = 6
 VOLUMES = 8
@@ -107,21 +108,18 @@ class Turmoil:
 
 
 @pytest.fixture(scope="module")
-def project() -> Iterator[Project]:
+def trusting() -> Iterator[Cloud]:
+    """A cloud that clears whatever it is asked to."""
     with Cloud() as cloud:
         cloud.asks_compute = False
-        project = Project(cloud)
-        yield project
-        project.transport.close()
+        yield cloud
 
 
-def job(project: Project, concurrency: int) -> WakefulJob:
-    clock = Clock()
-    project.transport._sleep = clock.sleep
+def job(cloud: Cloud, transport: Transport, clock: Clock, concurrency: int) -> WakefulJob:
     made = WakefulJob(
         read_settings(
             {
-                **project.cloud.environment(),
+                **cloud.environment(),
                 "DETACH_TOKEN_SECRET": "env:NOT_ASKED",
                 "DETACH_SWEEP_DRY_RUN": "false",
                 "DETACH_SWEEP_MAX_FRACTION": "1",
@@ -130,8 +128,8 @@ def job(project: Project, concurrency: int) -> WakefulJob:
             },
             network=False,
         ),
-        project.transport,
-        FixedToken(project.token, project.cloud.project_id),
+        transport,
+        FixedToken(cloud.token(), cloud.project_id),
         Trace(Log(), Deadline.after(120, clock)),
         Origin("request-of-the-tests", Trigger.TERMINAL),
     )
@@ -147,13 +145,13 @@ def job(project: Project, concurrency: int) -> WakefulJob:
     concurrency=st.sampled_from([1, 1, 4]),
 )
 def test_no_disk_is_taken_from_a_server_that_was_there_when_looked_for(
-    project: Project,
+    trusting: Cloud,
     changes: list[tuple[int, str, int]],
     holders: list[int],
     alive: set[int],
     concurrency: int,
 ) -> None:
-    cloud = project.cloud
+    cloud = trusting
     cloud.world.clear()
     cloud.misbehaviour.clear()
     cloud.clear_calls()
@@ -168,8 +166,11 @@ def test_no_disk_is_taken_from_a_server_that_was_there_when_looked_for(
     turmoil = Turmoil(cloud, plan, servers, volumes)
     cloud.hooks[:] = [turmoil]
 
-    result = job(project, concurrency).do(Sweep(sweep=SweepBounds()))
+    clock = Clock()
+    transport = Transport(connect_timeout=3, read_timeout=10, sleep=clock.sleep)
+    result = job(cloud, transport, clock, concurrency).do(Sweep(sweep=SweepBounds()))
 
+    transport.close()
     cloud.hooks.clear()
     assert isinstance(result, ManyResult)
     assert turmoil.wrong == []
