@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from handler.cloud.faults import failure, names_absence, read_fault, refuses_token, upstream
-from handler.cloud.messages import Answer
+from handler.cloud.messages import Answer, Call
 from handler.errors import ErrorCode, Refused, UpstreamRejected
 from tests.unit.rule.stage import OTHER_SERVER, SERVER
-from tests.unit.transport.raw import Connection, answer, get, raw_server, trace, transport
+from tests.unit.transport.raw import Connection, answer, raw_server, trace, transport
 
 SECRET = "gAAAAABk-planted"
 _CODES = frozenset({"Ecs.0114"})
@@ -170,7 +171,7 @@ def test_absence_must_be_that_of_what_was_asked_for(message: str | None, proves:
         (400, {"error": {"code": "Common.0013", "message": "Token"}}, True),
         (
             400,
-            {"error": {"code": "Ecs.1000", "message": '{"error": {"code": "EVS.0002", "message": ""}}'}},
+            {"error": {"code": "Ecs.1000", "message": '{"code": "EVS.0002", "message": ""}'}},
             True,
         ),
         (400, {"error": {"code": "Common.0018", "message": "Project"}}, False),
@@ -215,18 +216,24 @@ def test_what_was_sent_in_confidence_is_cut_out_wherever_it_comes_back(text: str
 
     shown = repr(read_fault(said)) + repr(upstream(said)) + str(failure(said, "volume")) + repr(said)
 
-    assert SECRET not in shown.replace(repr(said.body)[1:], "")
+    assert SECRET not in shown
 
 
 @pytest.mark.parametrize("password", ['pa"ss\\word', "p@ss wörd/%", "ünïcödé-pass"])
 def test_a_password_is_cut_out_in_the_spellings_of_json_and_of_urls_too(password: str) -> None:
-    from urllib.parse import quote
-
     quoted = f"{password} {json.dumps(password)[1:-1]} {quote(password, safe='')} end"
 
     message = read_fault(_said(400, {"code": "E", "message": quoted}, password)).message
 
     assert message == "[secret] [secret] [secret] end"
+
+
+def test_a_call_shows_neither_its_body_nor_its_headers() -> None:
+    body = f'{{"password": "{SECRET}"}}'.encode()
+    call = Call("identity", "POST", "https://iam.example/v3/auth/tokens", body, {"X-Auth-Token": SECRET})
+
+    assert SECRET not in repr(call)
+    assert SECRET not in repr(Answer(201, {"X-Subject-Token": SECRET}, body, None, (SECRET,)))
 
 
 def test_a_message_is_one_printable_line_of_bounded_length() -> None:
@@ -262,10 +269,9 @@ def test_a_request_id_is_kept_whichever_header_carries_it(headers: list[bytes], 
         client.request()
         client.say(answer(b"{}", "200 OK", *headers))
 
-    call = get("")
     with raw_server(script) as server, transport() as sender:
         seen = trace()
-        call = type(call)("volume", "GET", f"{server.url}/v2/thing", secrets=(SECRET,))
+        call = Call("volume", "GET", f"{server.url}/v2/thing", secrets=(SECRET,))
         assert sender.send(call, seen).request_id == expected
 
     assert seen.request_ids == ([expected] if expected else [])
