@@ -109,8 +109,7 @@ def sweep(job: Job, bounds: SweepBounds, now: Callable[[], float] = time.time) -
 def _tightened(settings: SweepSettings, bounds: SweepBounds) -> SweepSettings:
     """The settings are bounds: an event can only be more careful."""
     limit, age = bounds.limit, bounds.min_age_seconds
-    return replace(
-        settings,
+    return settings._replace(
         dry_run=settings.dry_run or bounds.dry_run,
         limit=settings.limit if limit is None else min(settings.limit, limit),
         min_age_seconds=settings.min_age_seconds if age is None else max(settings.min_age_seconds, age),
@@ -177,16 +176,18 @@ def _work_off(job: Job, orphans: Sequence[Orphan], limits: SweepSettings) -> tup
     queue = deque(enumerate(orphans))
     running: dict[Future[TargetResult], tuple[int, Orphan]] = {}
     done: dict[int, TargetResult] = {}
-    spent = 0
+    spent, seconds = 0, 0.0
     with ThreadPoolExecutor(job.settings.concurrency, "sweep") as pool:
         while True:
             busy = {orphan.volume_id for _, orphan in running.values()}
             waiting: list[tuple[int, Orphan]] = []  # a volume's attachments go one after the other
+            # What is begun later than this ends for lack of time between its looks and its POST
+            latest = job.settings.read_timeout + seconds / max(1, len(done))
             while (
                 queue
                 and len(running) < job.settings.concurrency
                 and spent + len(running) < limits.limit
-                and job.trace.deadline.remaining() > job.settings.read_timeout
+                and job.trace.deadline.remaining() > latest
             ):
                 index, orphan = queue.popleft()
                 if orphan.volume_id in busy:
@@ -201,6 +202,7 @@ def _work_off(job: Job, orphans: Sequence[Orphan], limits: SweepSettings) -> tup
                 index, orphan = running.pop(future)
                 result = done[index] = future.result()
                 spent += _counts(result)
+                seconds += result.duration_ms / 1000
                 if job.observer:
                     job.observer.judged(orphan, result)
     return [done[index] for index in sorted(done)], len(queue)

@@ -8,6 +8,12 @@ from tests.cloud import Cloud
 from tests.unit.sweep.project import Project
 
 
+@pytest.fixture(autouse=True)
+def _no_long_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stays uncleared after a call is looked for once, and not for seconds."""
+    monkeypatch.setattr("handler.clear.CONFIRM_WITHIN", 0.1)
+
+
 @pytest.fixture
 def cloud() -> Iterator[Cloud]:
     with Cloud() as cloud:
@@ -18,4 +24,4 @@ def cloud() -> Iterator[Cloud]:
 def project(cloud: Cloud) -> Iterator[Project]:
     project = Project(cloud)
     yield project
-    project.transport.close()
+    project.close()

@@ -45,9 +45,19 @@ class Project:
         self.token = cloud.token()
         self.settings: dict[str, str] = dict(APPLY)
         self.observer: Observer | None = None
-        self.transport = Transport(
-            connect_timeout=3, read_timeout=10, connections=32, sleep=lambda _seconds: None
-        )
+        self._transports: dict[float, Transport] = {}
+
+    def transport(self, read_timeout: float = 10.0) -> Transport:
+        """The connections that jobs with this time-out share."""
+        if read_timeout not in self._transports:
+            self._transports[read_timeout] = Transport(
+                connect_timeout=3, read_timeout=read_timeout, sleep=lambda _seconds: None
+            )
+        return self._transports[read_timeout]
+
+    def close(self) -> None:
+        for transport in self._transports.values():
+            transport.close()
 
     def job(self, seconds: float = 25.0, **settings: object) -> Job:
         environment = {
@@ -56,9 +66,10 @@ class Project:
             **self.settings,
             **{name: str(value) for name, value in settings.items()},
         }
+        read = read_settings(environment, network=False)
         return Job(
-            read_settings(environment, network=False),
-            self.transport,
+            read,
+            self.transport(read.read_timeout),
             FixedToken(self.token, self.cloud.project_id),
             Trace(Log(), Deadline.after(seconds)),
             Origin("request-of-the-tests", Trigger.TERMINAL),
