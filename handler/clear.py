@@ -9,6 +9,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from handler.cloud.faults import failure, refuses_token
 from handler.cloud.volumes import SERVICE as VOLUME
@@ -69,8 +70,7 @@ class Findings:
         self.remaining = len(volume.attachments)
 
 
-@dataclass(frozen=True)
-class Cleared:
+class Cleared(NamedTuple):
     """What became of a target: outcome, findings, and the failure that stopped it, if one did."""
 
     outcome: Outcome

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from requests.models import PreparedRequest
 
@@ -29,11 +29,13 @@ from handler.model import (
     TargetResult,
     Work,
 )
-from handler.orphans import Orphan
 from handler.proof import Proof
 from handler.results import Origin, many, target_result, untargeted, untouched
 from handler.settings import ServerCheck, Settings
 from handler.telemetry import Trace
+
+if TYPE_CHECKING:
+    from handler.orphans import Orphan
 
 
 class Observer(Protocol):

@@ -6,7 +6,6 @@ import os
 import re
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -65,8 +64,7 @@ class VaultSettings(NamedTuple):
     namespace: str | None = None
 
 
-@dataclass(frozen=True)
-class SweepSettings:
+class SweepSettings(NamedTuple):
     """The bounds of a sweep. An event can only be more careful."""
 
     dry_run: bool = True

@@ -10,11 +10,12 @@ import logging
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from handler.deadline import Deadline
@@ -80,11 +81,10 @@ def configure(level: str, stream: Any | None = None) -> None:
     _LOGGER.propagate = False
 
 
-@dataclass(frozen=True)
-class Log:
+class Log(NamedTuple):
     """A logger that adds the same fields (request id, trigger) to every line."""
 
-    bound: dict[str, Any] = field(default_factory=dict)
+    bound: Mapping[str, Any] = MappingProxyType({})
 
     def bind(self, **fields: Any) -> Log:
         """The same logger with more fields on each line."""

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from handler.cloud.messages import Answer
@@ -35,8 +34,7 @@ _DEEPEST = 4
 _UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Fault:
+class Fault(NamedTuple):
     """An error body, read. `kind` is the key that the body stood under (`itemNotFound`, `error`, …).
 
     `inner` is the service's own body where it came as JSON inside `message`. `request_id` is what the
@@ -78,7 +76,7 @@ def _from_body(kind: str | None, body: object, secrets: tuple[str, ...], depth: 
         if code_key in body and message_key in body:
             read = _fault(kind, body[code_key], body[message_key], secrets, depth)
             asked = body.get("request_id")
-            return replace(read, request_id=_clean(asked, secrets)) if isinstance(asked, str) else read
+            return read._replace(request_id=_clean(asked, secrets)) if isinstance(asked, str) else read
     for key, value in body.items():
         fault = _from_body(key, value, secrets, depth - 1)
         if fault:
