@@ -16,8 +16,7 @@ from handler.settings import read_settings
 from handler.telemetry import Log, Trace
 from tests.cloud import Cloud
 
-TOKEN = "gAAAAA-the-token-of-the-tests"
-DRY = {"DETACH_SWEEP_DRY_RUN": "true"}
+TOKEN_HEADER = "X-Auth-Token"
 APPLY = {"DETACH_SWEEP_DRY_RUN": "false"}
 
 
@@ -29,11 +28,11 @@ class FixedToken:
         self.project_id = project_id
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        request.headers["X-Auth-Token"] = self._token
+        request.headers[TOKEN_HEADER] = self._token
         return request
 
     def renew(self, refused: PreparedRequest) -> bool:
-        assert refused.headers["X-Auth-Token"] == self._token
+        assert refused.headers[TOKEN_HEADER] == self._token
         return False
 
 
