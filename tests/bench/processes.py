@@ -20,13 +20,15 @@ def environment(**settings: str) -> dict[str, str]:
 
 
 @contextmanager
-def program(*arguments: str, settings: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
-    """Run `python ARGUMENTS…` while the block lasts. What it prints can be read from its `stdout`."""
+def program(
+    *arguments: str, settings: Mapping[str, str] | None = None, quiet: bool = False
+) -> Iterator[subprocess.Popen[str]]:
+    """Run `python ARGUMENTS…` while the block lasts. What it prints can be read, unless `quiet`."""
     process = subprocess.Popen(
         [sys.executable, *arguments],
         cwd=ROOT,
         env=environment(**(settings or {})),
-        stdout=subprocess.PIPE,
+        stdout=subprocess.DEVNULL if quiet else subprocess.PIPE,
         text=True,
     )
     try:
