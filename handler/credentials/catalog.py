@@ -5,7 +5,6 @@ With a volume endpoint of one region and a compute endpoint of another, every li
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,7 +12,6 @@ from urllib.parse import urlsplit
 from handler.errors import Misconfigured
 from handler.settings import Settings
 
-_VERSION = re.compile(r"/v\d+(\.\d+)?$")
 _PORTS = {"https": 443, "http": 80}
 
 
@@ -30,14 +28,13 @@ def check_regions(catalog: object, settings: Settings) -> None:
 
 def _regions(catalog: object, endpoint: str) -> set[str]:
     """The regions in which the catalog lists a configured endpoint, whatever its API version."""
-    root = _place(_VERSION.sub("", endpoint))
-    if root is None:
-        return set()
-    host, path = root
+    above, _, last = endpoint.rpartition("/")
+    versioned = last[:1] == "v" and last[1:].replace(".", "", 1).isdigit()
+    root = _place(above if versioned else endpoint)
     found = set()
     for url, region in _endpoints(catalog):
         place = _place(url)
-        if place and place[0] == host and f"{place[1]}/".startswith(f"{path}/"):
+        if root and place and place[0] == root[0] and f"{place[1]}/".startswith(f"{root[1]}/"):
             found.add(region)
     return found
 

@@ -7,7 +7,6 @@ the answer, since it tells whether the endpoints belong together.
 from __future__ import annotations
 
 import json
-import re
 import uuid
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
@@ -22,8 +21,6 @@ from handler.errors import Misconfigured, TokenRejected, UpstreamUnavailable
 from handler.secret import Secret
 from handler.settings import Settings
 from handler.telemetry import Event, Trace
-
-_ID = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 SETTING = "DETACH_TOKEN_SECRET"
 """The setting that names the secret; errors say where to look."""
@@ -140,7 +137,7 @@ class Identity:
                 "a token is bought for one project."
             )
         scope: dict[str, Any] = {"id": project}
-        if not _ID.fullmatch(project):
+        if _uuid(project) is None:
             scope = {"name": project, "domain": {"name": buyer.project_domain or buyer.domain}}
         return {"auth": {"identity": identity, "scope": {"project": scope}}}, buyer.password
 
@@ -165,9 +162,15 @@ class Identity:
 
 def same_project(one: str, other: str) -> bool:
     """Whether two spellings are of one project."""
-    if _ID.fullmatch(one) and _ID.fullmatch(other):
-        return uuid.UUID(one) == uuid.UUID(other)
-    return one == other
+    return one == other or (_uuid(one) is not None and _uuid(one) == _uuid(other))
+
+
+def _uuid(spelling: str) -> uuid.UUID | None:
+    """What looks like an id: 32 hex digits, or a UUID with its hyphens."""
+    try:
+        return uuid.UUID(spelling) if len(spelling) in {32, 36} else None
+    except ValueError:
+        return None
 
 
 def _described(answer: Answer) -> dict[str, Any]:

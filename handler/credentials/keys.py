@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import hmac
 import time
@@ -13,7 +14,7 @@ from handler.credentials.content import is_token, parse_json
 from handler.credentials.platform import Platform
 from handler.credentials.stores import KeptSecret, open_store
 from handler.credentials.turn import Turn
-from handler.errors import Forbidden, Misconfigured, Unauthenticated
+from handler.errors import Failure, Forbidden, Misconfigured, Unauthenticated
 from handler.secret import Secret
 from handler.settings import Settings
 from handler.telemetry import Trace
@@ -47,6 +48,7 @@ class CallerKeys:
         self._turn = Turn()
         self._digests: tuple[bytes, ...] = ()
         self._looked_at: float | None = None
+        self._unseen: Failure | None = None
 
     def check(self, authorization: str | None, trace: Trace, platform: Platform) -> None:
         """Let a caller pass who has one of the keys.
@@ -77,14 +79,21 @@ class CallerKeys:
             return self._digests
 
     def _looked_up(self, trace: Trace, platform: Platform) -> tuple[bytes, ...]:
-        """The keys as the store has them now: one may be new. Guessers don't get the store asked often."""
-        with self._turn.take(trace.deadline) as failure:
+        """The keys as the store has them now: one may be new. Guessers don't get the store asked often.
+
+        While that is not known, nobody is told that a key is wrong: an event of a good caller would be lost.
+        """
+        with self._turn.take(trace.deadline):
             now = self._clock()
             if self._looked_at is None or not 0 <= now - self._looked_at < _PATIENCE:
-                if failure is not None and failure.retryable:
-                    raise failure
-                self._looked_at = now
-                self._take(self._secret.anew(trace, platform))
+                self._looked_at, self._unseen = now, None
+                try:
+                    self._take(self._secret.anew(trace, platform))
+                except Failure as failure:
+                    self._unseen = failure
+                    raise
+            elif self._unseen is not None:
+                raise copy.copy(self._unseen)
             return self._digests
 
     def _take(self, text: Secret) -> None:

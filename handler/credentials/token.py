@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from handler.credentials.content import ApplicationCredential, BareToken, Content, Password, read_content
@@ -34,14 +33,17 @@ _UNPROVEN = 5
 """Purchases in a row whose tokens were not seen to work, after which there is a pause."""
 
 
-@dataclass
 class Kept:
-    """A token, what it was made from, and until when it is good (seconds since the epoch)."""
+    """A token, what it was made from, and until when it is good (seconds since the epoch).
 
-    token: Token
-    content: Content | None
-    until: float
-    proven: bool = False
+    `proven` says that a service was seen to take it.
+    """
+
+    def __init__(self, token: Token, content: Content | None, until: float) -> None:
+        self.token = token
+        self.content = content
+        self.until = until
+        self.proven = False
 
 
 class Tokens(Protocol):

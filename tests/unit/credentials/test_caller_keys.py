@@ -18,6 +18,7 @@ from handler.errors import (
     Unauthenticated,
 )
 from handler.secret import Secret
+from handler.settings import SecretReference, Store
 from tests.cloud import Cloud
 from tests.unit.credentials.crowd import crowd
 from tests.unit.credentials.deployment import NO_PLATFORM, Clock, Deployment, trace
@@ -235,6 +236,36 @@ def test_keys_can_be_kept_in_vault(cloud: Cloud, environment: dict[str, str], de
     cloud.add_vault_token("root", expires_in=1e9)
     keys = deploy(environment).keys()
     assert passes(keys, "b-key")
+
+
+def test_a_crowd_of_callers_asks_a_store_that_is_down_together(
+    cloud: Cloud, environment: dict[str, str], deploy: Deploy
+) -> None:
+    environment |= {"DETACH_INVOKE_SECRET": "vault:secret/callers", "VAULT_TOKEN": "root"}
+    keys = deploy(environment).keys()
+    cloud.misbehave("vault", times=None, status=500, delay=0.3)
+    raised = crowd(30, lambda _: passes(keys, "first-key"))
+    assert [type(error) for error in raised] == [SecretUnavailable] * 30
+    assert len(cloud.calls) <= 3
+    # So does a crowd with a key that may be new
+    cloud.misbehaviour.clear()
+    cloud.add_vault_token("root", expires_in=1e9)
+    cloud.put_vault_secret("secret", "callers", {"keys": "first-key"})
+    assert passes(keys, "first-key")
+    cloud.clear_calls()
+    cloud.misbehave("vault", times=None, status=500, delay=0.3)
+    raised = crowd(30, lambda _: passes(keys, "another"))
+    assert [type(error) for error in raised] == [SecretUnavailable] * 30
+    assert len({id(error) for error in raised}) == 30
+    assert len(cloud.calls) == 1
+
+
+def test_the_platforms_token_is_no_callers_key(environment: dict[str, str], deploy: Deploy) -> None:
+    deployment = deploy(environment)
+    reference = SecretReference(Store.CONTEXT, "")
+    deployment.settings = deployment.settings._replace(invoke_secret=reference)
+    with pytest.raises(Misconfigured, match="DETACH_INVOKE_SECRET can't be context:"):
+        deployment.keys()
 
 
 def test_keys_in_csms_are_read_with_the_platforms_token(

@@ -70,7 +70,7 @@ def test_a_refused_token_is_an_answer(cloud: Cloud, deploy: Deploy) -> None:
     assert [call.status for call in cloud.calls] == [401]
 
 
-@pytest.mark.parametrize("spelling", ["null", "", None])
+@pytest.mark.parametrize("spelling", ["null", " null ", "", None])
 def test_the_project_is_the_runtimes_where_the_invocation_names_none(
     cloud: Cloud, deploy: Deploy, spelling: str | None
 ) -> None:
