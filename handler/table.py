@@ -40,6 +40,9 @@ def whole(result: ManyResult) -> Iterator[str]:
     if result.scanned is not None:
         scanned = result.scanned
         yield f"  {scanned.candidates} candidates in {scanned.volumes} volumes, {scanned.servers} servers"
+        left = [f"{count} {why.replace('_', ' ')}" for why, count in vars(scanned.skipped).items() if count]
+        if left:
+            yield f"  left alone: {', '.join(left)}"
     if result.error is not None:
         yield said(None, result.error)
 

@@ -9,18 +9,19 @@ import argparse
 import csv
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from click import progressbar
 
-from handler import hosts
+from handler import hosts, telemetry
 from handler.errors import InvalidRequest, Misconfigured
 from handler.hosts import Host
 from handler.model import ManyResult, Result, Scanned, Sweep, TargetResult, Trigger, to_json
 from handler.orphans import Orphan
 from handler.request import read_work
+from handler.results import many
 from handler.run import failed, runtime
 from handler.settings import SweepSettings
 from handler.table import aligned, printable, said, whole
@@ -36,7 +37,7 @@ class Follower:
 
     def __init__(self) -> None:
         self.findings: list[tuple[Orphan, TargetResult]] = []
-        self._bar = progressbar(length=0, label="looking", file=sys.stderr, hidden=not sys.stderr.isatty())
+        self._bar = progressbar(length=1, label="listing", file=sys.stderr, hidden=not sys.stderr.isatty())
 
     def __enter__(self) -> Self:
         self._bar.__enter__()
@@ -49,8 +50,9 @@ class Follower:
 
     def listed(self, scanned: Scanned, to_do: int) -> None:
         """See handler.job.Observer."""
-        del scanned
+        self._bar.label = f"{scanned.candidates} found"
         self._bar.length = to_do
+        self._bar.update(0)
 
     def judged(self, orphan: Orphan, result: TargetResult) -> None:
         """See handler.job.Observer."""
@@ -71,12 +73,23 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--server", action="append", metavar="ID", help="only of this server (repeatable)")
     made.add_argument("--volume", action="append", metavar="ID", help="only of this volume (repeatable)")
     made.add_argument(
-        "--metadata", action="append", metavar="KEY=VALUE", help="only of volumes with this pair"
+        "--metadata",
+        action="append",
+        type=_pair,
+        metavar="KEY=VALUE",
+        help="only of volumes with this pair (repeatable)",
     )
     form = made.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="the result as JSON (the default when piped)")
     form.add_argument("--csv", action="store_true", help="the findings as CSV")
     return made
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, sign, value = text.partition("=")
+    if not sign:
+        raise argparse.ArgumentTypeError("it must be KEY=VALUE")
+    return key, value
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -95,15 +108,29 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     for hint in _bounds(options, warm.settings.sweep):
         sys.stderr.write(f"{hint}\n")
-    with Follower() as follower:
-        result = warm.carry_out([work], invocation, follower)
+    if sys.stderr.isatty() and "DETACH_LOG_LEVEL" not in hosts.environment():
+        telemetry.configure("ERROR", sys.stderr)  # the findings say the rest, and lines would break the bar
+    result: Result
+    follower = Follower()
+    try:
+        with follower:
+            result = warm.carry_out([work], invocation, follower)
+    except KeyboardInterrupt:
+        sys.stderr.write(
+            "Interrupted: what was under way then is not among the findings. Sweep again to see.\n"
+        )
+        parts = [part for _, part in follower.findings]
+        _show(options, many(parts, invocation.origin, complete=False), follower.findings)
+        return 1
     _show(options, result, sorted(follower.findings, key=lambda found: found[0].since or float("inf")))
     return 0 if result.ok else 1
 
 
 def _bounds(options: argparse.Namespace, settings: SweepSettings) -> Iterator[str]:
     """Where the settings are more careful than the command line, and so win."""
-    if options.apply and settings.dry_run:
+    if not options.apply:
+        yield "A dry run: nothing is cleared without --apply."
+    elif settings.dry_run:
         yield "DETACH_SWEEP_DRY_RUN is true, so this is a dry run: set it to false to clear anything."
     if options.limit is not None and options.limit > settings.limit:
         yield f"DETACH_SWEEP_LIMIT allows {settings.limit} clearings at most: raise it for more."
@@ -121,8 +148,7 @@ def _work(options: argparse.Namespace) -> Sweep:
     }
     bounds.update({name: value for name, value in given.items() if value is not None})
     if options.metadata:
-        pairs = [text.partition("=") for text in options.metadata]
-        bounds["metadata"] = {key: value for key, _, value in pairs}
+        bounds["metadata"] = dict(options.metadata)
     work = read_work({"sweep": bounds}, max_targets=1)
     assert isinstance(work, Sweep)  # noqa: S101 (by its key)
     return work
@@ -133,18 +159,26 @@ def _show(options: argparse.Namespace, result: Result, findings: list[tuple[Orph
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow([heading.lower() for heading in _HEADINGS])
         writer.writerows(_row(orphan, part, unit="") for orphan, part in findings)
+        _write(sys.stderr, _summary(result))
     elif options.json or not sys.stdout.isatty():
         sys.stdout.write(to_json(result) + "\n")
     else:
         rows = [_row(orphan, part) for orphan, part in findings]
         lines = list(aligned([_HEADINGS, *rows])) if rows else []
         lines += [said(part.volume_id, part.error) for _, part in findings if part.error is not None]
-        if isinstance(result, ManyResult):
-            lines += whole(result)
-        elif result.error is not None:
-            lines.append(said(None, result.error))
-        sys.stdout.write("\n".join(map(printable, lines)) + "\n")
+        _write(sys.stdout, [*lines, *_summary(result)])
     sys.stdout.flush()
+
+
+def _summary(result: Result) -> Iterator[str]:
+    if isinstance(result, ManyResult):
+        yield from whole(result)
+    elif result.error is not None:
+        yield said(None, result.error)
+
+
+def _write(stream: TextIO, lines: Iterable[str]) -> None:
+    stream.writelines(f"{printable(line)}\n" for line in lines)
 
 
 def _row(orphan: Orphan, part: TargetResult, *, unit: str = " GB") -> tuple[str, ...]:
