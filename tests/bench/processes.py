@@ -58,3 +58,10 @@ def run(arguments: Sequence[str], settings: Mapping[str, str] | None = None) -> 
         check=True,
     )
     return done.stdout
+
+
+def peak(pid: int | str = "self") -> int:
+    """The most bytes that a process ever had in memory."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    found = next(line for line in lines if line.startswith("VmHWM:"))
+    return int(found.split()[1]) * 1024

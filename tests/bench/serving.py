@@ -1,4 +1,4 @@
-"""Served by functions-framework: requests per second, and how much memory it takes, beside a handler by hand."""
+"""Served by functions-framework: requests per second, and how much memory it takes, beside two by hand."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.bench.deployment import settings
 from tests.bench.load import drive
-from tests.bench.processes import program
+from tests.bench.processes import peak, program
 
 CONNECTIONS = 8
 
@@ -28,23 +28,21 @@ class Served:
     peak: int = 0
 
 
-def measure(url: str, rounds: int, seconds: float) -> tuple[Served, Served]:
-    """Load ours and the one by hand in turns, `seconds` at a time. `url` is the stub's."""
-    ours, plain = Served(), Served()
-    with _served("handler/main.py", url) as (one, our_port), _served("tests/bench/plain.py", url) as (two, port):
+OURS, PLAIN, PARSED = "handler/main.py", "tests/bench/plain.py", "tests/bench/plain_parsed.py"
+
+
+def measure(url: str, rounds: int, seconds: float) -> dict[str, Served]:
+    """Load ours and those by hand in turns, `seconds` at a time. `url` is the stub's."""
+    found = {source: Served() for source in (OURS, PLAIN, PARSED)}
+    with ExitStack() as stack:
+        running = {source: stack.enter_context(_served(source, url)) for source in found}
         for _ in range(rounds + 1):
-            ours.rates.append(drive(our_port, CONNECTIONS, seconds))
-            plain.rates.append(drive(port, CONNECTIONS, seconds))
-        ours.peak, plain.peak = peak(_worker(one)), peak(_worker(two))
-    del ours.rates[0], plain.rates[0]  # they warmed up
-    return ours, plain
-
-
-def peak(pid: int) -> int:
-    """The most bytes that a process ever had in memory."""
-    lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
-    found = next(line for line in lines if line.startswith("VmHWM:"))
-    return int(found.split()[1]) * 1024
+            for source, (_, port) in running.items():
+                found[source].rates.append(drive(port, CONNECTIONS, seconds))
+        for source, (process, _) in running.items():
+            found[source].peak = peak(_worker(process))
+            del found[source].rates[0]  # it warmed up
+    return found
 
 
 @contextmanager

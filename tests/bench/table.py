@@ -1,0 +1,42 @@
+"""What was measured, as a table: each row a ratio of two medians, its bound and whether it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Row:
+    """One ratio: ours over what it is compared with. Without a bound it is there for information."""
+
+    what: str
+    ours: str
+    compared: str
+    ratio: float
+    at_most: float | None = None
+    at_least: float | None = None
+
+    @property
+    def target(self) -> str:
+        if self.at_most is not None:
+            return f"<= {self.at_most:.2f}"
+        return f">= {self.at_least:.2f}" if self.at_least is not None else ""
+
+    @property
+    def verdict(self) -> str:
+        if self.at_most is not None:
+            return "met" if self.ratio <= self.at_most else "MISSED"
+        if self.at_least is not None:
+            return "met" if self.ratio >= self.at_least else "MISSED"
+        return ""
+
+
+def show(rows: Sequence[Row]) -> str:
+    """The table as text."""
+    cells = [("", "ours", "compared with", "ratio", "target", "verdict")]
+    cells += [(row.what, row.ours, row.compared, f"{row.ratio:.2f}", row.target, row.verdict) for row in rows]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in cells]
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(line.rstrip() for line in lines)
