@@ -12,7 +12,7 @@ from tests.contract.lab import ABSENT, Disk, Lab
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.contract.function import Answer, Functions
+    from tests.contract.function import Answer, Function, Functions
 
 
 class Home:
@@ -39,12 +39,12 @@ class Case:
     ``steps`` is what became of it, for the table of the cases.
     """
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, steps: list[str]) -> None:
         self.home = home
         self.lab = home.lab
         self.project_id = home.project_id
         self.settings: dict[str, str] = {}
-        self.steps: list[str] = []
+        self.steps = steps
 
     def ask(
         self,
@@ -60,18 +60,23 @@ class Case:
         state before and after: status and number of attachments.
         """
         assert self._states(volumes) == [before for _, before, _ in volumes]
-        answer = self.try_out(work, headers)
+        function = self._function()
+        answer = function.post(work, headers)
         states = self._states(volumes)
         summary = summarize(answer, ordered="targets" in work)
         pairs = zip(volumes, states, strict=True)
         changes = [before if before == after else f"{before} → {after}" for (_, before, _), after in pairs]
         self.steps.append(f"{summary}: {_counted(changes)}" if changes else summary)
-        assert (summary, states) == (expected, [after for _, _, after in volumes]), answer.document
+        told = f"{answer.document}\n{function.last_words()}"
+        assert (summary, states) == (expected, [after for _, _, after in volumes]), told
         return answer
 
     def try_out(self, work: Any, headers: Mapping[str, str] | None = None) -> Answer:
         """Send work to the function, deployed with the case's settings, and expect nothing."""
-        return self.home.functions.get(self.home.settings(self.settings)).post(work, headers)
+        return self._function().post(work, headers)
+
+    def _function(self) -> Function:
+        return self.home.functions.get(self.home.settings(self.settings))
 
     def _states(self, volumes: tuple[tuple[Disk, str, str], ...]) -> list[str]:
         looks = [self.lab.look(disk.volume_id) for disk, _, _ in volumes]

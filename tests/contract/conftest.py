@@ -5,7 +5,8 @@ A real one is brought up for the session only when a case asks for it; see tests
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
@@ -13,34 +14,74 @@ from tests.cloud import Cloud
 from tests.contract.case import Case, Home
 from tests.contract.embedded import EmbeddedLab
 from tests.contract.function import Functions, deployments
+from tests.contract.table import CLOUDS, Name, Table, case_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.contract.lab import Lab
 
+_HERE = Path(__file__).parent
+_COLLECTED: pytest.StashKey[Collected] = pytest.StashKey()
 _BRINGING_UP = 1200  # seconds that the first real case may take: most of it installing
 
 
+class Collected(NamedTuple):
+    """What was asked of this run. ``whole``: every case is to run, in one process."""
+
+    cloud: str
+    write: bool
+    names: list[Name]
+    whole: bool
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--cloud", choices=("embedded", "real"), default="embedded", help=__doc__)
+    parser.addoption(
+        "--cloud", choices=CLOUDS, default="embedded", help="which cloud the contract is tried at"
+    )
+    parser.addoption("--write-cases", action="store_true", help="write what it answered to CASES.md")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if _cloud(config) == "real":
+    # A run that doesn't name this folder knows no such options, hence the defaults.
+    cloud = config.getoption("cloud", "embedded")
+    cases = [item for item in items if "steps" in getattr(item, "fixturenames", ())]
+    files = {item.path for item in items if item.path.parent == _HERE}
+    config.stash[_COLLECTED] = Collected(
+        cloud,
+        config.getoption("write_cases", default=False),
+        [_name(item) for item in cases],
+        whole=files == set(_HERE.glob("test_*.py")) and not config.option.keyword,
+    )
+    items.sort(key=lambda item: item.path == _HERE / "test_table.py")
+    if cloud == "real":
         for item in items:
             item.add_marker(pytest.mark.timeout(_BRINGING_UP))
 
 
-def _cloud(config: pytest.Config) -> str:
-    # Without a default, a run that does not name this folder would know no such option.
-    chosen: str = config.getoption("cloud", "embedded")
-    return chosen
+def _name(item: pytest.Item) -> Name:
+    return case_name(item.path.name, item.name)
 
 
 @pytest.fixture(scope="session")
-def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    if _cloud(request.config) == "real":
+def collected(pytestconfig: pytest.Config) -> Collected:
+    return pytestconfig.stash[_COLLECTED]
+
+
+@pytest.fixture(scope="session")
+def answered() -> Table:
+    return Table()
+
+
+@pytest.fixture
+def steps(request: pytest.FixtureRequest, answered: Table) -> list[str]:
+    return answered.steps(_name(request.node))
+
+
+@pytest.fixture(scope="session")
+def lab(collected: Collected) -> Iterator[Lab]:
+    if collected.cloud == "real":
         from tests.contract.real import RealLab  # noqa: PLC0415 (the rig is Linux's; not everybody needs it)
         from tests.integration.openstack import borrow  # noqa: PLC0415 (the same)
 
@@ -64,11 +105,11 @@ def home(lab: Lab, functions: Functions) -> Home:
 
 
 @pytest.fixture
-def case(home: Home) -> Case:
-    return Case(home)
+def case(home: Home, steps: list[str]) -> Case:
+    return Case(home, steps)
 
 
 @pytest.fixture
-def case_alone(lab: Lab, functions: Functions) -> Case:
+def case_alone(lab: Lab, functions: Functions, steps: list[str]) -> Case:
     """A case in a project of its own, for what looks at the whole project."""
-    return Case(Home(lab, functions))
+    return Case(Home(lab, functions), steps)

@@ -87,6 +87,10 @@ class Function:
         )
         return Answer(answer.status_code, answer.headers, answer.json() if answer.content else None)
 
+    def last_words(self) -> str:
+        """Give the end of the function's log, for a case that went otherwise than expected."""
+        return self._log.read_text(errors="replace")[-3000:]
+
     def close(self) -> None:
         """End the process and its workers at once: it keeps nothing that could be lost."""
         with contextlib.suppress(ProcessLookupError):
@@ -102,7 +106,7 @@ class Function:
                 return
             ended = self._process.poll() is not None
             if ended or time.monotonic() > deadline:
-                raise AssertionError(f"the function does not come up\n{self._log.read_text()[-4000:]}")
+                raise AssertionError(f"the function does not come up\n{self.last_words()}")
             time.sleep(0.05)
 
 

@@ -65,6 +65,7 @@ def test_two_hundred_attempts_leave_a_running_and_a_stopped_servers_disk_alone(
             outcomes |= {result["outcome"] for result in answer.results}
             assert all(result["changed"] is False for result in answer.results), (work, answer.document)
     assert outcomes == {"refused", "failed", "already_detached"}
+    case.steps.append(f"{ATTEMPTS} attempts: nothing changed")
     assert {volume_id: case.lab.look(volume_id) for volume_id in before} == before
     for disk in (running, stopped):
         assert case.lab.held(disk.server_id) == [disk.volume_id]

@@ -137,7 +137,7 @@ def test_the_volumes_id_is_no_attachments(case: Case) -> None:
     assert answer["error"]["details"] != []
 
 
-@pytest.mark.parametrize("attachment_id", ["", "not-a-uuid", 5])
+@pytest.mark.parametrize("attachment_id", ["", "not-a-uuid", 5], ids=["empty", "text", "number"])
 def test_an_attachment_id_is_a_uuid(case: Case, attachment_id: object) -> None:
     disk = case.never_known()
     work = {"volume_id": disk.volume_id, "attachment_id": attachment_id}
@@ -219,7 +219,9 @@ def test_an_attaching_volume_is_left_alone(case: Case) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "again"), [("detaching", " again"), ("maintenance", " again"), ("error_detaching", "")]
+    ("status", "again"),
+    [("detaching", " again"), ("maintenance", " again"), ("error_detaching", "")],
+    ids=["detaching", "maintenance", "error_detaching"],
 )
 def test_an_attached_volume_in_another_state_is_left_alone(case: Case, status: str, again: str) -> None:
     disk = case.never_known()

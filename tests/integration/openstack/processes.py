@@ -29,6 +29,7 @@ class Processes:
     """
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self._record = folder / "processes.json"
         self._logs = folder / "log"
         self._mark = f"{_MARK}={folder}"
@@ -102,6 +103,11 @@ class Processes:
             if waited > grace + _PATIENCE:
                 raise RigError(f"processes that won't end: {sorted(left)}")
             time.sleep(0.05)
+
+    def members(self) -> set[int]:
+        """Give the ids of all processes of the run, those that others of it started included."""
+        sessions = {int(entry["pid"]) for entry in self._recorded().values() if _same(entry)}
+        return self._left(sessions, self._mark.encode())
 
     def _left(self, sessions: set[int], mark: bytes | None) -> set[int]:
         for child in self._children:

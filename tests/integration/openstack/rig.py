@@ -70,61 +70,68 @@ def borrow() -> Iterator[OpenStack]:
     if standing:
         yield standing
         return
+    processes = _processes()
     try:
-        yield up()
+        yield up(processes)
     finally:
-        down()
+        down(processes)
 
 
 def status() -> OpenStack | None:
     """Give the running cloud; none when there is none, or when a part of it has ended."""
-    folder = cache_folder() / "run"
-    described = folder / "openstack.json"
-    if not described.exists() or Processes(folder).ended():
+    processes = _processes()
+    described = processes.folder / "openstack.json"
+    if not described.exists() or processes.ended():
         return None
     return OpenStack(**json.loads(described.read_text()))
 
 
-def up() -> OpenStack:
+def up(processes: Processes | None = None) -> OpenStack:
     """Bring a cloud up; what an earlier run left is taken down first.
 
-    When it fails the logs are kept in ``failed`` in the cache.
+    When it fails the logs are kept in ``failed`` in the cache. Give the same ``processes`` to ``down`` where
+    one program does both.
     """
-    cache = cache_folder()
+    processes = processes or _processes()
+    cache = processes.folder.parent
     with sole_use(cache):
-        _clear(cache / "run")
+        _clear(processes)
         software = install(cache)
         begun = time.monotonic()
         try:
-            cloud = _start(cache, software)
+            cloud = _start(cache, software, processes)
         except BaseException:
-            _clear(cache / "run", keep=cache / "failed")
+            _clear(processes, keep=cache / "failed")
             raise
         print(f"openstack: up after {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
         return cloud
 
 
-def down() -> None:
+def down(processes: Processes | None = None) -> None:
     """End every process of the run and remove its folder; harmless when there is none."""
-    cache = cache_folder()
-    with sole_use(cache):
-        _clear(cache / "run")
+    processes = processes or _processes()
+    with sole_use(processes.folder.parent):
+        _clear(processes)
 
 
-def _clear(folder: Path, keep: Path | None = None) -> None:
+def _processes() -> Processes:
+    return Processes(cache_folder() / "run")
+
+
+def _clear(processes: Processes, keep: Path | None = None) -> None:
     """End a run's processes and remove its folder, but for its logs when they are to be kept."""
+    processes.kill()
+    folder = processes.folder
+    if keep and (folder / "log").exists():
+        shutil.rmtree(keep, ignore_errors=True)
+        (folder / "log").rename(keep)
     if folder.exists():
-        Processes(folder).kill()
-        if keep:
-            shutil.rmtree(keep, ignore_errors=True)
-            (folder / "log").rename(keep)
         shutil.rmtree(folder)
 
 
-def _start(cache: Path, software: Software) -> OpenStack:
-    folder = cache / "run"
+def _start(cache: Path, software: Software, processes: Processes) -> OpenStack:
+    folder = processes.folder
     folder.mkdir(mode=0o700)
-    processes = Processes(folder)
     password = secrets.token_hex(16)
     site = Site(
         software=software,
