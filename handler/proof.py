@@ -20,7 +20,8 @@ class Proof:
     """Judges servers, for one invocation.
 
     With `remember` each server is asked for once, for where one is judged for many attachments (form
-    *server*): a server that is gone doesn't come back.
+    *server*): a server that is gone doesn't come back. One that is there and judged by its state is asked for
+    again: it may have been started since.
     """
 
     def __init__(self, servers: Servers, check: ServerCheck, *, remember: bool = False) -> None:
@@ -38,16 +39,16 @@ class Proof:
             )
         if self._known is None:
             return self._ask(server_id, trace)
-        if server_id not in self._known:
+        known = self._known.get(server_id)
+        may_have_started = isinstance(known, Server) and self._check is ServerCheck.NOT_HELD
+        if server_id not in self._known or may_have_started:
             try:
-                self._known[server_id] = self._ask(server_id, trace)
+                known = self._ask(server_id, trace)
             except Failure as failed:
-                self._known[server_id] = failed
-        known = self._known[server_id]
+                known = failed
+            self._known[server_id] = known
         if isinstance(known, Failure):
             raise known
-        if known is not None and self._check is ServerCheck.NOT_HELD:
-            return self._ask(server_id, trace)  # it may have been started since
         return known
 
     def _ask(self, server_id: str, trace: Trace) -> Server | None:
