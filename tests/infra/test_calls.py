@@ -33,10 +33,10 @@ Recorded: TypeAlias = tuple[str, str, str]
 # a cluster can put it: here the store is told of another place.
 NATIVE = """
 import json, sys
-from handler.credentials.vault import VaultStore
+from handler.credentials import vault
 from handler.main import functiongraph
 
-VaultStore.__init__.__kwdefaults__["service_account"] = sys.argv[2]
+vault.SERVICE_ACCOUNT = sys.argv[2]
 
 class Context:
     def getRequestID(self): return "11111111-2222-4333-8444-555555555555"
