@@ -57,6 +57,9 @@ class _Form(BaseModel):
 class Target(_Form):
     """Form *one*: clear this attachment of this volume."""
 
+    # The usual one: compiled before a server forks its workers, which then share what that took.
+    model_config = ConfigDict(defer_build=False)
+
     volume_id: Id = Field(description="The volume whose record is stuck.")
     attachment_id: Id | None = Field(
         default=None,
