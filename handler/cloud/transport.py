@@ -106,7 +106,8 @@ class Transport:
             with _signing():
                 again = self._prepare(call, auth) if auth.renew(request) else None
             if again is not None:
-                answer = self._repeat(call, again, trace)
+                # The refused token may yet be good elsewhere
+                answer = self._repeat(call._replace(secrets=answer.secrets), again, trace)
         return answer
 
     def _prepare(self, call: Call, auth: Authenticator | None) -> PreparedRequest:
