@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +46,7 @@ NOW = 1_800_000_000.0
 
 # One answer of the cloud: method, URL, status, body (JSON, a text, or what the connection dies of), headers
 Said = tuple[str, str, int, Any, dict[str, str]]
+Quote = Callable[[Said, str], Said]
 
 
 def get(url: str, status: int, body: Any = "", **headers: str) -> Said:
@@ -157,31 +158,32 @@ class Row:
     renewals: int = 0
     listed: str = ATTACHMENT
 
-    def run(self) -> tuple[TargetResult, list[PreparedRequest], Clock]:
-        """Play it. The result, the requests that were sent, and the clock with its sleeps."""
+    def run(self, quote: Quote | None = None) -> tuple[TargetResult, list[PreparedRequest], Clock]:
+        """Play it. The result, the requests that were sent, and the clock with its sleeps.
+
+        `quote` changes an answer, given the token that it was asked with.
+        """
         with responses.RequestsMock(registry=OrderedRegistry, assert_all_requests_are_fired=True) as cloud:
             for number, said in enumerate(self.answers):
-                stub(cloud, said, number)
+                stub(cloud, said, number, quote)
             result, clock = play(self)
             return result, [call.request for call in cloud.calls], clock
 
 
-def stub(cloud: responses.RequestsMock, said: Said, number: int) -> None:
-    method, url, status, body, headers = said
-    if isinstance(body, Exception):
-        cloud.add(method, url, body=body)
-        return
-    text = body if isinstance(body, str) else json.dumps(body)
-    kind = "text/html" if isinstance(body, str) else "application/json"
-    headers = {name.replace("_", "-"): value for name, value in headers.items()}
-    cloud.add(
-        method,
-        url,
-        body=text,
-        status=status,
-        headers={"X-Openstack-Request-Id": f"req-{number}", **headers},
-        content_type=kind,
-    )
+def stub(cloud: responses.RequestsMock, said: Said, number: int, quote: Quote | None = None) -> None:
+    method, url, *_ = said
+
+    def answer(request: PreparedRequest) -> tuple[int, dict[str, str], str]:
+        token = str(request.headers["X-Auth-Token"])
+        _, _, status, body, headers = quote(said, token) if quote else said
+        if isinstance(body, Exception):
+            raise body
+        kind = "text/html" if isinstance(body, str) else "application/json"
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        text = body if isinstance(body, str) else json.dumps(body)
+        return status, {"X-Openstack-Request-Id": f"req-{number}", "Content-Type": kind, **named}, text
+
+    cloud.add_callback(method, url, answer, content_type=None)
 
 
 def settings(check: str = "gone", **more: str) -> Settings:
