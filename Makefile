@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CALLS := build/calls.jsonl
+BENCH := build/bench-venv
 export PYTHONDONTWRITEBYTECODE := 1
 
 help: ## show these targets
@@ -44,8 +45,13 @@ integration: setup ## the contract suite against a real Keystone, Cinder and Nov
 infra: setup ## judge templates, image and package; TERRAFORM_WRAPPER names what answers for the provider
 	RECORDED_CALLS=$(wildcard $(CALLS)) $(BIN)/python -m pytest tests/infra
 
-bench: setup ## compare with peers: ratios, printed
-	$(BIN)/python -m tests.bench
+bench: $(BENCH)/.ready ## compare with peers: ratios, printed
+	$(BENCH)/bin/python -m tests.bench
+
+$(BENCH)/.ready: requirements-bench.txt
+	$(PYTHON) -m venv --clear $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.txt
+	@touch $@
 
 package: setup ## write the zips for FunctionGraph's Python runtime to dist/
 	$(BIN)/python infra/functiongraph/package.py
