@@ -296,6 +296,15 @@ def test_the_log_goes_to_standard_error(orphans: list[tuple[str, str, str]], cap
     assert {"sweep_listed", "invocation"} <= set(events)
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C as a terminal has it: a shell's background jobs are started with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_an_interrupted_sweep_shows_what_it_did(
     cloud: Cloud, orphans: list[tuple[str, str, str]], capsys: Printed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
