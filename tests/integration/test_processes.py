@@ -58,7 +58,7 @@ def test_a_process_that_left_its_session_is_ended_too(processes: Processes, tmp_
 
     processes.kill()
 
-    assert not _runs(leader.pid)
+    assert leader.returncode == -signal.SIGKILL
     assert not _runs(hidden)
     assert processes.names() == {}
 

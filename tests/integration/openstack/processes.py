@@ -103,6 +103,9 @@ class Processes:
             if waited > grace + _PATIENCE:
                 raise RigError(f"processes that won't end: {sorted(left)}")
             time.sleep(0.05)
+        for child in self._children:
+            if child.pid in asked:
+                child.wait()  # it has ended; this takes it off the kernel's list
 
     def members(self) -> set[int]:
         """Give the ids of all processes of the run, those that others of it started included."""
