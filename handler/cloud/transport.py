@@ -65,6 +65,8 @@ _BASE_HEADERS = {
     "Accept": "application/json",
     # A body that arrives as it is can be bounded as it arrives
     "Accept-Encoding": "identity",
+    # A 404 may be kept by what stands between (RFC 9111), and an old one would prove a live server gone
+    "Cache-Control": "no-cache",
     "User-Agent": "evs-detach",
 }
 

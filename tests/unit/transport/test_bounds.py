@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import time
+from contextlib import closing
 
 import pytest
 
+from handler.cloud.connection import _BoundedReads
 from handler.errors import ErrorCode, NoAnswer, UpstreamUnavailable
 from handler.model import Target, Trigger
 from handler.run import Invocation, Runtime
@@ -95,6 +98,16 @@ def test_an_answer_never_outlives_the_deadline(script: Script) -> None:
         took = time.monotonic() - started
 
     assert took < PATIENCE
+
+
+def test_bytes_that_came_after_the_time_are_not_read_although_they_are_there() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b"late")
+        with closing(_BoundedReads(ours, time.monotonic() - 0.001)) as late, pytest.raises(TimeoutError):
+            late.readinto(bytearray(4))
+        with closing(_BoundedReads(ours, time.monotonic() + 5)) as early:
+            assert early.read(4) == b"late"
 
 
 def test_a_post_is_bounded_like_a_get_and_sent_once() -> None:

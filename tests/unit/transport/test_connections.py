@@ -131,6 +131,7 @@ def test_only_what_is_needed_is_sent() -> None:
     assert sorted(line.partition(":")[0] for line in lines) == [
         "Accept",
         "Accept-Encoding",
+        "Cache-Control",
         "Host",
         "User-Agent",
         "X-Auth-Token",
@@ -316,4 +317,12 @@ def test_the_signer_has_the_last_word_on_the_headers() -> None:
     with raw_server(_serves()) as server, transport() as sender:
         sender.send(get(server.url), trace(), Sealed())
 
-    assert b"X-Seal: 4" in server.requests[0]
+    assert b"X-Seal: 5" in server.requests[0]
+
+
+def test_no_answer_is_taken_from_a_cache_unasked() -> None:
+    """A 404 may be kept by default (RFC 9111): an old one would prove a live server gone."""
+    with raw_server(_serves()) as server, transport() as sender:
+        sender.send(get(server.url), trace(), Signer())
+
+    assert b"\r\nCache-Control: no-cache\r\n" in server.requests[0]
