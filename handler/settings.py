@@ -306,10 +306,10 @@ def _misspelt(environment: Mapping[str, str]) -> list[str]:
 
     Names that are far from any are left alone: clusters put variables of their own making beside ours.
     """
-    unknown = sorted(name for name in environment if name.startswith("DETACH_") and name not in NAMES)
+    unknown = sorted(name for name in environment if name.upper().startswith("DETACH_") and name not in NAMES)
     if not unknown:
         return []
     import difflib  # noqa: PLC0415 (a well-spelt deployment doesn't pay for it)
 
-    meant = {name: difflib.get_close_matches(name, NAMES, n=1, cutoff=0.85) for name in unknown}
+    meant = {name: difflib.get_close_matches(name.upper(), NAMES, n=1, cutoff=0.85) for name in unknown}
     return [f"{name} is not a setting, {close[0]} is" for name, close in meant.items() if close]

@@ -392,6 +392,8 @@ def test_a_read_that_takes_all_of_the_time_is_a_fault() -> None:
         ("DETACH_SWEEP_LIMITS", "DETACH_SWEEP_LIMIT"),
         ("DETACH_TIME_OUT", "DETACH_TIMEOUT"),
         ("DETACH_TOKEN_SECRETS", "DETACH_TOKEN_SECRET"),
+        ("detach_server_check", "DETACH_SERVER_CHECK"),
+        ("Detach_Read_Timeout", "DETACH_READ_TIMEOUT"),
     ],
 )
 def test_a_misspelt_name_is_a_fault(typed: str, meant: str) -> None:
