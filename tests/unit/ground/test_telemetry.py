@@ -88,6 +88,16 @@ def test_lines_go_to_whatever_standard_output_is_at_that_moment() -> None:
     assert len(_logged(stream.getvalue())) == 1
 
 
+def test_nobody_takes_standard_output_from_the_log() -> None:
+    configure("INFO")
+    (handler,) = logging.getLogger("evs_detach").handlers
+    assert isinstance(handler, logging.StreamHandler)
+
+    with pytest.raises(AttributeError):
+        handler.setStream(io.StringIO())
+    assert handler.stream is sys.stdout
+
+
 def test_a_terminal_has_them_on_a_stream_of_its_choice(capsys: pytest.CaptureFixture[str]) -> None:
     stream = io.StringIO()
     configure("INFO", stream)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from handler import run
-from handler.errors import ErrorCode, Forbidden, Misconfigured, SecretUnavailable, Unauthenticated
+from handler.errors import ErrorCode, Forbidden, Misconfigured, SecretUnavailable, Throttled, Unauthenticated
 from handler.job import Job
 from handler.model import (
     Batch,
@@ -155,6 +155,21 @@ def test_a_bug_is_answered_without_its_text_and_logged_with_its_frames(
     bug = next(json.loads(line) for line in out.splitlines() if "internal_error" in line)
     assert (bug["error"], bug["request_id"]) == ("ZeroDivisionError", "r-1")
     assert bug["traceback"][-1].endswith(" buggy")
+
+
+def test_a_failure_that_nobody_took_is_the_result(
+    cloud: Cloud, deploy: Deploy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def throttled(*_: object) -> None:
+        raise Throttled("Ask again later.", retry_after=3.0)
+
+    monkeypatch.setattr(Job, "do", throttled)
+
+    result = deploy(cloud).carry_out([ORPHAN], HTTP)
+
+    assert isinstance(result, TargetResult)
+    assert result.error is not None
+    assert (result.outcome, result.error.code, result.error.retry_after) == ("failed", "throttled", 3.0)
 
 
 def test_a_secret_that_is_not_there_is_secret_unavailable(cloud: Cloud, deploy: Deploy) -> None:
