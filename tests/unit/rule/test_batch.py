@@ -252,7 +252,7 @@ def test_a_target_that_was_not_begun_in_time_is_left_and_the_answer_incomplete(
     cloud.latency = 0.12
     runtime = deploy(cloud, DETACH_CONCURRENCY="1", DETACH_READ_TIMEOUT="0.3")
 
-    result = _batch(runtime, *ORPHANS[:5], left=1.0)
+    result = _batch(runtime, *ORPHANS[:6], left=1.5)
 
     assert (result.ok, result.complete) == (False, False)
     first, *_, last = result.results
@@ -260,7 +260,7 @@ def test_a_target_that_was_not_begun_in_time_is_left_and_the_answer_incomplete(
     assert (last.outcome, last.changed, last.calls) == (Outcome.FAILED, False, 0)
     assert last.error is not None
     assert (last.error.code, last.error.retryable) == (ErrorCode.DEADLINE_EXCEEDED, True)
-    assert len(result.results) == 5
+    assert len(result.results) == 6
     assert len(cloud.posts()) == sum(part.changed is not False for part in result.results)
 
 
