@@ -115,6 +115,7 @@ def _keystone(site: Site) -> Sections:
         "database": {"connection": site.database.url("keystone")},
         "token": {"provider": "fernet"},
         "fernet_tokens": {"key_repository": keys / "fernet"},
+        "fernet_receipts": {"key_repository": keys / "fernet"},
         "credential": {"key_repository": keys / "credential"},
         # The least work that bcrypt allows: no password here is worth more.
         "identity": {"password_hash_rounds": 4},
