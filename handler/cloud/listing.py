@@ -8,6 +8,7 @@ names is deleted in between (Cinder: 404, Nova: 400).
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
@@ -36,6 +37,9 @@ LARGEST_PAGE = 64 * 1024 * 1024
 """Bytes of a page at most: a thousand records of 64 KiB each."""
 
 _MOST_LOST_MARKERS = 3
+# Seconds for the thread that fetches ahead to send its request. Reading a page keeps the interpreter
+# busy: without them every request would go out that much later.
+_HEAD_START = 0.001
 _MARKER = re.compile(rb"[?&]marker=([0-9A-Fa-f-]{32,36})")
 
 _T = TypeVar("_T")
@@ -109,6 +113,7 @@ class Listing(Generic[_T]):
             hinted = _hint(answer.body)
             if hinted is not None:
                 coming = ahead.submit(self.fetch, hinted)
+                time.sleep(_HEAD_START)
             ids, records, more = self._open(page, answer)
             # Only a first page can't be compared with the first: there the page that was asked for stands in
             last = not ids or (not more and len(ids) < (first or PAGE))
