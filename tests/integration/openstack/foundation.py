@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 import shutil
 import socket
 import subprocess
@@ -39,6 +39,11 @@ def clean_environment(home: Path) -> dict[str, str]:
     }
 
 
+def account() -> str:
+    """Name who runs this, whatever the shell's variables say."""
+    return pwd.getpwuid(os.getuid()).pw_name
+
+
 def free_ports(count: int) -> list[int]:
     """Find TCP ports of 127.0.0.1 that nobody listens on."""
     sockets = [socket.socket() for _ in range(count)]
@@ -69,7 +74,7 @@ class Database:
         self._software, self._folder, self._processes = software, folder, processes
         self._data = folder / "mariadb"
         self._socket = folder / "mariadb.sock"
-        self._user = getpass.getuser()
+        self._user = account()
         self._environment = {**clean_environment(folder), "LD_LIBRARY_PATH": software.libraries}
 
     def create(self) -> None:

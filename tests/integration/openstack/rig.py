@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import grp
 import hashlib
 import json
@@ -20,7 +19,14 @@ from tests.integration.openstack.api import Identity, Session, answers
 from tests.integration.openstack.cache import cache_folder, sole_use
 from tests.integration.openstack.catalogue import fill_catalogue, make_types
 from tests.integration.openstack.configuration import REGION, Site, write_all
-from tests.integration.openstack.foundation import Broker, Database, clean_environment, free_ports, wait_for
+from tests.integration.openstack.foundation import (
+    Broker,
+    Database,
+    account,
+    clean_environment,
+    free_ports,
+    wait_for,
+)
 from tests.integration.openstack.install import REQUIREMENTS, Software, install
 from tests.integration.openstack.processes import Processes
 
@@ -177,7 +183,7 @@ class _Starter:
         site, processes = self._site, self._processes
         site.broker.start()
         self._fill_database(cache)
-        owner = ("--keystone-user", getpass.getuser(), "--keystone-group", grp.getgrgid(os.getgid()).gr_name)
+        owner = ("--keystone-user", account(), "--keystone-group", grp.getgrgid(os.getgid()).gr_name)
         self._manage("keystone", "fernet_setup", *owner)
         self._manage("keystone", "credential_setup", *owner)
         self._manage("keystone", "bootstrap")
