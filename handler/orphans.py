@@ -16,6 +16,7 @@ from handler.model import SweepBounds
 _PACKED = struct.Struct("=16s16s16sdi32s?")
 _UNKNOWN = float("inf")
 _LARGEST = 2**31 - 1
+_ROOM = 5000 * _PACKED.size  # bytes; of fewer attachments none is sorted out before the end
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Census:
         self.attachments = 0
         self._servers: set[bytes] = set()
         self._packed = bytearray()
+        self._room = _ROOM
         self._server_ids = None if bounds.server_ids is None else frozenset(bounds.server_ids)
         self._volume_ids = None if bounds.volume_ids is None else frozenset(bounds.volume_ids)
         self._metadata = bounds.metadata or {}
@@ -63,6 +65,17 @@ class Census:
                 for attachment in volume.attachments:
                     if attachment.server_id is not None:
                         self._add(volume, attachment)
+        if len(self._packed) > self._room:
+            self._sort_out()
+
+    def _sort_out(self) -> None:
+        """Forget the attachments whose server was listed since; what is left makes room for as many again."""
+        kept = bytearray()
+        for packed in self._unpacked():
+            if packed[2] not in self._servers:
+                kept += _PACKED.pack(*packed)
+        self._packed = kept
+        self._room = max(_ROOM, 2 * len(kept))
 
     def _add(self, volume: Volume, attachment: Attachment) -> None:
         self.attachments += 1
