@@ -8,8 +8,7 @@ without hyphens and a trailing slash.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from handler.cloud.faults import failure, names_absence, upstream
 from handler.cloud.listing import LARGEST_PAGE, PAGE, Listing, record
@@ -31,8 +30,7 @@ _MOST_HIDDEN = 8
 """Devices of one server that Nova counts but doesn't list: the image's disk, swap, ephemeral disks."""
 
 
-@dataclass(frozen=True)
-class Server:
+class Server(NamedTuple):
     """A server that exists, in whatever state. `idle`: the service says that no task is under way."""
 
     id: str
