@@ -8,10 +8,10 @@ from tests.cloud import Cloud
 from tests.unit.sweep.project import Project
 
 
-@pytest.fixture(autouse=True)
-def _no_long_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def short_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """What stays uncleared after a call is looked for a moment, and not for seconds."""
-    monkeypatch.setattr("handler.clear.CONFIRM_WITHIN", 0.5)
+    monkeypatch.setattr("handler.clear.CONFIRM_WITHIN", 0.1)
 
 
 @pytest.fixture

@@ -224,8 +224,8 @@ def test_a_bug_at_one_candidate_costs_only_that_one(
 
 
 def test_near_the_deadline_nothing_more_is_sent(cloud: Cloud, fanning: Project) -> None:
-    job: Job = fanning.job(seconds=1.5, DETACH_READ_TIMEOUT=0.9, DETACH_CONCURRENCY=1)
-    cloud.latency = 0.15
+    job: Job = fanning.job(seconds=4.0, DETACH_READ_TIMEOUT=2.5, DETACH_CONCURRENCY=1)
+    cloud.latency = 0.4
 
     result = fanning.sweep(job)
 
