@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # A Unix socket's path holds 107 bytes; the database's is the longest name below the run folder.
-_LONGEST = 107 - len("/run/mariadb.sock")
+_LONGEST = 107 - len("/run-4194304-1234567890/mariadb.sock")
 
 
 def cache_folder() -> Path:

@@ -146,6 +146,12 @@ class _Process:
             return []
 
 
+def signature(pid: int) -> str | None:
+    """Tell a living process from all others, also from later ones of the same id."""
+    process = _look(pid)
+    return f"{pid}-{process.started}" if process else None
+
+
 def _look(pid: int) -> _Process | None:
     try:
         return _Process(pid)

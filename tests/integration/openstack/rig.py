@@ -28,7 +28,7 @@ from tests.integration.openstack.foundation import (
     wait_for,
 )
 from tests.integration.openstack.install import REQUIREMENTS, Software, install
-from tests.integration.openstack.processes import Processes
+from tests.integration.openstack.processes import Processes, signature
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,12 +71,12 @@ class OpenStack:
 
 @contextlib.contextmanager
 def borrow() -> Iterator[OpenStack]:
-    """Give the cloud that a developer has up; else bring one up, and take it down in the end."""
+    """Give the cloud that a developer has up; else bring up one of our own, and take it down in the end."""
     standing = status()
     if standing:
         yield standing
         return
-    processes = _processes()
+    processes = Processes(cache_folder() / f"run-{signature(os.getpid())}")
     try:
         yield up(processes)
     finally:
@@ -84,8 +84,8 @@ def borrow() -> Iterator[OpenStack]:
 
 
 def status() -> OpenStack | None:
-    """Give the running cloud; none when there is none, or when a part of it has ended."""
-    processes = _processes()
+    """Give the developer's cloud; none when there is none, or when a part of it has ended."""
+    processes = _developers()
     described = processes.folder / "openstack.json"
     if not described.exists() or processes.ended():
         return None
@@ -93,15 +93,18 @@ def status() -> OpenStack | None:
 
 
 def up(processes: Processes | None = None) -> OpenStack:
-    """Bring a cloud up; what an earlier run left is taken down first.
+    """Bring a cloud up, the developer's unless it is said whose; what dead runs left is removed first.
 
-    When it fails the logs are kept in ``failed`` in the cache. Give the same ``processes`` to ``down`` where
-    one program does both.
+    When it fails the logs are kept in ``failed`` in the cache.
     """
-    processes = processes or _processes()
+    processes = processes or _developers()
     cache = processes.folder.parent
     with sole_use(cache):
         _clear(processes)
+        for folder in cache.glob("run-*"):
+            owner = folder.name.removeprefix("run-")
+            if signature(int(owner.partition("-")[0])) != owner:
+                _clear(Processes(folder))
         software = install(cache)
         begun = time.monotonic()
         try:
@@ -114,13 +117,13 @@ def up(processes: Processes | None = None) -> OpenStack:
 
 
 def down(processes: Processes | None = None) -> None:
-    """End every process of the run and remove its folder; harmless when there is none."""
-    processes = processes or _processes()
+    """End every process of a run and remove its folder; harmless when there is none."""
+    processes = processes or _developers()
     with sole_use(processes.folder.parent):
         _clear(processes)
 
 
-def _processes() -> Processes:
+def _developers() -> Processes:
     return Processes(cache_folder() / "run")
 
 
