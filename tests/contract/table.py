@@ -36,11 +36,14 @@ class Table:
     def answers(self) -> dict[Name, str]:
         return {name: _STEPS.join(steps) for name, steps in self._steps.items()}
 
-    def write(self, cloud: str, names: list[Name]) -> None:
-        """Write this run's answers in its cloud's column; ``names`` are all cases there are, in order."""
+    def write(self, cloud: str, names: list[Name], *, whole: bool) -> None:
+        """Write this run's answers in its cloud's column; ``names`` are its cases, in order.
+
+        ``whole``: there are no others, so rows of other names are dropped.
+        """
         old, new = read(), self.answers()
         rows: Rows = {}
-        for name in names:
+        for name in names if whole else [*old, *(name for name in names if name not in old)]:
             rows[name] = {**old.get(name, {}), **({cloud: new[name]} if name in new else {})}
         FILE.write_text(_render(rows), encoding="utf-8")
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def test_the_table_says_what_this_cloud_answered(answered: Table, collected: Collected) -> None:
     if collected.write:
-        answered.write(collected.cloud, collected.names)
+        answered.write(collected.cloud, collected.names, whole=collected.whole)
     written = table.read()
     for name, answer in answered.answers().items():
         assert written.get(name, {}).get(collected.cloud) == answer, name
@@ -46,7 +46,11 @@ def test_a_table_reads_back_as_it_was_written(
     monkeypatch.setattr(table, "FILE", tmp_path / "CASES.md")
     written = table.Table()
     written.steps(name).append("200 detached: in-use 1 → available 0")
-    written.write("embedded", [name])
+    written.write("embedded", [name], whole=True)
     assert table.read() == {name: {"embedded": "200 detached: in-use 1 → available 0"}}
-    written.write("real", [name])
+    written.write("real", [name], whole=False)
     assert set(table.read()[name]) == {"embedded", "real"}
+    table.Table().write("real", [], whole=False)
+    assert list(table.read()) == [name]
+    table.Table().write("real", [], whole=True)
+    assert table.read() == {}
