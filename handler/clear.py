@@ -55,7 +55,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 2.0  # seconds between two looks
 class Findings:
     """What was seen and done on a target's way, as far as it got."""
 
-    volume_id: str
+    volume_id: str | None
     attachment_id: str | None
     dry_run: bool
     server: ServerSeen = field(default_factory=ServerSeen)

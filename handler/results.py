@@ -17,7 +17,6 @@ from handler.model import (
     Target,
     TargetResult,
     Trigger,
-    VolumeStatus,
 )
 from handler.telemetry import Event, Trace
 
@@ -31,24 +30,8 @@ class Origin(NamedTuple):
 
 def target_result(cleared: Cleared, trace: Trace, origin: Origin, seconds: float) -> TargetResult:
     """The result of one target. `seconds` is what it took. Logs it, too."""
-    found, failure = cleared.findings, cleared.failure
-    result = TargetResult(
-        ok=cleared.outcome.ok,
-        outcome=cleared.outcome,
-        changed=found.changed,
-        dry_run=found.dry_run,
-        volume_id=found.volume_id,
-        attachment_id=found.attachment_id,
-        remaining_attachments=found.remaining,
-        server=found.server,
-        volume_status=found.volume_status,
-        error=error_of(failure) if failure else None,
-        request_id=origin.request_id,
-        trigger=origin.trigger,
-        upstream_request_ids=tuple(trace.request_ids),
-        calls=trace.calls,
-        duration_ms=round(seconds * 1000),
-    )
+    failure = cleared.failure
+    result = _made(cleared, origin, tuple(trace.request_ids), trace.calls, seconds)
     write = trace.log.info if result.ok else trace.log.warning
     write(
         Event.TARGET,
@@ -85,22 +68,33 @@ def error_of(failure: Failure) -> Error:
 
 def untargeted(outcome: Outcome, failure: Failure | None, origin: Origin) -> TargetResult:
     """The result of an invocation that concerns no target: ignored, or failed before there was one."""
+    return _made(Cleared(outcome, Findings(None, None, dry_run=False), failure), origin)
+
+
+def _made(
+    cleared: Cleared,
+    origin: Origin,
+    request_ids: tuple[str, ...] = (),
+    calls: int = 0,
+    seconds: float = 0.0,
+) -> TargetResult:
+    found, failure = cleared.findings, cleared.failure
     return TargetResult(
-        ok=outcome.ok,
-        outcome=outcome,
-        changed=False,
-        dry_run=False,
-        volume_id=None,
-        attachment_id=None,
-        remaining_attachments=None,
-        server=ServerSeen(),
-        volume_status=VolumeStatus(),
+        ok=cleared.outcome.ok,
+        outcome=cleared.outcome,
+        changed=found.changed,
+        dry_run=found.dry_run,
+        volume_id=found.volume_id,
+        attachment_id=found.attachment_id,
+        remaining_attachments=found.remaining,
+        server=found.server,
+        volume_status=found.volume_status,
         error=error_of(failure) if failure else None,
         request_id=origin.request_id,
         trigger=origin.trigger,
-        upstream_request_ids=(),
-        calls=0,
-        duration_ms=0,
+        upstream_request_ids=request_ids,
+        calls=calls,
+        duration_ms=round(seconds * 1000),
     )
 
 
