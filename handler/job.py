@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from requests.models import PreparedRequest
 
-from handler.batch import clear_all, clear_one
+from handler.batch import clear_all
 from handler.clear import Clearing
 from handler.cloud.servers import SERVICE as COMPUTE
 from handler.cloud.servers import Servers
@@ -108,12 +108,10 @@ class Job:
     def do(self, work: Work) -> Result:
         """Do one work."""
         if isinstance(work, Target):
-            return self._one(work)
+            return self._several([work])[0]
         if isinstance(work, Batch):
             return many(self._several(_targets(work)), self.origin)
-        if isinstance(work, GoneServer):
-            return self._listed(work)
-        if isinstance(work, Sweep):
+        if isinstance(work, (GoneServer, Sweep)):
             return self._listed(work)
         return untargeted(Outcome.IGNORED, None, self.origin)
 
@@ -123,25 +121,15 @@ class Job:
         done = iter(self._several(singles))
         return [next(done) if isinstance(work, Target) else self.do(work) for work in works]
 
-    def _one(self, target: Target) -> TargetResult:
-        try:
-            clearing = self.clearing()
-        except Failure as failure:
-            return self._stopped(target, failure)
-        return clear_one(clearing, target, self.trace, self.origin)
-
     def _several(self, targets: Sequence[Target]) -> list[TargetResult]:
         if not targets:
             return []
         try:
             clearing = self.clearing()
         except Failure as failure:
-            return [self._stopped(target, failure) for target in targets]
+            stopped = [untouched(target, Outcome.FAILED, failure) for target in targets]
+            return [target_result(cleared, self.new_trace(), self.origin, 0.0) for cleared in stopped]
         return clear_all(clearing, targets, self.new_trace, self.origin, self.settings.concurrency)
-
-    def _stopped(self, target: Target, failure: Failure) -> TargetResult:
-        cleared = untouched(target, Outcome.FAILED, failure)
-        return target_result(cleared, self.new_trace(), self.origin, 0.0)
 
     def _listed(self, work: GoneServer | Sweep) -> ManyResult:
         from handler import sweep  # noqa: PLC0415 (single targets don't pay for it)

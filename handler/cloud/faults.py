@@ -130,9 +130,10 @@ def refuses_token(answer: Answer) -> bool:
     """Whether the cloud refused the token: 401, or one of the vendor's 400s. It acted on nothing then."""
     if answer.status == 401:
         return True
-    return answer.status == 400 and bool(
-        {read_fault(answer).code, read_fault(answer).innermost.code} & _TOKEN_CODES
-    )
+    if answer.status != 400:
+        return False
+    fault = read_fault(answer)
+    return bool({fault.code, fault.innermost.code} & _TOKEN_CODES)
 
 
 def names_absence(answer: Answer, vendor_codes: frozenset[str], *, of: str) -> bool:

@@ -6,29 +6,19 @@ from collections.abc import Mapping
 from typing import Protocol
 from urllib.parse import urlencode
 
-from requests.models import PreparedRequest
-
 from handler.cloud.faults import upstream
 from handler.cloud.messages import LARGEST_ANSWER, Answer, Call
-from handler.cloud.transport import Transport
+from handler.cloud.transport import Authenticator, Transport
 from handler.errors import UpstreamUnavailable
 from handler.telemetry import Trace
 
 
-class ProjectAuthenticator(Protocol):
+class ProjectAuthenticator(Authenticator, Protocol):
     """What signs requests and knows the project of the token it signs with."""
 
     @property
     def project_id(self) -> str:
         """The project's id, as it stands in paths."""
-        ...
-
-    def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        """Put the token into the request's headers."""
-        ...
-
-    def renew(self, refused: PreparedRequest) -> bool:
-        """Say that the cloud refused this request's token. True if there is another one now."""
         ...
 
 
