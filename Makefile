@@ -57,7 +57,7 @@ package: setup ## write the zips for FunctionGraph's Python runtime to dist/
 	$(BIN)/python infra/functiongraph/package.py
 
 schema: setup ## write events/schema/ anew from the models
-	$(BIN)/python -m handler.schema
+	$(BIN)/python -m handler.model.schema
 
 lock: setup ## lock the newest versions that pyproject.toml allows, with hashes
 	$(BIN)/uv pip compile -q -U --universal --python-version 3.10 --generate-hashes --no-header pyproject.toml -o requirements.txt

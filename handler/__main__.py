@@ -12,21 +12,22 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from handler import door, hosts, telemetry
+from handler import telemetry
 from handler.errors import Misconfigured
-from handler.hosts import Host
-from handler.model import Result, Trigger, to_json
-from handler.request import parse_json
-from handler.run import runtime
-from handler.table import render
+from handler.invocation import Trigger
+from handler.model.result import Result, to_json
+from handler.runtime import handle, runtime
+from handler.terminal.table import render
 from handler.triggers import functiongraph as envelopes
+from handler.triggers import platform
+from handler.triggers.parse import parse_json
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out what the command line names; the exit code."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     if given[:1] == ["sweep"]:
-        from handler import terminal_sweep  # noqa: PLC0415 (events in files don't pay for it)
+        from handler.terminal import sweep as terminal_sweep  # noqa: PLC0415 (events in files don't pay for it)
 
         log_to_standard_error()
         return terminal_sweep.main(given[1:])
@@ -59,19 +60,19 @@ def log_to_standard_error() -> None:
     """Keep the log out of standard output, which belongs to the results."""
     telemetry.configure("INFO", sys.stderr)
     try:
-        settings = runtime(hosts.environment(), network=False).settings
+        settings = runtime(platform.environment(), network=False).settings
     except Misconfigured:
         return  # each result will say so
     telemetry.configure(settings.log_level, sys.stderr)
 
 
 def _carry_out(content: bytes) -> Result:
-    return door.enter(
-        Host().invocation(Trigger.TERMINAL),
+    return handle(
+        platform.invocation(Trigger.TERMINAL),
         lambda settings: envelopes.read(
             parse_json(content), max_targets=settings.max_targets, max_body_bytes=settings.max_body_bytes
         ),
-        environment=hosts.environment,
+        environment=platform.environment,
         network=False,
         caller=None,
     ).result

@@ -26,35 +26,74 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class ErrorCode(str, Enum):
     """The codes that an operator greps for."""
 
-    INVALID_REQUEST = "invalid_request"
-    UNAUTHENTICATED = "unauthenticated"
-    FORBIDDEN = "forbidden"
-    VOLUME_FOREIGN = "volume_foreign"
-    VOLUME_STATE = "volume_state"
-    ATTACHMENT_REQUIRED = "attachment_required"
-    ATTACHMENT_UNKNOWN = "attachment_unknown"
-    SERVER_MISMATCH = "server_mismatch"
-    SERVER_EXISTS = "server_exists"
-    SERVER_UNKNOWN = "server_unknown"
-    USE_COMPUTE_API = "use_compute_api"
-    SWEEP_REFUSED = "sweep_refused"
-    NOT_CONFIRMED = "not_confirmed"
-    CONFIGURATION = "configuration"
-    SECRET_UNAVAILABLE = "secret_unavailable"
-    TOKEN_REJECTED = "token_rejected"
-    PERMISSION_DENIED = "permission_denied"
-    UPSTREAM_REJECTED = "upstream_rejected"
-    THROTTLED = "throttled"
-    UPSTREAM_UNAVAILABLE = "upstream_unavailable"
-    LISTING_FAILED = "listing_failed"
-    DEADLINE_EXCEEDED = "deadline_exceeded"
-    INTERNAL = "internal"
+    # Each with its HTTP status (that of one that may pass by itself hangs on the outcome, see
+    # handler.triggers.reply) and its meaning in a few words
+    http: int
+    meaning: str
+
+    def __new__(cls, value: str, http: int = 500, meaning: str = "") -> Self:
+        """A member, which is its value's text."""
+        code = str.__new__(cls, value)
+        code._value_ = value
+        code.http, code.meaning = http, meaning
+        return code
+
+    INVALID_REQUEST = "invalid_request", 400, "not JSON, or not of one of the four forms"
+    UNAUTHENTICATED = "unauthenticated", 401, "the caller sent no key"
+    FORBIDDEN = "forbidden", 403, "the caller's key is not one that may call"
+    VOLUME_FOREIGN = "volume_foreign", 409, "the volume is another project's"
+    VOLUME_STATE = "volume_state", 409, "the volume is not in-use; retryable while that passes by itself"
+    ATTACHMENT_REQUIRED = "attachment_required", 409, "the volume has several attachments: say which"
+    ATTACHMENT_UNKNOWN = (
+        "attachment_unknown",
+        409,
+        "the volume's list of attachments is not clear about this one",
+    )
+    SERVER_MISMATCH = (
+        "server_mismatch",
+        409,
+        "the attachment belongs to another server than the one asked for",
+    )
+    SERVER_EXISTS = "server_exists", 409, "the server still exists; retryable while it is being deleted"
+    SERVER_UNKNOWN = "server_unknown", 409, "nothing proves that the server is gone"
+    USE_COMPUTE_API = (
+        "use_compute_api",
+        409,
+        "the cloud itself refused: only its compute service may detach here",
+    )
+    SWEEP_REFUSED = "sweep_refused", 409, "too much looks orphaned: the listing is the likelier fault"
+    NOT_CONFIRMED = "not_confirmed", 202, "accepted by the cloud, but not yet seen: ask again"
+    CONFIGURATION = (
+        "configuration",
+        500,
+        "a setting is missing or wrong, or token, project and endpoints don't match",
+    )
+    SECRET_UNAVAILABLE = (
+        "secret_unavailable",
+        500,
+        "the store did not give the secret: 503 for an outage, else 500",
+    )
+    TOKEN_REJECTED = "token_rejected", 502, "the cloud refuses the token, also after one renewal"
+    PERMISSION_DENIED = "permission_denied", 502, "the token's role is not enough"
+    UPSTREAM_REJECTED = "upstream_rejected", 502, "the cloud refused the call for another reason"
+    THROTTLED = "throttled", 503, "the cloud takes no more calls for now"
+    UPSTREAM_UNAVAILABLE = (
+        "upstream_unavailable",
+        503,
+        "the cloud failed or could not be reached or understood",
+    )
+    LISTING_FAILED = "listing_failed", 503, "a page of a listing failed for good"
+    DEADLINE_EXCEEDED = "deadline_exceeded", 504, "time was up"
+    INTERNAL = "internal", 500, "a bug of the function"
 
 
 @dataclass(frozen=True)
@@ -229,6 +268,9 @@ class DeadlineExceeded(Failure):
 
 
 class Internal(Failure):
-    """A bug: logged with its traceback, answered without one."""
+    """A bug: logged with its traceback, answered without one. See `handler.telemetry.Log.bug`."""
 
     code = ErrorCode.INTERNAL
+
+    def __init__(self) -> None:
+        super().__init__("An error of the function itself; see its log.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import uuid
 from collections.abc import Mapping
 from enum import Enum
 from typing import NamedTuple
@@ -12,6 +11,7 @@ from urllib.parse import urlsplit
 
 from handler.environment import EnvironmentReader
 from handler.errors import Misconfigured
+from handler.model.values import project_uuid
 from handler.secret import Secret
 
 _VENDOR_HOST = re.compile(r"[a-z0-9-]+\.([a-z0-9-]+)\.myhuaweicloud\.[a-z]+")
@@ -164,8 +164,7 @@ def _readable(value: str) -> str | None:
 
 
 def _project(value: str) -> str | None:
-    uuid.UUID(value)
-    if not re.fullmatch(r"[0-9A-Fa-f-]{32,36}", value):
+    if project_uuid(value) is None:
         raise ValueError
     return value.lower()
 

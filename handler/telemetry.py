@@ -10,16 +10,14 @@ import logging
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-if TYPE_CHECKING:
-    from handler.deadline import Deadline
+from handler.errors import Internal
 
+if TYPE_CHECKING:
     _StreamHandler = logging.StreamHandler[Any]
 else:
     _StreamHandler = logging.StreamHandler  # Python 3.10 has no type parameter here
@@ -81,6 +79,12 @@ def configure(level: str, stream: Any | None = None) -> None:
     _LOGGER.propagate = False
 
 
+def ensure_configured() -> None:
+    """Write at level INFO where no level is set yet: it is a setting, and settings may be unreadable."""
+    if not _LOGGER.handlers:
+        configure("INFO")
+
+
 class Log(NamedTuple):
     """A logger that adds the same fields (request id, trigger) to every line."""
 
@@ -106,43 +110,18 @@ class Log(NamedTuple):
         """Something is broken until somebody mends it."""
         self._write(logging.ERROR, event, fields)
 
-    def bug(self, error: BaseException) -> None:
-        """Log an unforeseen exception: its type and frames. Its text may quote what it choked on."""
+    def bug(self, error: BaseException) -> Internal:
+        """Log an unforeseen exception, and give the failure that stands for it.
+
+        Its type and frames are logged; its text is not, since it may quote what it choked on.
+        """
         frames = [
             f"{frame.filename}:{frame.lineno} {frame.name}"
             for frame in traceback.extract_tb(error.__traceback__)
         ]
         self._write(logging.ERROR, Event.INTERNAL_ERROR, {"error": type(error).__name__, "traceback": frames})
+        return Internal()
 
     def _write(self, level: int, event: Event, fields: dict[str, Any]) -> None:
         if _LOGGER.isEnabledFor(level):
             _LOGGER.log(level, event.value, extra={"fields": {**self.bound, **fields}})
-
-
-@dataclass
-class Trace:
-    """What one target (or one listing) did at the cloud: counted and remembered for its result.
-
-    `deadline` bounds every call made under this trace.
-    """
-
-    log: Log
-    deadline: Deadline
-    calls: int = 0
-    request_ids: list[str] = field(default_factory=list)
-
-    @contextmanager
-    def within(self, seconds: float) -> Iterator[Deadline]:
-        """Let the calls made in this block end by then, or by the deadline if that is sooner."""
-        whole = self.deadline
-        self.deadline = whole.sooner(seconds)
-        try:
-            yield self.deadline
-        finally:
-            self.deadline = whole
-
-    def called(self, request_id: str | None) -> None:
-        """Note one call at the cloud, and the id that the cloud gave it."""
-        self.calls += 1
-        if request_id and request_id not in self.request_ids:
-            self.request_ids.append(request_id)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cloud import Cloud
+from tests.embedded_cloud import Cloud
 
 _SETTINGS = ("DETACH_", "VAULT_")
 _PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"})
@@ -29,7 +29,7 @@ def cold_start() -> Iterator[None]:
     logger = logging.getLogger("evs_detach")
     kept = logger.handlers[:], logger.level, logger.propagate
     yield
-    if run := sys.modules.get("handler.run"):
+    if run := sys.modules.get("handler.runtime"):
         run.reset()
     logger.handlers[:], logger.level, logger.propagate = kept
 

@@ -1,6 +1,6 @@
 """What `make run` shows: the function, served by functions-framework, against the embedded cloud.
 
-Starts both on loopback, sends the sample events through their real doors, shows what comes back, and ends
+Starts both on loopback, sends the sample events by their real triggers, shows what comes back, and ends
 what it started. Ends with 0 when every sample got the outcome that events/README.md promises.
 """
 
@@ -24,8 +24,8 @@ from typing import Any
 
 import requests
 
-from tests.cloud import Cloud
-from tests.cloud.seed import DETACHER, DETACHER_DOMAIN, DETACHER_PASSWORD
+from tests.embedded_cloud import Cloud
+from tests.embedded_cloud.seed import DETACHER, DETACHER_DOMAIN, DETACHER_PASSWORD
 
 ROOT = Path(__file__).resolve().parents[1]
 EVENTS = ROOT / "events"

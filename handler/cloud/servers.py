@@ -11,12 +11,12 @@ import json
 from typing import Any, NamedTuple
 
 from handler.cloud.faults import failure, names_absence, upstream
-from handler.cloud.listing import LARGEST_PAGE, PAGE, Listing, record
 from handler.cloud.messages import Answer
+from handler.cloud.paging import LARGEST_PAGE, PAGE, Listing, record
 from handler.cloud.service import Service, unreadable
 from handler.errors import ErrorCode, Refused
-from handler.model import canonical
-from handler.telemetry import Trace
+from handler.invocation import CallContext
+from handler.model.values import canonical
 
 SERVICE = "compute"
 _NOT_FOUND_CODES = frozenset({"Ecs.0114", "Ecs.0614"})
@@ -42,13 +42,13 @@ class Server(NamedTuple):
 class Servers(Service):
     """Calls of one invocation at the compute service."""
 
-    def get(self, server_id: str, trace: Trace) -> Server | None:
+    def get(self, server_id: str, context: CallContext) -> Server | None:
         """The server, or None when the service itself says that there is none.
 
         No microversion is asked for: from 2.69 on a server in a cell that is down can be a 404 too. Raises
         Refused `server_unknown` when the answer proves nothing, another Failure when there was none.
         """
-        answer = self.ask("GET", f"servers/{server_id}", trace)
+        answer = self.ask("GET", f"servers/{server_id}", context)
         if answer.status == 200:
             server = _read_server(answer)
             if server is None or server.id != server_id:
@@ -60,9 +60,9 @@ class Servers(Service):
             raise _proves_nothing(answer, "a 404 that is not the compute service's own")
         raise failure(answer, SERVICE)
 
-    def deletion_recorded(self, server_id: str, trace: Trace) -> bool:
+    def deletion_recorded(self, server_id: str, context: CallContext) -> bool:
         """Whether the compute service has this server's deletion on record. Raises Failure."""
-        answer = self.ask("GET", f"servers/{server_id}/os-instance-actions", trace, headers=_RECORD_VERSION)
+        answer = self.ask("GET", f"servers/{server_id}/os-instance-actions", context, headers=_RECORD_VERSION)
         if answer.status == 404:
             return False
         if answer.status != 200:
@@ -76,7 +76,7 @@ class Servers(Service):
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise unreadable(answer, SERVICE) from None
 
-    def holds(self, server_id: str, volume_id: str, trace: Trace) -> bool:
+    def holds(self, server_id: str, volume_id: str, context: CallContext) -> bool:
         """Whether the server's own list holds this volume. Raises Failure.
 
         Nova pages this list by `limit` and `offset`, without links, and pages before it leaves out what is no
@@ -88,7 +88,7 @@ class Servers(Service):
         offset = 0
         while True:
             query = {"limit": _MOST_HELD, "offset": offset} if offset else None
-            answer = self.ask("GET", f"servers/{server_id}/os-volume_attachments", trace, query=query)
+            answer = self.ask("GET", f"servers/{server_id}/os-volume_attachments", context, query=query)
             if answer.status != 200:
                 raise failure(answer, SERVICE)
             page = _read_held(answer)
@@ -101,16 +101,16 @@ class Servers(Service):
             held |= page
             offset += len(page)
 
-    def list(self, trace: Trace) -> Listing[str]:
+    def list(self, context: CallContext) -> Listing[str]:
         """The ids of all servers of the project that the service lists."""
 
         def fetch(marker: str | None) -> Answer:
             paged: dict[str, str | int] = {"limit": PAGE}
             if marker is not None:
                 paged["marker"] = marker
-            return self.ask("GET", "servers", trace, query=paged, largest=LARGEST_PAGE)
+            return self.ask("GET", "servers", context, query=paged, largest=LARGEST_PAGE)
 
-        return Listing(SERVICE, "servers", record("id"), _read_id, fetch, trace.deadline)
+        return Listing(SERVICE, "servers", record("id"), _read_id, fetch, context.deadline)
 
 
 def _read_id(listed: Any) -> str:

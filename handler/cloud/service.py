@@ -10,7 +10,7 @@ from handler.cloud.faults import upstream
 from handler.cloud.messages import LARGEST_ANSWER, Answer, Call
 from handler.cloud.transport import Authenticator, Transport
 from handler.errors import UpstreamUnavailable
-from handler.telemetry import Trace
+from handler.invocation import CallContext
 
 
 class ProjectAuthenticator(Authenticator, Protocol):
@@ -39,7 +39,7 @@ class Service:
         self,
         method: str,
         path: str,
-        trace: Trace,
+        context: CallContext,
         *,
         query: Mapping[str, str | int] | None = None,
         body: bytes | None = None,
@@ -52,7 +52,7 @@ class Service:
         if query:
             url += "?" + urlencode(query)
         call = Call(self.name, method, url, body=body, headers=headers or {}, largest=largest, needs=needs)
-        return self._transport.send(call, trace, self._auth)
+        return self._transport.send(call, context, self._auth)
 
 
 def unreadable(answer: Answer, service: str) -> UpstreamUnavailable:

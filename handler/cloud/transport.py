@@ -26,7 +26,8 @@ from handler.cloud.connection import BoundedAdapter, split
 from handler.cloud.faults import refuses_token
 from handler.cloud.messages import Answer, Call
 from handler.errors import DeadlineExceeded, NoAnswer, UpstreamUnavailable
-from handler.telemetry import Event, Trace
+from handler.invocation import CallContext
+from handler.telemetry import Event
 
 _REQUEST_ID_HEADERS = (
     "x-openstack-request-id",
@@ -94,7 +95,7 @@ class Transport:
         """Close the kept connections."""
         self._adapter.close()
 
-    def send(self, call: Call, trace: Trace, auth: Authenticator | None = None) -> Answer:
+    def send(self, call: Call, context: CallContext, auth: Authenticator | None = None) -> Answer:
         """Send a call and read its whole answer, whatever its status.
 
         A GET is repeated on 429, 502, 503, 504 and broken connections, as the deadline allows; anything else
@@ -103,13 +104,13 @@ class Transport:
         """
         with _signing():
             request = self._prepare(call, auth)
-        answer = self._repeat(call, request, trace)
+        answer = self._repeat(call, request, context)
         if auth is not None and refuses_token(answer):
             with _signing():
                 again = self._prepare(call, auth) if auth.renew(request) else None
             if again is not None:
                 # The refused token may yet be good elsewhere
-                answer = self._repeat(call._replace(secrets=answer.secrets), again, trace)
+                answer = self._repeat(call._replace(secrets=answer.secrets), again, context)
         return answer
 
     def _prepare(self, call: Call, auth: Authenticator | None) -> PreparedRequest:
@@ -124,10 +125,10 @@ class Transport:
         request.headers = CaseInsensitiveDict(headers)
         return auth(request) if auth is not None else request
 
-    def _repeat(self, call: Call, request: PreparedRequest, trace: Trace) -> Answer:
+    def _repeat(self, call: Call, request: PreparedRequest, context: CallContext) -> Answer:
         retry = _READS
         while True:
-            outcome = self._once(call, request, trace)
+            outcome = self._once(call, request, context)
             if not _may_repeat(retry, call.method, outcome):
                 break
             try:
@@ -136,9 +137,9 @@ class Transport:
                 break
             hint = outcome.retry_after
             pause = hint if hint is not None else retry.get_backoff_time() or _jitter()
-            if pause >= trace.deadline.remaining():
+            if pause >= context.deadline.remaining():
                 break
-            trace.log.info(
+            context.log.info(
                 Event.RETRY,
                 service=call.service,
                 method=call.method,
@@ -151,8 +152,8 @@ class Transport:
             raise outcome
         return outcome
 
-    def _once(self, call: Call, request: PreparedRequest, trace: Trace) -> Answer | NoAnswer:
-        left = trace.deadline.remaining()
+    def _once(self, call: Call, request: PreparedRequest, context: CallContext) -> Answer | NoAnswer:
+        left = context.deadline.remaining()
         if left <= 0 or left < call.needs:
             short = "Less time is left than one answer may take" if call.needs else "No time is left"
             raise DeadlineExceeded(
@@ -171,8 +172,8 @@ class Transport:
             return _no_answer(call.service, error)
         finally:
             request_id = answer.request_id if answer is not None else None
-            trace.called(request_id)
-            trace.log.debug(
+            context.called(request_id)
+            context.log.debug(
                 Event.CALL,
                 service=call.service,
                 method=call.method,

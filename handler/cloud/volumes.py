@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime, timezone
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from handler.cloud.faults import failure, names_absence
-from handler.cloud.listing import LARGEST_PAGE, PAGE, Listing, record
 from handler.cloud.messages import Answer
+from handler.cloud.paging import LARGEST_PAGE, PAGE, Listing, record
 from handler.cloud.service import Service, unreadable
-from handler.model import canonical
-from handler.telemetry import Trace
+from handler.invocation import CallContext
+from handler.model.values import canonical
 
 SERVICE = "volume"
 _NOT_FOUND_CODES = frozenset({"EVS.5404"})
@@ -73,18 +72,6 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def epoch(moment: str | None) -> float | None:
-    """Seconds since 1970 of a moment as the cloud writes it (UTC, most often without saying so).
-
-    None where there is none that can be read.
-    """
-    try:
-        parsed = datetime.fromisoformat((moment or "").replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)).timestamp()
-
-
 def read_volume(record: Any) -> Volume:
     """Read a volume's record. Raises ValueError when it is none."""
     volume_id = _uuid(record.get("id")) if isinstance(record, dict) else None
@@ -122,9 +109,9 @@ def read_volume(record: Any) -> Volume:
 class Volumes(Service):
     """Calls of one invocation at the volume service."""
 
-    def get(self, volume_id: str, trace: Trace) -> Volume | None:
+    def get(self, volume_id: str, context: CallContext) -> Volume | None:
         """The volume, or None when the service itself says that there is none. Raises Failure."""
-        answer = self.ask("GET", f"volumes/{volume_id}", trace)
+        answer = self.ask("GET", f"volumes/{volume_id}", context)
         if answer.status == 200:
             try:
                 volume = read_volume(json.loads(answer.body)["volume"])
@@ -137,7 +124,7 @@ class Volumes(Service):
             return None
         raise failure(answer, SERVICE)
 
-    def detach(self, volume_id: str, attachment: Attachment, trace: Trace) -> Answer:
+    def detach(self, volume_id: str, attachment: Attachment, context: CallContext) -> Answer:
         """Send `os-detach` for this attachment, once. The status alone says little: look at the volume after.
 
         Raises DeadlineExceeded, and sends nothing, when less time is left than its answer may take; NoAnswer
@@ -145,16 +132,16 @@ class Volumes(Service):
         """
         body = json.dumps({"os-detach": {"attachment_id": attachment.listed_id}}).encode()
         return self.ask(
-            "POST", f"volumes/{volume_id}/action", trace, body=body, needs=self._transport.read_timeout
+            "POST", f"volumes/{volume_id}/action", context, body=body, needs=self._transport.read_timeout
         )
 
-    def list(self, trace: Trace, query: Mapping[str, str]) -> Listing[Volume]:
+    def list(self, context: CallContext, query: Mapping[str, str]) -> Listing[Volume]:
         """The project's volumes. A cloud may ignore a filter (Cinder does with `server_id`): look again."""
 
         def fetch(marker: str | None) -> Answer:
             paged: dict[str, str | int] = {"limit": PAGE, **query}
             if marker is not None:
                 paged["marker"] = marker
-            return self.ask("GET", "volumes/detail", trace, query=paged, largest=LARGEST_PAGE)
+            return self.ask("GET", "volumes/detail", context, query=paged, largest=LARGEST_PAGE)
 
-        return Listing(SERVICE, "volumes", _WANTED, read_volume, fetch, trace.deadline)
+        return Listing(SERVICE, "volumes", _WANTED, read_volume, fetch, context.deadline)

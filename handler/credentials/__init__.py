@@ -4,8 +4,8 @@
 `CallerKeys` checks the keys of our own callers, which are kept in the same stores.
 """
 
-from handler.credentials.auth import Credentials, TokenAuth
-from handler.credentials.keys import CallerKeys
-from handler.credentials.platform import Platform
+from handler.credentials.callers import CallerKeys
+from handler.credentials.token_auth import Credentials, TokenAuth
+from handler.invocation import Platform
 
 __all__ = ["CallerKeys", "Credentials", "Platform", "TokenAuth"]

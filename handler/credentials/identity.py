@@ -7,20 +7,21 @@ the answer, since it tells whether the endpoints belong together.
 from __future__ import annotations
 
 import json
-import uuid
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 from handler.cloud.faults import failure, upstream
 from handler.cloud.messages import Answer, Call
 from handler.cloud.transport import Transport
-from handler.credentials.asking import ask, body_of
 from handler.credentials.catalog import check_regions
-from handler.credentials.content import ApplicationCredential, Password, is_project, is_token
+from handler.credentials.secret import ApplicationCredential, Password, is_token
+from handler.credentials.stores.base import ask, body_of
 from handler.errors import Misconfigured, TokenRejected, UpstreamUnavailable
+from handler.invocation import CallContext
+from handler.model.values import is_project, project_uuid, same_project
 from handler.secret import Secret
 from handler.settings import Settings
-from handler.telemetry import Event, Trace
+from handler.telemetry import Event
 
 SETTING = "DETACH_TOKEN_SECRET"
 """The setting that names the secret; errors say where to look."""
@@ -44,7 +45,7 @@ class Identity:
         self._settings = settings
         self._transport = transport
 
-    def buy(self, buyer: Password | ApplicationCredential, trace: Trace) -> Token:
+    def buy(self, buyer: Password | ApplicationCredential, context: CallContext) -> Token:
         """Buy a token. A refused password (TokenRejected) is never sent again: accounts lock."""
         if self._settings.identity_endpoint is None:
             raise Misconfigured(
@@ -59,7 +60,7 @@ class Identity:
             body=json.dumps(request).encode(),
             secrets=(secret.reveal(),),
         )
-        answer = ask(self._transport, call, trace)
+        answer = ask(self._transport, call, context)
         if answer.status == 401:
             said = upstream(answer)
             quoted = f" ({said.message})" if said.message else ""
@@ -79,24 +80,24 @@ class Identity:
             self._judged(described, self._settings.project_id),
             _moment(described),
         )
-        trace.log.info(Event.TOKEN_BOUGHT, project_id=token.project_id, expires_at=described["expires_at"])
+        context.log.info(Event.TOKEN_BOUGHT, project_id=token.project_id, expires_at=described["expires_at"])
         return token
 
-    def look_up(self, value: Secret, project_id: str | None, trace: Trace) -> Token:
+    def look_up(self, value: Secret, project_id: str | None, context: CallContext) -> Token:
         """What a bare token is good for, by the token's own word.
 
         `project_id` is the project it should be of, where one is known. Where the identity service won't say,
         that is taken for true: the services themselves refuse a token of another project (recorded of Cinder
         and Nova: 400). Raises TokenRejected where the token is refused and no project is known.
         """
-        answer = self._about(value, trace)
+        answer = self._about(value, context)
         if answer is not None and answer.status == 200:
             return Token(value, self._judged(_described(answer), project_id))
         if answer is not None and (answer.status in {408, 429} or answer.status not in range(400, 500)):
             raise failure(answer, "identity")
         if project_id is not None:
             status = answer.status if answer is not None else None
-            trace.log.warning(Event.TOKEN_UNVERIFIED, project_id=project_id, status=status)
+            context.log.warning(Event.TOKEN_UNVERIFIED, project_id=project_id, status=status)
             return Token(value, project_id)
         if answer is None:
             raise Misconfigured(
@@ -112,7 +113,7 @@ class Identity:
             f"is (it answered {answer.status}): set DETACH_PROJECT_ID."
         )
 
-    def _about(self, value: Secret, trace: Trace) -> Answer | None:
+    def _about(self, value: Secret, context: CallContext) -> Answer | None:
         if self._settings.identity_endpoint is None:
             return None
         call = Call(
@@ -121,7 +122,7 @@ class Identity:
             url=f"{self._settings.identity_endpoint}/auth/tokens",
             headers={"X-Auth-Token": value.reveal(), "X-Subject-Token": value.reveal()},
         )
-        return ask(self._transport, call, trace)
+        return ask(self._transport, call, context)
 
     def _order(self, buyer: Password | ApplicationCredential) -> tuple[dict[str, Any], Secret]:
         if isinstance(buyer, ApplicationCredential):
@@ -137,7 +138,7 @@ class Identity:
                 "a token is bought for one project."
             )
         scope: dict[str, Any] = {"id": project}
-        if _uuid(project) is None:
+        if project_uuid(project) is None:
             scope = {"name": project, "domain": {"name": buyer.project_domain or buyer.domain}}
         return {"auth": {"identity": identity, "scope": {"project": scope}}}, buyer.password
 
@@ -158,19 +159,6 @@ class Identity:
             )
         check_regions(described.get("catalog"), self._settings)
         return own
-
-
-def same_project(one: str, other: str) -> bool:
-    """Whether two spellings are of one project."""
-    return one == other or (_uuid(one) is not None and _uuid(one) == _uuid(other))
-
-
-def _uuid(spelling: str) -> uuid.UUID | None:
-    """What looks like an id: 32 hex digits, or a UUID with its hyphens."""
-    try:
-        return uuid.UUID(spelling) if len(spelling) in {32, 36} else None
-    except ValueError:
-        return None
 
 
 def _described(answer: Answer) -> dict[str, Any]:

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
-from handler.credentials.content import as_token, is_project
+from handler.credentials.secret import as_token
 from handler.errors import Misconfigured, SecretUnavailable
+from handler.invocation import Platform
+from handler.model.values import is_project
 from handler.secret import Secret
-
-
-class Platform(NamedTuple):
-    """The platform's own token and project, valid for this invocation only."""
-
-    token: Secret | None = None
-    project_id: str | None = None
 
 
 def platform_token(platform: Platform, setting: str) -> Secret:

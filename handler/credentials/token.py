@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from handler.credentials.content import ApplicationCredential, BareToken, Content, Password, read_content
 from handler.credentials.identity import SETTING, Identity, Token
-from handler.credentials.platform import Platform
-from handler.credentials.stores import KeptSecret
-from handler.credentials.turn import Turn
+from handler.credentials.secret import ApplicationCredential, BareToken, Content, Password, read_content
+from handler.credentials.single_flight import SingleFlight
+from handler.credentials.stores.base import CachedSecret
 from handler.errors import Failure, TokenRejected
+from handler.invocation import CallContext
 from handler.secret import Secret
-from handler.telemetry import Event, Trace
+from handler.telemetry import Event
 
 _EARLY = 300.0
 """A token is kept until so many seconds before it expires (half its life, if that is later)."""
@@ -33,7 +33,7 @@ _UNPROVEN = 5
 """Purchases in a row whose tokens were not seen to work, after which there is a pause."""
 
 
-class Kept:
+class CachedToken:
     """A token, what it was made from, and until when it is good (seconds since the epoch).
 
     `proven` says that a service was seen to take it.
@@ -49,11 +49,11 @@ class Kept:
 class Tokens(Protocol):
     """Where `TokenAuth` has its token from."""
 
-    def current(self, trace: Trace, platform: Platform) -> Kept:
+    def current(self, context: CallContext) -> CachedToken:
         """A token that is good, as far as is known."""
         ...
 
-    def renew(self, refused: Secret, trace: Trace, platform: Platform, *, again: bool) -> Kept | None:
+    def renew(self, refused: Secret, context: CallContext, *, again: bool) -> CachedToken | None:
         """Another token than the refused one, or None. `again`: that one came from a renewal itself."""
         ...
 
@@ -62,14 +62,14 @@ class SecretTokens:
     """The token of a secret: bare, or bought with what the secret holds."""
 
     def __init__(
-        self, project_id: str | None, secret: KeptSecret, identity: Identity, clock: Callable[[], float]
+        self, project_id: str | None, secret: CachedSecret, identity: Identity, clock: Callable[[], float]
     ) -> None:
         self._project_id = project_id
         self._secret = secret
         self._identity = identity
         self._clock = clock
-        self._turn = Turn()
-        self._kept: Kept | None = None
+        self._flight = SingleFlight()
+        self._kept: CachedToken | None = None
         self._refused: Content | None = None
         self._refused_at = 0.0
         self._rest = 0.0
@@ -77,35 +77,34 @@ class SecretTokens:
         self._unproven = 0
         self._futile = 0
 
-    def current(self, trace: Trace, platform: Platform) -> Kept:
+    def current(self, context: CallContext) -> CachedToken:
         """See `Tokens`. Follows the secret when its time is over. Raises Failure."""
         kept = self._kept
         if kept is not None and self._good(kept) and self._secret.fresh:
             return kept
-        with self._turn.take(trace.deadline) as failure:
+        with self._flight.take(context.deadline) as failure:
             kept = self._kept
             if kept is not None and self._good(kept) and self._secret.fresh:
                 return kept
             living = kept if kept is not None and self._alive(kept) else None
             if living is None and failure is not None:
                 raise failure
-            hurried = Trace(trace.log, trace.deadline.sooner(_HURRY))
             try:
-                return self._follow(trace if living is None else hurried, platform)
+                return self._follow(context if living is None else context.separate(_HURRY))
             except Failure as problem:
                 if living is None or not (problem.retryable or isinstance(problem, TokenRejected)):
                     self._secret.hold(0)  # a mended secret is to be used at once
                     raise
                 # What is down, or does not know the new secret yet, takes no living token away
-                trace.log.warning(Event.TOKEN_KEPT, error=problem.code.value, message=problem.message)
+                context.log.warning(Event.TOKEN_KEPT, error=problem.code.value, message=problem.message)
                 self._secret.hold(_GRACE)
                 living.until = max(living.until, self._clock() + _GRACE)
                 return living
 
-    def renew(self, refused: Secret, trace: Trace, platform: Platform, *, again: bool) -> Kept | None:
+    def renew(self, refused: Secret, context: CallContext, *, again: bool) -> CachedToken | None:
         """See `Tokens`. Reads the secret anew, and buys with the same secret once. Raises Failure."""
         futile = self._futile
-        with self._turn.take(trace.deadline) as failure:
+        with self._flight.take(context.deadline) as failure:
             kept = self._kept
             if kept is not None and kept.token.value != refused:
                 return kept
@@ -113,7 +112,7 @@ class SecretTokens:
                 raise failure
             if kept is not None and self._futile != futile:
                 return None  # another thread has just looked for one
-            content = read_content(self._secret.anew(trace, platform), SETTING)
+            content = read_content(self._secret.anew(context), SETTING)
             if kept is not None and kept.content == content:
                 if again:
                     return None
@@ -123,37 +122,37 @@ class SecretTokens:
                 self._unproven += 1
             else:
                 self._unproven = 0
-            return self._obtain(content, trace)
+            return self._obtain(content, context)
 
-    def _follow(self, trace: Trace, platform: Platform) -> Kept:
+    def _follow(self, context: CallContext) -> CachedToken:
         """The kept token if the secret still is what it came from, else one of the secret as it is now."""
-        content = read_content(self._secret.current(trace, platform), SETTING)
+        content = read_content(self._secret.current(context), SETTING)
         kept = self._kept
         if kept is not None and kept.content == content and self._good(kept):
             return kept
         try:
-            return self._obtain(content, trace)
+            return self._obtain(content, context)
         except TokenRejected:
             # What is kept may be older than what the store has: look once
-            anew = read_content(self._secret.anew(trace, platform), SETTING)
+            anew = read_content(self._secret.anew(context), SETTING)
             if anew == content:
                 raise
-        return self._obtain(anew, trace)
+        return self._obtain(anew, context)
 
-    def _obtain(self, content: Content, trace: Trace) -> Kept:
+    def _obtain(self, content: Content, context: CallContext) -> CachedToken:
         if isinstance(content, BareToken):
-            token = self._identity.look_up(content.token, self._project_id, trace)
-            self._kept = Kept(token, content, float("inf"))
+            token = self._identity.look_up(content.token, self._project_id, context)
+            self._kept = CachedToken(token, content, float("inf"))
         else:
-            token = self._buy(content, trace)
+            token = self._buy(content, context)
             now = self._clock()
             left = (token.expires_at or now) - now
             # A clock that is ahead, or a life of minutes, must not make every call buy a token
-            self._kept = Kept(token, content, now + max(left - _EARLY, left / 2, _REST / 2))
+            self._kept = CachedToken(token, content, now + max(left - _EARLY, left / 2, _REST / 2))
             self._bought_at = now
         return self._kept
 
-    def _buy(self, buyer: Password | ApplicationCredential, trace: Trace) -> Token:
+    def _buy(self, buyer: Password | ApplicationCredential, context: CallContext) -> Token:
         known = buyer == self._refused
         if known and 0 <= self._clock() - self._refused_at < self._rest:
             raise TokenRejected(
@@ -162,7 +161,7 @@ class SecretTokens:
                 "secret: a new one is tried at once."
             )
         try:
-            token = self._identity.buy(buyer, trace)
+            token = self._identity.buy(buyer, context)
         except TokenRejected:
             self._rest = min(self._rest * 2, _LONGEST_REST) if known else _REST
             self._refused, self._refused_at = buyer, self._clock()
@@ -170,14 +169,14 @@ class SecretTokens:
         self._refused = None
         return token
 
-    def _good(self, kept: Kept) -> bool:
+    def _good(self, kept: CachedToken) -> bool:
         return self._clock() < kept.until
 
-    def _alive(self, kept: Kept) -> bool:
+    def _alive(self, kept: CachedToken) -> bool:
         expires_at = kept.token.expires_at
         return expires_at is None or self._clock() < expires_at
 
-    def _may_buy_again(self, kept: Kept) -> bool:
+    def _may_buy_again(self, kept: CachedToken) -> bool:
         """Whether the same may buy once more. Not when token after token is refused: more won't help."""
         if kept.proven:
             self._unproven = 0

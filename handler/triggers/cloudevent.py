@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from cloudevents.conversion import to_binary
 from cloudevents.http import CloudEvent, from_dict, from_http
 
-from handler.door import Passage
-from handler.model import GoneServer, TargetResult, Work, to_json
-from handler.request import decode_base64, invalid, parse_json, read_each
-from handler.triggers.answer import Answer, advice
+from handler.model.request import GoneServer, Work
+from handler.model.result import Handled, TargetResult, to_json
+from handler.triggers.parse import decode_base64, invalid, parse_json, read_each
+from handler.triggers.reply import Reply, advice, settle
 
 RESULT_TYPE = "io.github.evs-detach.result"
 SOURCE = "/evs-detach"
@@ -49,19 +49,20 @@ class Exchange:
         _check({name[3:]: value for name, value in self._headers.items() if name.startswith("ce-")})
         return from_http(self._headers, content, data_unmarshaller=lambda data: data)
 
-    def write(self, passage: Passage) -> Answer:
+    def write(self, handled: Handled) -> Reply:
         """The reply: a CloudEvent in binary mode, or no body at all, which a broker takes for no reply."""
-        status = passage.delivery.cloudevent
+        delivery = settle(handled)
+        status = delivery.cloudevent
         if status != 200:
-            return Answer(status, advice(passage, status))
+            return Reply(status, advice(handled, delivery, status))
         attributes = {"type": RESULT_TYPE, "source": SOURCE, "datacontenttype": "application/json"}
-        subject = _subject(passage)
+        subject = _subject(handled)
         if subject:
             attributes["subject"] = subject
         if isinstance(self._traceparent, str) and _TRACEPARENT.fullmatch(self._traceparent):
             attributes["traceparent"] = self._traceparent
-        headers, body = to_binary(CloudEvent(attributes, to_json(passage.result)), lambda text: text)
-        return Answer(status, {**headers, **advice(passage, status)}, body.decode())
+        headers, body = to_binary(CloudEvent(attributes, to_json(handled.result)), lambda text: text)
+        return Reply(status, {**headers, **advice(handled, delivery, status)}, body.decode())
 
 
 def read_events(tree: object, *, max_targets: int) -> list[Work]:
@@ -116,8 +117,8 @@ def _content(event: CloudEvent) -> object:
     return content
 
 
-def _subject(passage: Passage) -> str | None:
-    if isinstance(passage.result, TargetResult):
-        return passage.result.volume_id
-    only = passage.work[0] if len(passage.work) == 1 else None
+def _subject(handled: Handled) -> str | None:
+    if isinstance(handled.result, TargetResult):
+        return handled.result.volume_id
+    only = handled.work[0] if len(handled.work) == 1 else None
     return only.server_id if isinstance(only, GoneServer) else None

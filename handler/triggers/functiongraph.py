@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from handler.door import Passage
 from handler.errors import InvalidRequest
-from handler.model import Trigger, Work
-from handler.request import decode_base64, invalid, is_trace, read_each, read_work
-from handler.triggers.answer import as_json
-from handler.triggers.media import require_json
+from handler.invocation import Trigger
+from handler.model.request import Work
+from handler.model.result import Handled
+from handler.triggers.parse import decode_base64, invalid, is_trace, read_each, read_work, require_json
+from handler.triggers.reply import as_json
 
 _STRANGERS = ("Records", "records", "lts")
 
@@ -111,9 +111,9 @@ def gateway_request_id(event: object) -> object:
     return context.get("requestId") if isinstance(context, dict) else None
 
 
-def write_gateway(passage: Passage) -> dict[str, Any]:
+def write_gateway(handled: Handled) -> dict[str, Any]:
     """The answer as the gateway wants it. Anything else, the gateway's caller would see as a 500."""
-    answer = as_json(passage)
+    answer = as_json(handled)
     return {
         "statusCode": answer.status,
         "headers": answer.headers,

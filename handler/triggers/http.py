@@ -1,4 +1,4 @@
-"""Plain HTTP: the work is the body, the result is the answer. Flask is known here and nowhere else."""
+"""Plain HTTP: the work is the body, the result is the reply. Flask is known here and nowhere else."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from flask import Request, Response
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from handler.errors import InvalidRequest
-from handler.model import Work
-from handler.request import read_work
-from handler.triggers.answer import Answer
-from handler.triggers.media import require_json
+from handler.model.request import Work
+from handler.triggers.parse import read_work, require_json
+from handler.triggers.reply import Reply
 
 _EVENT_TYPES = frozenset({"application/cloudevents+json", "application/cloudevents-batch+json"})
 _EVENT_HEADERS = ("ce-specversion", "ce-id", "ce-source", "ce-type")
@@ -50,14 +49,14 @@ def read(request: Request, content: bytes, *, max_targets: int) -> list[Work]:
     return [read_work(content, max_targets=max_targets)]
 
 
-def respond(answer: Answer, body: Body) -> Response:
-    """The answer as Flask's own.
+def respond(reply: Reply, body: Body) -> Response:
+    """The reply as Flask's own.
 
     Where the body was not read it is streamed: before any other answer, functions-framework reads the rest
     of the body into memory, however much that is.
     """
-    text = answer.body.encode()
-    response = Response(iter((text,)) if body.unread else text, answer.status, answer.headers)
+    text = reply.body.encode()
+    response = Response(iter((text,)) if body.unread else text, reply.status, reply.headers)
     if not text:
         del response.headers["Content-Type"]
     if body.unread:

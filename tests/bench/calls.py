@@ -17,8 +17,10 @@ from importlib import import_module
 
 import requests
 
-from handler.model import Outcome, Target, TargetResult, Trigger
-from handler.run import Invocation, Runtime
+from handler.invocation import Invocation, Trigger
+from handler.model.request import Target
+from handler.model.result import Outcome, TargetResult
+from handler.runtime import Runtime
 from tests.bench.deployment import TOKEN, settings
 from tests.bench.stub import PROJECT, Stuck, stuck
 

@@ -37,7 +37,7 @@ class Swept:
 def measure(volumes: int, orphans: int) -> Swept:
     """Sweep a project of so many volumes and as many servers, in a process of its own."""
     words = ["--volumes", str(volumes), "--servers", str(volumes), "--orphans", str(orphans)]
-    with program("-m", "tests.cloud", *words, "--latency", str(LATENCY)) as cloud:
+    with program("-m", "tests.embedded_cloud", *words, "--latency", str(LATENCY)) as cloud:
         said = json.loads(first_line(cloud))
         settings = {
             **said["environment"],
@@ -57,8 +57,10 @@ def measure(volumes: int, orphans: int) -> Swept:
 
 
 def main() -> None:
-    from handler.model import ManyResult, Sweep, SweepBounds, Trigger  # noqa: PLC0415 (not in who measures)
-    from handler.run import Invocation, Runtime  # noqa: PLC0415
+    from handler.invocation import Invocation, Trigger  # noqa: PLC0415
+    from handler.model.request import Sweep, SweepBounds  # noqa: PLC0415
+    from handler.model.result import ManyResult  # noqa: PLC0415
+    from handler.runtime import Runtime  # noqa: PLC0415
 
     runtime = Runtime(os.environ, network=False)
     started = time.perf_counter()

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from tests.cloud import Cloud
 from tests.contract.case import Case, Home
 from tests.contract.embedded import EmbeddedLab
 from tests.contract.function import Functions, deployments
 from tests.contract.table import CLOUDS, Name, Table, case_name
+from tests.embedded_cloud import Cloud
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,9 +7,9 @@ import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from tests.cloud import Attachment, Cloud, Volume
 from tests.contract.lab import Disk, Link, User
 from tests.contract.observer import Observer
+from tests.embedded_cloud import Attachment, Cloud, Volume
 from tests.integration.openstack.api import Session
 
 if TYPE_CHECKING:

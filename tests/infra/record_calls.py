@@ -14,12 +14,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.cloud import Cloud
+from tests.embedded_cloud import Cloud
 
 if TYPE_CHECKING:
     import pytest
 
-    from tests.cloud import Answer, Call
+    from tests.embedded_cloud import Answer, Call
 
 VARIABLE = "RECORDED_CALLS"
 USER_AGENT = "evs-detach"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
-from tests.cloud import Cloud, seed
+from tests.embedded_cloud import Cloud, seed
 from tests.infra.record_calls import VARIABLE, of_the_function
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ Recorded: TypeAlias = tuple[str, str, str]
 # a cluster can put it: here the store is told of another place.
 NATIVE = """
 import json, sys
-from handler.credentials import vault
+from handler.credentials.stores import vault
 from handler.main import functiongraph
 
 vault.SERVICE_ACCOUNT = sys.argv[2]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from tests.cloud import Cloud, seed
+from tests.embedded_cloud import Cloud, seed
 from tests.infra.interpreters import interpreter
 from tests.infra.recipe import IMAGE_PATH, Root, build, stages
 

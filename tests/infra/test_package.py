@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cloud import Cloud, seed
+from tests.embedded_cloud import Cloud, seed
 from tests.infra.interpreters import interpreter
 
 if TYPE_CHECKING:

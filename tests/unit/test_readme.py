@@ -17,11 +17,11 @@ import pytest
 
 from handler.environment import EnvironmentReader
 from handler.errors import ErrorCode
-from handler.model import Outcome
+from handler.model.result import Outcome
 from handler.settings import NAMES, Settings, read_settings
-from tests.cloud import Cloud
-from tests.cloud.seed import DETACHER, DETACHER_DOMAIN, DETACHER_PASSWORD
 from tests.demo import Function, serving
+from tests.embedded_cloud import Cloud
+from tests.embedded_cloud.seed import DETACHER, DETACHER_DOMAIN, DETACHER_PASSWORD
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()

@@ -10,7 +10,7 @@ import responses
 from responses.registries import OrderedRegistry
 
 from handler.telemetry import configure
-from tests.cloud import Cloud
+from tests.embedded_cloud import Cloud
 from tests.unit.credentials.deployment import Clock, Deployment
 
 

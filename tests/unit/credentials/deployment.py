@@ -9,12 +9,10 @@ from typing import Any
 from handler.cloud.faults import failure
 from handler.cloud.messages import Call
 from handler.cloud.transport import Transport
-from handler.credentials import CallerKeys, Credentials, Platform, TokenAuth
-from handler.deadline import Deadline
+from handler.credentials import CallerKeys, Credentials, TokenAuth
+from handler.invocation import NO_PLATFORM, Platform
 from handler.settings import read_settings
-from handler.telemetry import Log, Trace
-
-NO_PLATFORM = Platform()
+from tests.unit.contexts import call_context
 
 
 class Clock:
@@ -28,10 +26,6 @@ class Clock:
 
     def passes(self, seconds: float) -> None:
         self.now += seconds
-
-
-def trace(seconds: float = 20) -> Trace:
-    return Trace(Log({"request_id": "test"}), Deadline.after(seconds))
 
 
 def password(word: str, **more: str) -> str:
@@ -58,7 +52,7 @@ class Deployment:
         return CallerKeys(self.settings, self.transport, self.environment, clock=self.clock)
 
     def auth(self, platform: Platform = NO_PLATFORM, seconds: float = 20) -> TokenAuth:
-        return self.credentials.authenticator(trace(seconds), platform)
+        return self.credentials.authenticator(call_context(seconds, platform=platform))
 
     def invoke(self, calls: int = 1, platform: Platform = NO_PLATFORM, seconds: float = 20) -> None:
         """One invocation: so many reads of the volume service, each of which must succeed."""
@@ -68,7 +62,7 @@ class Deployment:
 
     def read(self, auth: TokenAuth, seconds: float = 20) -> None:
         url = f"{self.settings.volume_endpoint}/{auth.project_id}/volumes/detail"
-        answer = self.transport.send(Call("volume", "GET", url), trace(seconds), auth)
+        answer = self.transport.send(Call("volume", "GET", url), call_context(seconds), auth)
         if answer.status != 200:
             raise failure(answer, "volume")
 

@@ -9,19 +9,15 @@ from typing import Any
 
 import pytest
 
-from handler.credentials import CallerKeys, Platform
-from handler.errors import (
-    DeadlineExceeded,
-    Forbidden,
-    Misconfigured,
-    SecretUnavailable,
-    Unauthenticated,
-)
+from handler.credentials import CallerKeys
+from handler.errors import DeadlineExceeded, Forbidden, Misconfigured, SecretUnavailable, Unauthenticated
+from handler.invocation import NO_PLATFORM, Platform
 from handler.secret import Secret
 from handler.settings import SecretReference, Store
-from tests.cloud import Cloud
-from tests.unit.credentials.crowd import crowd
-from tests.unit.credentials.deployment import NO_PLATFORM, Clock, Deployment, trace
+from tests.embedded_cloud import Cloud
+from tests.unit.contexts import call_context
+from tests.unit.credentials.deployment import Clock, Deployment
+from tests.unit.credentials.threads import crowd
 
 Deploy = Callable[[dict[str, str]], Deployment]
 Log = Callable[[], list[dict[str, Any]]]
@@ -44,7 +40,7 @@ def keys(environment: dict[str, str], deploy: Deploy) -> CallerKeys:
 
 def passes(keys: CallerKeys, key: str, platform: Platform = NO_PLATFORM) -> bool:
     try:
-        keys.check(f"Bearer {key}", trace(), platform)
+        keys.check(f"Bearer {key}", call_context(platform=platform))
     except Forbidden:
         return False
     return True
@@ -56,7 +52,7 @@ def reads(log: Log) -> int:
 
 @pytest.mark.parametrize("header", ["Bearer first-key", "bearer first-key", "  BEARER   first-key "])
 def test_the_key_passes(keys: CallerKeys, header: str) -> None:
-    keys.check(header, trace(), NO_PLATFORM)
+    keys.check(header, call_context())
 
 
 @pytest.mark.parametrize(
@@ -66,7 +62,7 @@ def test_whoever_shows_no_key_is_unknown_and_no_store_is_asked(
     keys: CallerKeys, log: Log, header: str | None
 ) -> None:
     with pytest.raises(Unauthenticated):
-        keys.check(header, trace(), NO_PLATFORM)
+        keys.check(header, call_context())
     assert reads(log) == 0
 
 
@@ -118,7 +114,7 @@ def test_a_text_that_holds_no_keys_lets_nobody_pass(
     environment["KEYS"] = text
     for _ in range(2):
         with pytest.raises(Misconfigured, match="DETACH_INVOKE_SECRET names must be keys") as caught:
-            keys.check("Bearer h1dden", trace(), NO_PLATFORM)
+            keys.check("Bearer h1dden", call_context())
         assert "h1dden" not in caught.value.message
         assert caught.value.__context__ is None
     environment["KEYS"] = "first-key"
@@ -217,8 +213,8 @@ def test_a_text_without_keys_ends_the_old_ones(environment: dict[str, str], keys
 
 
 def test_no_caller_waits_for_the_store_beyond_its_deadline(keys: CallerKeys) -> None:
-    with keys._turn.take(trace().deadline), pytest.raises(DeadlineExceeded):
-        keys.check("Bearer first-key", trace(seconds=0.05), NO_PLATFORM)
+    with keys._flight.take(call_context().deadline), pytest.raises(DeadlineExceeded):
+        keys.check("Bearer first-key", call_context(0.05))
 
 
 # Other stores.

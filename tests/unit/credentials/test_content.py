@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from handler.credentials.content import ApplicationCredential, BareToken, Password, read_content
+from handler.credentials.secret import ApplicationCredential, BareToken, Password, read_content
 from handler.errors import Misconfigured
 from handler.secret import Secret
 

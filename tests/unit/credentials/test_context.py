@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from handler.credentials import Platform
 from handler.errors import Misconfigured, SecretUnavailable, TokenRejected, UpstreamUnavailable
+from handler.invocation import Platform
 from handler.secret import Secret
-from tests.cloud import Cloud
-from tests.unit.credentials.crowd import crowd, until
+from tests.embedded_cloud import Cloud
 from tests.unit.credentials.deployment import Deployment
+from tests.unit.credentials.threads import crowd, until
 
 Deploy = Callable[[dict[str, str]], Deployment]
 

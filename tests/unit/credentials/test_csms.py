@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from handler.credentials import Platform
 from handler.errors import Failure, Misconfigured, SecretUnavailable
+from handler.invocation import NO_PLATFORM, Platform
 from handler.secret import Secret
-from tests.cloud import Cloud
-from tests.unit.credentials.deployment import NO_PLATFORM, Clock, Deployment, password
+from tests.embedded_cloud import Cloud
+from tests.unit.credentials.deployment import Clock, Deployment, password
 
 Deploy = Callable[[dict[str, str]], Deployment]
 SECRET = "The secret that DETACH_TOKEN_SECRET names "

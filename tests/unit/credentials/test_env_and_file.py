@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from handler.credentials.file import FileStore
+from handler.credentials.stores.file import FileStore
 from handler.errors import Failure, Misconfigured, SecretUnavailable, TokenRejected
 from handler.settings import SecretReference, Store
-from tests.cloud import Cloud
-from tests.unit.credentials.deployment import NO_PLATFORM, Clock, Deployment, password, trace
+from tests.embedded_cloud import Cloud
+from tests.unit.contexts import call_context
+from tests.unit.credentials.deployment import Clock, Deployment, password
 
 Deploy = Callable[[dict[str, str]], Deployment]
 
@@ -100,7 +101,9 @@ def test_a_rotated_file_is_read_at_once_when_the_old_token_is_refused(
     assert cloud.calls[-1].headers["x-auth-token"] == fresh
 
 
-def test_a_secret_may_turn_from_a_token_into_a_password(cloud: Cloud, warm: tuple[Deployment, Mount]) -> None:
+def test_a_secret_may_flight_from_a_token_into_a_password(
+    cloud: Cloud, warm: tuple[Deployment, Mount]
+) -> None:
     deployment, mount = warm
     cloud.add_user("robot", "pw")
     cloud.expire_all_tokens()
@@ -241,7 +244,7 @@ def test_a_writer_is_given_time_between_emptying_the_file_and_filling_it(tmp_pat
             path.write_text("token")
 
     store = FileStore("DETACH_TOKEN_SECRET", SecretReference(Store.FILE, str(path)), sleep=write)
-    assert store.read(trace(), NO_PLATFORM) == "token"
+    assert store.read(call_context()) == "token"
     assert pauses == [0.02, 0.08]
 
 
@@ -250,7 +253,7 @@ def test_no_writer_is_waited_for_beyond_the_deadline(tmp_path: Path) -> None:
     path.touch()
     pauses: list[float] = []
     store = FileStore("DETACH_TOKEN_SECRET", SecretReference(Store.FILE, str(path)), sleep=pauses.append)
-    assert store.read(trace(seconds=0), NO_PLATFORM) == ""
+    assert store.read(call_context(0)) == ""
     assert pauses == []
 
 
@@ -258,7 +261,7 @@ def test_a_mark_at_the_start_of_the_file_is_not_part_of_the_token(tmp_path: Path
     path = tmp_path / "secret"
     path.write_bytes(b"\xef\xbb\xbftoken\r\n")
     store = FileStore("DETACH_TOKEN_SECRET", SecretReference(Store.FILE, str(path)))
-    assert store.read(trace(), NO_PLATFORM).strip() == "token"
+    assert store.read(call_context()).strip() == "token"
 
 
 def test_a_new_secret_that_makes_no_sense_is_said_at_once(

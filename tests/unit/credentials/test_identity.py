@@ -118,7 +118,7 @@ def test_the_token_is_in_the_header_and_its_purchase_in_the_log(
     assert request.headers["X-Auth-Token"] == BOUGHT
     (line,) = [line for line in log() if line["event"] == "token_bought"]
     assert (line["project_id"], line["expires_at"]) == (PROJECT, "2027-01-16T08:00:00.000000Z")
-    assert line["request_id"] == "test"
+    assert line["request_id"] == "request-of-the-tests"
 
 
 # What a purchase's answer can be.
@@ -237,7 +237,7 @@ def test_purchases_are_not_counted_as_calls_of_the_target(
     sells(wire)
     auth = deploy({**ENVIRONMENT, "SECRET": password("pw")}).auth()
     assert auth.project_id == PROJECT
-    assert auth._trace.calls == 0
+    assert auth._context.calls == 0
 
 
 # For how long a token is kept.

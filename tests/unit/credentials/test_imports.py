@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from tests.cloud import Cloud
+from tests.embedded_cloud import Cloud
 
-STORES = {"handler.credentials.csms", "handler.credentials.vault"}
+STORES = {"handler.credentials.stores.csms", "handler.credentials.stores.vault"}
 
 
 def imported(program: str) -> set[str]:
@@ -21,7 +21,7 @@ def imported(program: str) -> set[str]:
 
 def test_the_stores_that_are_not_used_are_not_imported() -> None:
     modules = imported("import handler.credentials")
-    assert "handler.credentials.auth" in modules
+    assert "handler.credentials.token_auth" in modules
     assert not modules & STORES
 
 
@@ -31,8 +31,8 @@ def test_the_stores_that_are_not_used_are_not_imported() -> None:
         ("env:SECRET", set()),
         ("file:secret", set()),
         ("context:", set()),
-        ("csms:secret", {"handler.credentials.csms"}),
-        ("vault:secret/path", {"handler.credentials.vault"}),
+        ("csms:secret", {"handler.credentials.stores.csms"}),
+        ("vault:secret/path", {"handler.credentials.stores.vault"}),
     ],
 )
 def test_the_store_that_is_used_is_imported(cloud: Cloud, reference: str, expected: set[str]) -> None:
@@ -54,6 +54,6 @@ def test_the_cloud_and_the_ground_floor_know_no_credentials() -> None:
 
 
 def test_credentials_know_nothing_of_runs_and_triggers() -> None:
-    ground = "import handler.cloud.transport, handler.deadline, handler.settings"
-    modules = imported(f"{ground}, handler.credentials, handler.credentials.csms, handler.credentials.vault")
+    ground = "import handler.cloud.transport, handler.invocation, handler.settings"
+    modules = imported(f"{ground}, handler.credentials, {', '.join(STORES)}")
     assert {name for name in modules - imported(ground) if "credentials" not in name} == set()

@@ -15,13 +15,15 @@ from typing import Any
 
 import pytest
 
-from handler.credentials import CallerKeys, Platform
-from handler.credentials.content import read_content
+from handler.credentials import CallerKeys
+from handler.credentials.secret import read_content
 from handler.errors import Failure
+from handler.invocation import NO_PLATFORM, Platform
 from handler.secret import Secret
 from handler.settings import read_settings
-from tests.cloud import Cloud
-from tests.unit.credentials.deployment import NO_PLATFORM, Clock, Deployment, password, trace
+from tests.embedded_cloud import Cloud
+from tests.unit.contexts import call_context
+from tests.unit.credentials.deployment import Clock, Deployment, password
 
 MARK = "m4rk"
 
@@ -176,7 +178,7 @@ def run(environment: dict[str, str], clock: Clock, platform: Platform) -> Search
     for _ in range(2):
         searched.attempt(lambda: deployment.invoke(calls=2, platform=platform))
         searched.attempt(lambda: auth.project_id)
-        searched.attempt(lambda: keys.check("Bearer " + mark("presented"), trace(), platform))
+        searched.attempt(lambda: keys.check("Bearer " + mark("presented"), call_context(platform=platform)))
         clock.passes(301)
     tokens = deployment.credentials._tokens
     searched.show(auth, deployment.credentials, keys, tokens, platform, deployment.settings)
@@ -300,7 +302,7 @@ def test_a_secret_in_vault(
 ) -> None:
     jwt, file = tmp_path / "jwt", tmp_path / "vault-token"
     jwt.write_text(mark("jwt"))
-    monkeypatch.setattr("handler.credentials.vault.SERVICE_ACCOUNT", str(jwt))
+    monkeypatch.setattr("handler.credentials.stores.vault.SERVICE_ACCOUNT", str(jwt))
     cloud.vault_roles["robot"] = mark("jwt")
     cloud.add_vault_token(mark("vault"), expires_in=1e9)
     file.write_text(mark("vault") + ("\nsecond line" if way == "unsafe file" else ""))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 
-from handler.credentials.turn import Turn
+from handler.credentials.single_flight import SingleFlight
 from handler.errors import (
     DeadlineExceeded,
     Misconfigured,
@@ -19,9 +19,10 @@ from handler.errors import (
     TokenRejected,
     UpstreamUnavailable,
 )
-from tests.cloud import Cloud
-from tests.unit.credentials.crowd import crowd, until
-from tests.unit.credentials.deployment import Clock, Deployment, password, trace
+from tests.embedded_cloud import Cloud
+from tests.unit.contexts import call_context
+from tests.unit.credentials.deployment import Clock, Deployment, password
+from tests.unit.credentials.threads import crowd, until
 
 Deploy = Callable[[dict[str, str]], Deployment]
 
@@ -148,7 +149,7 @@ def test_whose_own_time_was_up_says_nothing_about_the_others(cloud: Cloud, deplo
     def hurry() -> None:
         try:
             deployment.invoke(seconds=0.4)
-        except BaseException as error:  # noqa: BLE001 (looked at below)
+        except BaseException as error:  # noqa: BLE001 (handed to the test)
             raised.append(error)
 
     hurried = threading.Thread(target=hurry)
@@ -172,11 +173,11 @@ def test_a_living_token_is_not_held_up_by_a_slow_service(
 
 
 def test_a_failure_is_shared_with_those_who_waited_and_no_further() -> None:
-    turn = Turn()
+    turn = SingleFlight()
     began, end = threading.Event(), threading.Event()
 
     def fail(number: int) -> None:
-        with turn.take(trace().deadline) as failure:
+        with turn.take(call_context().deadline) as failure:
             if failure is not None:
                 raise failure
             began.set()
@@ -202,7 +203,7 @@ def test_a_failure_is_shared_with_those_who_waited_and_no_further() -> None:
         thread.join(timeout=20)
     assert [str(error) for error in raised] == ["said by 0"] * 3
     assert turn._failures == 1
-    with turn.take(trace().deadline) as failure:
+    with turn.take(call_context().deadline) as failure:
         assert failure is None
 
 
@@ -478,13 +479,15 @@ def test_no_invocation_fails_while_a_bare_token_is_rotated_under_load(cloud: Clo
     assert [call.status for call in cloud.calls if call.service == "identity"] == [200] * 6
 
 
-def test_the_trace_of_a_renewal_is_the_invocations_log(
+def test_the_log_of_a_renewal_is_the_invocations_log(
     cloud: Cloud, deployment: Deployment, log: Callable[[], list[dict[str, Any]]]
 ) -> None:
     auth = deployment.auth()
-    own = trace()
+    own = call_context()
     refused = auth(requests.Request("GET", cloud.url).prepare())
     assert auth.renew(refused)
     assert own.calls == 0
     refusals = [line for line in log() if line["event"] == "token_refused"]
-    assert [(line["level"], line["request_id"]) for line in refusals] == [("WARNING", "test")]
+    assert [(line["level"], line["request_id"]) for line in refusals] == [
+        ("WARNING", own.invocation.request_id)
+    ]

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from handler.credentials.vault import VaultStore
+from handler.credentials.stores.vault import VaultStore
 from handler.errors import Failure, Misconfigured, SecretUnavailable, Upstream
 from handler.secret import Secret
 from handler.settings import SecretReference, Store, VaultSettings
-from tests.cloud import Cloud
-from tests.unit.credentials.deployment import NO_PLATFORM, Clock, Deployment, password, trace
+from tests.embedded_cloud import Cloud
+from tests.unit.contexts import call_context
+from tests.unit.credentials.deployment import Clock, Deployment, password
 
 Deploy = Callable[[dict[str, str]], Deployment]
 Read = Callable[..., str]
@@ -47,7 +48,7 @@ def read(cloud: Cloud, deployment: Deployment, clock: Clock) -> Read:
                 clock,
                 str(jwt),
             )
-        return stores[key].read(trace(), NO_PLATFORM)
+        return stores[key].read(call_context())
 
     return read
 

@@ -1,0 +1,82 @@
+"""From what is asked for to who does it: form by form, several joined into one result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from handler.actions.batch import clear_all
+from handler.actions.project import Project
+from handler.errors import Failure
+from handler.invocation import Invocation
+from handler.model.request import Batch, GoneServer, Sweep, Target, Work
+from handler.model.result import (
+    ManyResult,
+    Outcome,
+    Result,
+    TargetResult,
+    many,
+    target_result,
+    untargeted,
+    untouched,
+)
+
+
+def carry_out(work: Sequence[Work], project: Project) -> Result:
+    """Do what came together. Single targets run as one batch. Raises Failure where all of it is stopped."""
+    if len(work) == 1:
+        return _do(work[0], project)
+    singles = [part for part in work if isinstance(part, Target)]
+    done = iter(_several(singles, project))
+    results = [next(done) if isinstance(part, Target) else _do(part, project) for part in work]
+    return _joined(results, project.context.invocation)
+
+
+def _do(work: Work, project: Project) -> Result:
+    invocation = project.context.invocation
+    if isinstance(work, Target):
+        return _several([work], project)[0]
+    if isinstance(work, Batch):
+        return many(_several(_targets(work), project), invocation)
+    if isinstance(work, (GoneServer, Sweep)):
+        return _listed(work, project)
+    return untargeted(Outcome.IGNORED, None, invocation)
+
+
+def _targets(batch: Batch) -> list[Target]:
+    if not batch.dry_run:
+        return batch.targets
+    return [target.model_copy(update={"dry_run": True}) for target in batch.targets]
+
+
+def _several(targets: Sequence[Target], project: Project) -> list[TargetResult]:
+    if not targets:
+        return []
+    try:
+        clearing = project.clearing()
+    except Failure as failure:
+        stopped = [untouched(target, Outcome.FAILED, failure) for target in targets]
+        return [target_result(cleared, project.context.separate()) for cleared in stopped]
+    return clear_all(clearing, targets, project.context, project.settings.concurrency)
+
+
+def _listed(work: GoneServer | Sweep, project: Project) -> ManyResult:
+    from handler.actions import sweep  # noqa: PLC0415 (single targets don't pay for it)
+
+    try:
+        if isinstance(work, GoneServer):
+            return sweep.clear_server(project, work)
+        return sweep.sweep(project, work.sweep)
+    except Failure as failure:
+        return many([], project.context.invocation, complete=False, failure=failure)
+
+
+def _joined(results: Sequence[Result], invocation: Invocation) -> ManyResult:
+    parts: list[TargetResult] = []
+    groups = [result for result in results if isinstance(result, ManyResult)]
+    for result in results:
+        parts += result.results if isinstance(result, ManyResult) else [result]
+    joined = many(parts, invocation, complete=all(group.complete for group in groups))
+    error = next((group.error for group in groups if group.error), None)
+    scanned = next((group.scanned for group in groups if group.scanned), None)
+    return replace(joined, ok=joined.ok and error is None, error=error, scanned=scanned)

@@ -1,0 +1,134 @@
+"""The comparison behind a sweep: the attachments that name a server which isn't listed.
+
+Kept small on purpose: of a hundred thousand records only what the comparison needs stays in memory, packed.
+"""
+
+from __future__ import annotations
+
+import struct
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from handler.cloud.volumes import Attachment, Volume
+from handler.model.request import SweepBounds
+from handler.model.values import epoch
+
+_PACKED = struct.Struct("=16s16s16sdi32s?")
+_UNKNOWN = float("inf")
+_LARGEST = 2**31 - 1
+_ROOM = 5000 * _PACKED.size  # bytes; of fewer attachments none is sorted out before the end
+
+
+@dataclass(frozen=True)
+class Orphan:
+    """An attachment whose server is not listed. `since` is when it was made (epoch seconds), None if unknown.
+
+    `wanted` says that the event's filters let it through; `size` is the volume's, in GB, -1 if unknown.
+    """
+
+    volume_id: str
+    attachment_id: str
+    server_id: str
+    since: float | None
+    size: int
+    device: str
+    wanted: bool
+
+
+class Census:
+    """Collects listed servers and attachments, in whatever order their pages come."""
+
+    def __init__(self, bounds: SweepBounds) -> None:
+        self.volumes = 0
+        self.attachments = 0
+        self._servers: set[bytes] = set()
+        self._packed = bytearray()
+        self._room = _ROOM
+        self._server_ids = None if bounds.server_ids is None else frozenset(bounds.server_ids)
+        self._volume_ids = None if bounds.volume_ids is None else frozenset(bounds.volume_ids)
+        self._metadata = bounds.metadata or {}
+
+    @property
+    def servers(self) -> int:
+        """How many servers were listed."""
+        return len(self._servers)
+
+    def add_servers(self, page: list[str]) -> None:
+        """Note a page of the list of servers."""
+        self._servers.update(map(_bytes, page))
+
+    def add_volumes(self, page: list[Volume]) -> None:
+        """Note a page of the list of volumes. The status is checked again: a cloud may ignore the filter."""
+        for volume in page:
+            self.volumes += 1
+            if volume.status == "in-use":
+                for attachment in volume.attachments:
+                    if attachment.server_id is not None:
+                        self._add(volume, attachment)
+        if len(self._packed) > self._room:
+            self._sort_out()
+
+    def _sort_out(self) -> None:
+        """Forget the attachments whose server was listed since; what is left makes room for as many again."""
+        kept = bytearray()
+        for packed in self._unpacked():
+            if packed[2] not in self._servers:
+                kept += _PACKED.pack(*packed)
+        self._packed = kept
+        self._room = max(_ROOM, 2 * len(kept))
+
+    def _add(self, volume: Volume, attachment: Attachment) -> None:
+        self.attachments += 1
+        if attachment.id is None or attachment.server_id is None:
+            return
+        server = _bytes(attachment.server_id)
+        if server in self._servers:
+            return  # its page was faster: nothing to compare later
+        since = epoch(attachment.attached_at)
+        self._packed += _PACKED.pack(
+            _bytes(volume.id),
+            _bytes(attachment.id),
+            server,
+            _UNKNOWN if since is None else since,
+            -1 if volume.size is None else max(-1, min(volume.size, _LARGEST)),
+            (attachment.device or "").encode("ascii", "replace"),
+            self._wanted(volume, attachment.server_id),
+        )
+
+    def _wanted(self, volume: Volume, server_id: str) -> bool:
+        if self._server_ids is not None and server_id not in self._server_ids:
+            return False
+        if self._volume_ids is not None and volume.id not in self._volume_ids:
+            return False
+        return all(volume.metadata.get(key) == value for key, value in self._metadata.items())
+
+    def orphans(self) -> list[Orphan]:
+        """The attachments whose server was not listed, oldest first, those of unknown age last."""
+        found = [packed for packed in self._unpacked() if packed[2] not in self._servers]
+        found.sort(key=lambda packed: (packed[3], packed[0]))
+        return [
+            Orphan(
+                volume_id=_text(volume),
+                attachment_id=_text(attachment),
+                server_id=_text(server),
+                since=None if since == _UNKNOWN else since,
+                size=size,
+                device=device.rstrip(b"\0").decode("ascii"),
+                wanted=wanted,
+            )
+            for volume, attachment, server, since, size, device, wanted in found
+        ]
+
+    def _unpacked(self) -> Iterator[tuple[bytes, bytes, bytes, float, int, bytes, bool]]:
+        unpacked: Iterator[tuple[bytes, bytes, bytes, float, int, bytes, bool]]
+        unpacked = _PACKED.iter_unpack(self._packed)
+        return unpacked
+
+
+def _bytes(canonical_id: str) -> bytes:
+    return bytes.fromhex(canonical_id.replace("-", ""))
+
+
+def _text(packed: bytes) -> str:
+    return str(uuid.UUID(bytes=packed))

@@ -1,0 +1,87 @@
+"""The services of one project, as one invocation uses them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+from requests.models import PreparedRequest
+
+from handler.actions.clear import Clearing
+from handler.actions.proof import Proof
+from handler.cloud.servers import SERVICE as COMPUTE
+from handler.cloud.servers import Servers
+from handler.cloud.service import ProjectAuthenticator
+from handler.cloud.transport import Transport
+from handler.cloud.volumes import SERVICE as VOLUME
+from handler.cloud.volumes import Volumes
+from handler.invocation import CallContext
+from handler.model.result import Scanned, TargetResult
+from handler.settings import ServerCheck, Settings
+
+if TYPE_CHECKING:
+    from handler.actions.orphans import Orphan
+
+
+class Observer(Protocol):
+    """Who wants to follow a sweep: the terminal."""
+
+    def listed(self, scanned: Scanned, to_do: int) -> None:
+        """The lists are read; so many candidates are to be looked at."""
+        ...
+
+    def judged(self, orphan: Orphan, result: TargetResult) -> None:
+        """A candidate is done with."""
+        ...
+
+
+class _OneProject:
+    """An invocation's credentials, of one project throughout.
+
+    Where no project is configured it is the token's. A secret that is replaced in the middle by one of
+    another project must not have the volume looked up in one and its server in the other, where it would
+    look gone.
+    """
+
+    def __init__(self, auth: ProjectAuthenticator) -> None:
+        self._auth = auth
+        self.renew = auth.renew
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        return self._auth(request)
+
+    @cached_property
+    def project_id(self) -> str:
+        return self._auth.project_id
+
+
+class Project:
+    """One invocation's services: where its volumes and servers are asked for, and by which rule they go.
+
+    `servers` is None where no server is looked up (`DETACH_SERVER_CHECK=off`).
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        transport: Transport,
+        auth: ProjectAuthenticator,
+        context: CallContext,
+        observer: Observer | None = None,
+    ) -> None:
+        self.settings = settings
+        self.context = context
+        self.observer = observer
+        self.transport = transport
+        self._auth = _OneProject(auth)
+        self.volumes = Volumes(VOLUME, settings.volume_endpoint, transport, self._auth)
+        self.servers: Servers | None = None
+        if settings.server_check is not ServerCheck.OFF:
+            self.servers = Servers(COMPUTE, settings.compute_endpoint or "", transport, self._auth)
+
+    def clearing(self, *, remember: bool = False) -> Clearing:
+        """The rule, with this deployment's proof."""
+        proof = None
+        if self.servers is not None:
+            proof = Proof(self.servers, self.settings.server_check, remember=remember)
+        return Clearing(self.volumes, proof, project_id=self._auth.project_id)

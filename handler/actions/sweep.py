@@ -1,0 +1,265 @@
+"""Many: list, compare, then clear or fan out. Nothing is cleared on a listing's word.
+
+A listing only finds candidates: attachments whose server is not listed. Each candidate then goes through the
+whole rule, which asks for its server by name; a server that appeared in between keeps its disk.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
+
+from handler.actions.batch import clear_all, clear_one
+from handler.actions.orphans import Census, Orphan
+from handler.actions.project import Project
+from handler.cloud.servers import Servers
+from handler.errors import DeadlineExceeded, ErrorCode, Misconfigured, Refused
+from handler.model.request import GoneServer, SweepBounds, Target
+from handler.model.result import (
+    ManyResult,
+    Outcome,
+    Scanned,
+    Skipped,
+    TargetResult,
+    many,
+    target_result,
+    untouched,
+)
+from handler.settings import SweepSettings
+from handler.telemetry import Event
+
+MOST_REPORTED = 1000
+"""Candidates that a refused sweep reports one by one: an answer has to stay one that can be read."""
+
+_FEW = 10  # attachments; of fewer a fraction says nothing
+
+
+def clear_server(project: Project, work: GoneServer) -> ManyResult:
+    """Form *server*: clear every attachment that still names this server. Raises Failure."""
+    _servers(project)
+    targets = []
+    with ThreadPoolExecutor(1, "list") as ahead:
+        # Every filter is checked again on what comes back: a real Cinder ignores this one
+        for page in project.volumes.list(project.context.separate(), {"server_id": work.server_id}).pages(
+            ahead
+        ):
+            targets += [
+                Target.model_construct(
+                    volume_id=volume.id,
+                    attachment_id=attachment.id,
+                    server_id=work.server_id,
+                    dry_run=work.dry_run,
+                )
+                for volume in page
+                for attachment in volume.attachments
+                if attachment.server_id == work.server_id
+            ]
+    if not targets:
+        return many([], project.context.invocation)
+    clearing = project.clearing(remember=True)
+    clearing.ask_once(work.server_id, project.context.separate())
+    results = clear_all(clearing, targets, project.context, project.settings.concurrency)
+    return many(results, project.context.invocation)
+
+
+def sweep(project: Project, bounds: SweepBounds, now: Callable[[], float] = time.time) -> ManyResult:
+    """Form *sweep*: find every attachment of the project whose server is gone, clear up to `limit`.
+
+    Raises Failure when a listing can't be had: nothing is judged by a part of one.
+    """
+    limits = _tightened(project.settings.sweep, bounds)
+    census = _count(project, bounds)
+    orphans = census.orphans()
+    wanted = [orphan for orphan in orphans if orphan.wanted]
+    newest = now() - limits.min_age_seconds
+    ripe = [orphan for orphan in wanted if orphan.since is not None and orphan.since <= newest]
+    skipped = Skipped(too_young=len(wanted) - len(ripe), filtered=len(orphans) - len(wanted))
+    scanned = Scanned(census.volumes, census.servers, len(orphans), skipped)
+    project.context.log.info(
+        Event.SWEEP_LISTED,
+        volumes=census.volumes,
+        servers=census.servers,
+        attachments=census.attachments,
+        candidates=len(orphans),
+        too_young=skipped.too_young,
+        filtered=skipped.filtered,
+        dry_run=limits.dry_run,
+    )
+    distrust = _distrust(census, len(orphans), limits)
+    if distrust is not None:
+        project.context.log.warning(Event.SWEEP_REFUSED, message=distrust.message)
+        reported = _report(project, scanned, ripe[:MOST_REPORTED], distrust, limits)
+        return many(reported, project.context.invocation, scanned=scanned, failure=distrust)
+    if project.observer:
+        project.observer.listed(scanned, min(len(ripe), limits.limit))
+    results, left = _work_off(project, ripe, limits)
+    spent = sum(map(_counts, results)) >= limits.limit
+    scanned = replace(scanned, skipped=replace(skipped, over_limit=left if spent else 0))
+    late = None
+    if left and not results and not spent:
+        late = DeadlineExceeded(
+            f"The lists took all the time there was: of {left} candidates none was begun, and the next sweep "
+            "will get no further. Raise DETACH_TIMEOUT (and the platform's own limit)."
+        )
+    return many(results, project.context.invocation, complete=left == 0, scanned=scanned, failure=late)
+
+
+def _tightened(settings: SweepSettings, bounds: SweepBounds) -> SweepSettings:
+    """The settings are bounds: an event can only be more careful."""
+    limit, age = bounds.limit, bounds.min_age_seconds
+    return settings._replace(
+        dry_run=settings.dry_run or bounds.dry_run,
+        limit=settings.limit if limit is None else min(settings.limit, limit),
+        min_age_seconds=settings.min_age_seconds if age is None else max(settings.min_age_seconds, age),
+    )
+
+
+def _servers(project: Project) -> Servers:
+    if project.servers is None:
+        raise Misconfigured(
+            "DETACH_SERVER_CHECK=off takes single attachments only (forms one and batch): attachments can't "
+            "be found by their server where no server can be looked up."
+        )
+    return project.servers
+
+
+def _count(project: Project, bounds: SweepBounds) -> Census:
+    """Read both lists side by side."""
+    census = Census(bounds)
+    servers = _servers(project).list(project.context.separate())
+    volumes = project.volumes.list(project.context.separate(), {"status": "in-use"})
+    failing = threading.Event()
+    with ThreadPoolExecutor(3, "list") as pool:
+
+        def count_servers() -> None:
+            for page in servers.pages(pool):
+                census.add_servers(page)
+                if failing.is_set():
+                    return
+
+        counting = pool.submit(count_servers)
+        try:
+            for page in volumes.pages(pool):
+                census.add_volumes(page)
+                if counting.done():
+                    counting.result()  # a list that failed ends the other, too
+            counting.result()
+        finally:
+            failing.set()
+    return census
+
+
+def _distrust(census: Census, orphans: int, limits: SweepSettings) -> Refused | None:
+    """Why the listing is the likelier fault, if it is: nothing may be cleared by it then."""
+    if census.attachments and not census.servers:
+        return Refused(
+            ErrorCode.SWEEP_REFUSED,
+            f"The list of servers is empty, but {census.attachments} attachments name servers: nothing was "
+            "cleared. Check that the token may list servers, and DETACH_COMPUTE_ENDPOINT; if all servers "
+            "really are gone, clear the attachments by the forms one, batch or server.",
+        )
+    if census.attachments >= _FEW and orphans > limits.max_fraction * census.attachments:
+        return Refused(
+            ErrorCode.SWEEP_REFUSED,
+            f"{orphans} of {census.attachments} attachments look orphaned, more than the part that "
+            f"DETACH_SWEEP_MAX_FRACTION allows ({limits.max_fraction:g}). The list of servers is likelier at "
+            "fault, so nothing was cleared. Look at some of them; if they are right, raise that setting.",
+        )
+    return None
+
+
+def _work_off(
+    project: Project, orphans: Sequence[Orphan], limits: SweepSettings
+) -> tuple[list[TargetResult], int]:
+    """Take candidates, oldest first, as long as limit and time allow. The results, and how many are left."""
+    act = _dispatcher(project, limits) if project.settings.fanout_sink else _clearer(project, limits)
+    queue = deque(enumerate(orphans))
+    running: dict[Future[TargetResult], tuple[int, Orphan]] = {}
+    done: dict[int, TargetResult] = {}
+    spent, seconds = 0, 0.0
+    with ThreadPoolExecutor(project.settings.concurrency, "sweep") as pool:
+        while True:
+            busy = {orphan.volume_id for _, orphan in running.values()}
+            waiting: list[tuple[int, Orphan]] = []  # a volume's attachments go one after the other
+            # What is begun later than this ends for lack of time between its looks and its POST
+            latest = project.settings.read_timeout + seconds / max(1, len(done))
+            while (
+                queue
+                and len(running) < project.settings.concurrency
+                and spent + len(running) < limits.limit
+                and project.context.deadline.remaining() > latest
+            ):
+                index, orphan = queue.popleft()
+                if orphan.volume_id in busy:
+                    waiting.append((index, orphan))
+                    continue
+                busy.add(orphan.volume_id)
+                running[pool.submit(act, orphan)] = (index, orphan)
+            queue.extendleft(reversed(waiting))
+            if not running:
+                break
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                index, orphan = running.pop(future)
+                result = done[index] = future.result()
+                spent += _counts(result)
+                seconds += result.duration_ms / 1000
+                if project.observer:
+                    project.observer.judged(orphan, result)
+    return [done[index] for index in sorted(done)], len(queue)
+
+
+def _counts(result: TargetResult) -> bool:
+    """Whether a result uses the limit up: it cleared, would have, was passed on, or may have cleared."""
+    return result.changed is not False or result.outcome in {Outcome.WOULD_DETACH, Outcome.DISPATCHED}
+
+
+def _clearer(project: Project, limits: SweepSettings) -> Callable[[Orphan], TargetResult]:
+    clearing = project.clearing()
+
+    def clear(orphan: Orphan) -> TargetResult:
+        return clear_one(clearing, _target(orphan, limits), project.context.separate())
+
+    return clear
+
+
+def _dispatcher(project: Project, limits: SweepSettings) -> Callable[[Orphan], TargetResult]:
+    from handler.actions.fanout import Fanout  # noqa: PLC0415 (only where a sink is set)
+
+    fanout = Fanout(project.settings.fanout_sink or "", project.transport)
+
+    def dispatch(orphan: Orphan) -> TargetResult:
+        started, context = time.monotonic(), project.context.separate()
+        cleared = fanout.dispatch(_target(orphan, limits), context)
+        return target_result(cleared, context, time.monotonic() - started)
+
+    return dispatch
+
+
+def _target(orphan: Orphan, limits: SweepSettings) -> Target:
+    """The server's id goes along as a guard: an attachment that moved since the listing is left alone."""
+    return Target.model_construct(
+        volume_id=orphan.volume_id,
+        attachment_id=orphan.attachment_id,
+        server_id=orphan.server_id,
+        dry_run=limits.dry_run,
+    )
+
+
+def _report(
+    project: Project, scanned: Scanned, orphans: Sequence[Orphan], distrust: Refused, limits: SweepSettings
+) -> list[TargetResult]:
+    """What a refused sweep found, untouched."""
+    if project.observer:
+        project.observer.listed(scanned, len(orphans))
+    results = []
+    for orphan in orphans:
+        refused = untouched(_target(orphan, limits), Outcome.REFUSED, distrust)
+        result = target_result(refused, project.context.separate())
+        if project.observer:
+            project.observer.judged(orphan, result)
+        results.append(result)
+    return results

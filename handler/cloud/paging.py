@@ -1,0 +1,168 @@
+"""Long lists, page by page, by marker; the next page is on its way while this one is looked at.
+
+Facts (recorded from a real Cinder and Nova): a cloud may give shorter pages than asked for, the `next` link
+names an internal host and is there on a last page that is exactly full, and the marker is lost when what it
+names is deleted in between (Cinder: 404, Nova: 400).
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic_core import CoreSchema, SchemaValidator
+from pydantic_core.core_schema import any_schema, list_schema, typed_dict_field, typed_dict_schema
+
+from handler.cloud.faults import failure
+from handler.cloud.messages import Answer
+from handler.errors import (
+    DeadlineExceeded,
+    Failure,
+    ListingFailed,
+    Misconfigured,
+    PermissionDenied,
+    SecretUnavailable,
+    TokenRejected,
+)
+from handler.invocation import Deadline
+
+PAGE = 1000
+"""Records asked for at a time: the most that Cinder, Nova and EVS give."""
+
+LARGEST_PAGE = 64 * 1024 * 1024
+"""Bytes of a page at most: a thousand records of 64 KiB each."""
+
+_MOST_LOST_MARKERS = 3
+# Seconds for the thread that fetches ahead to send its request. Reading a page keeps the interpreter
+# busy: without them every request would go out that much later.
+_HEAD_START = 0.001
+_MARKER = re.compile(rb"[?&]marker=([0-9A-Fa-f-]{32,36})")
+
+_T = TypeVar("_T")
+
+
+def record(*names: str, **lists: CoreSchema) -> CoreSchema:
+    """What is wanted of a record: these fields as they come, and these lists of records.
+
+    The rest of a page never becomes an object: that is half of what reading one costs, in time and memory.
+    """
+    fields = {name: typed_dict_field(any_schema(), required=False) for name in names}
+    for name, of in lists.items():
+        fields[name] = typed_dict_field(list_schema(of), required=False)
+    return typed_dict_schema(fields)
+
+
+# What every further call would meet, whatever page it asks for
+_HOPELESS = (TokenRejected, PermissionDenied, Misconfigured, SecretUnavailable)
+
+
+@dataclass(frozen=True)
+class Listing(Generic[_T]):
+    """A list at one service.
+
+    `key` is its name in the answer, `wanted` what of a record is wanted (its id at least), `read` reads such
+    a record (it raises ValueError when it is none), `fetch` asks for the page behind a marker, and `deadline`
+    bounds every call of it.
+    """
+
+    service: str
+    key: str
+    wanted: CoreSchema
+    read: Callable[[Any], _T]
+    fetch: Callable[[str | None], Answer]
+    deadline: Deadline
+
+    def pages(self, ahead: Executor) -> Iterator[list[_T]]:
+        """The pages, each record once. Raises ListingFailed, or what makes every further call useless."""
+        try:
+            yield from self._pages(ahead)
+        except (ListingFailed, *_HOPELESS):
+            raise
+        except Failure as fault:
+            # A call that the deadline cut short fails by its own time-out: the cause is the same
+            if isinstance(fault, DeadlineExceeded) or self.deadline.expired:
+                raise DeadlineExceeded(
+                    f"The list of {self.key} doesn't fit into the time there is: nothing was judged by a "
+                    "part of it. Raise DETACH_TIMEOUT (and the platform's own limit)."
+                ) from None
+            raise self._failed(fault) from None
+
+    def _pages(self, ahead: Executor) -> Iterator[list[_T]]:
+        page = SchemaValidator(record(f"{self.key}_links", **{self.key: self.wanted}))
+        first = 0
+        lost = 0
+        markers: list[str] = []  # the last ids so far: what to go on from, the newest of them last
+        seen: frozenset[str] = frozenset()
+        coming: Future[Answer] | None = None
+        while True:
+            answer = coming.result() if coming is not None else self.fetch(markers[-1] if markers else None)
+            coming = None
+            if answer.status != 200:
+                fault = failure(answer, self.service)
+                if not markers or answer.status not in {400, 404} or isinstance(fault, _HOPELESS):
+                    raise fault
+                lost += 1
+                markers.pop()  # where none is left, all that came is in `seen`: the list starts anew
+                if lost > _MOST_LOST_MARKERS:
+                    raise self._failed(fault)
+                continue
+            hinted = _hint(answer.body)
+            if hinted is not None:
+                coming = ahead.submit(self.fetch, hinted)
+                time.sleep(_HEAD_START)
+            ids, records, more = self._open(page, answer)
+            # Only a first page can't be compared with the first: there the page that was asked for stands in
+            last = not ids or (not more and len(ids) < (first or PAGE))
+            again = len(seen.intersection(ids))  # a lost marker explains as many as were gone back
+            if again > _MOST_LOST_MARKERS or (again == len(ids) and not last):
+                raise ListingFailed(f"The list of {self.key} repeats itself: the cloud ignores the marker.")
+            yield [self._record(record) for id_, record in zip(ids, records, strict=True) if id_ not in seen]
+            if last:
+                return
+            first = first or len(ids)
+            markers = [*markers, *ids][-1 - _MOST_LOST_MARKERS :]
+            seen = frozenset(ids).union(markers)
+            if coming is not None and markers[-1] != hinted:
+                coming.cancel()
+                coming = None
+
+    def _open(self, page: SchemaValidator, answer: Answer) -> tuple[list[str], list[Any], bool]:
+        try:
+            body = page.validate_json(answer.body)
+            records = body[self.key]
+            ids = [_text(record["id"]) for record in records]
+            return ids, records, bool(body.get(f"{self.key}_links"))
+        except (ValueError, KeyError, TypeError):
+            raise ListingFailed(f"A page of the list of {self.key} can't be read. Ask again later.") from None
+
+    def _record(self, record: Any) -> _T:
+        try:
+            return self.read(record)
+        except ValueError:
+            raise ListingFailed(f"A record in the list of {self.key} can't be read.") from None
+
+    def _failed(self, fault: Failure) -> ListingFailed:
+        failed = ListingFailed(
+            f"A page of the list of {self.key} failed for good, so nothing was judged by it: {fault.message}",
+            upstream=fault.upstream,
+        )
+        failed.retry_after = fault.retry_after
+        return failed
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _hint(body: bytes) -> str | None:
+    """The marker of the `next` link, found without parsing the page, so that the next can start at once."""
+    found = None
+    for match in _MARKER.finditer(body, max(0, body.rfind(b"_links"))):
+        found = match
+    return found[1].decode() if found else None

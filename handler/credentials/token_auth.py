@@ -1,0 +1,93 @@
+"""What signs the calls to the cloud: one for the process, and bound to each invocation."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+from requests.auth import AuthBase
+from requests.models import PreparedRequest
+
+from handler.cloud.transport import Transport
+from handler.credentials.identity import SETTING, Identity
+from handler.credentials.platform import runtime_project
+from handler.credentials.stores import open_store
+from handler.credentials.stores.base import CachedSecret
+from handler.credentials.stores.context import PlatformTokens
+from handler.credentials.token import CachedToken, SecretTokens, Tokens
+from handler.invocation import CallContext
+from handler.secret import Secret
+from handler.settings import Settings, Store
+from handler.telemetry import Event
+
+
+class _Sent(threading.local):
+    """What a thread sent last. A refusal is told by `renew`, but not that of a call that was sent again."""
+
+    kept: CachedToken | None = None
+    again = False
+
+
+class TokenAuth(AuthBase):
+    """Signs the requests of one invocation. See `handler.cloud.transport.Authenticator`."""
+
+    def __init__(self, tokens: Tokens, context: CallContext) -> None:
+        self._tokens = tokens
+        self._context = context
+        self._renewed: CachedToken | None = None
+        self._sent = _Sent()
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Put the token into the request, buying it first if there is none. Raises Failure."""
+        kept = self._tokens.current(self._context)
+        sent = self._sent
+        # A thread sends one call after the other: had the last one been refused, it would have renewed
+        if sent.kept is kept:
+            kept.proven = True
+        sent.kept = None if sent.again else kept
+        sent.again = False
+        request.headers["X-Auth-Token"] = kept.token.value.reveal()
+        return request
+
+    def renew(self, refused: PreparedRequest) -> bool:
+        """Whether there is another token than the one that was refused. Raises Failure."""
+        self._sent.kept = None
+        self._context.log.warning(Event.TOKEN_REFUSED)
+        value = Secret(refused.headers.get("X-Auth-Token") or "")
+        again = self._renewed is not None and self._renewed.token.value == value
+        kept = self._tokens.renew(value, self._context, again=again)
+        self._renewed = kept or self._renewed
+        self._sent.again = kept is not None
+        return kept is not None
+
+    @property
+    def project_id(self) -> str:
+        """The token's project, as the cloud spells it. Raises Failure."""
+        return self._tokens.current(self._context).token.project_id
+
+
+class Credentials:
+    """What a process keeps to sign its calls to the cloud. Threads share it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        transport: Transport,
+        environment: Mapping[str, str],
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        identity = Identity(settings, transport)
+        reference = settings.token_secret
+        self._tokens: Tokens
+        if reference.store is Store.CONTEXT:
+            self._tokens = PlatformTokens(settings, identity, runtime_project(environment))
+        else:
+            store = open_store(SETTING, reference, settings, transport, environment, clock)
+            secret = CachedSecret(SETTING, reference, store, settings.secret_ttl, clock)
+            self._tokens = SecretTokens(settings.project_id, secret, identity, clock)
+
+    def authenticator(self, context: CallContext) -> TokenAuth:
+        """What signs the calls of one invocation, within its deadline and under its log."""
+        return TokenAuth(self._tokens, context)

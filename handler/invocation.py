@@ -1,0 +1,137 @@
+"""One invocation's context: by which trigger it came, how much time it has, and what it did at the cloud.
+
+`Invocation` is what the entry point knows. `CallContext` is handed down to whatever calls the cloud.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+
+from handler.secret import Secret
+from handler.telemetry import Log
+
+Clock = Callable[[], float]
+
+
+class Trigger(str, Enum):
+    """What an event came by."""
+
+    HTTP = "http"
+    CLOUDEVENT = "cloudevent"
+    TIMER = "timer"
+    APIG = "apig"
+    SMN = "smn"
+    CTS = "cts"
+    EVENTGRID = "eventgrid"
+    TERMINAL = "terminal"
+
+
+class Platform(NamedTuple):
+    """FunctionGraph's own token and project, valid for this invocation only; None where it gives none."""
+
+    token: Secret | None = None
+    project_id: str | None = None
+
+
+NO_PLATFORM = Platform()
+
+
+class Invocation(NamedTuple):
+    """What an entry point knows of one invocation.
+
+    `seconds_left` is what the platform leaves us (its margin taken off), None where it says nothing.
+    """
+
+    trigger: Trigger
+    request_id: str
+    seconds_left: float | None = None
+    platform: Platform = NO_PLATFORM
+
+    @property
+    def log(self) -> Log:
+        """A logger whose every line says which invocation it is about."""
+        return Log({"request_id": self.request_id, "trigger": self.trigger.value})
+
+    def context(self, timeout: float) -> CallContext:
+        """What its calls share: all end within `timeout` seconds, or sooner where the platform says so."""
+        seconds = timeout if self.seconds_left is None else min(timeout, self.seconds_left)
+        return CallContext(self, Deadline.after(seconds), self.log)
+
+
+class Deadline(NamedTuple):
+    """A moment on a monotonic clock that no wait of the invocation outlives. Times are seconds."""
+
+    at: float
+    clock: Clock = time.monotonic
+
+    @classmethod
+    def after(cls, seconds: float, clock: Clock = time.monotonic) -> Deadline:
+        """The deadline that lies this many seconds ahead."""
+        return cls(clock() + seconds, clock)
+
+    def remaining(self) -> float:
+        """Seconds left, 0.0 when none."""
+        return max(0.0, self.at - self.clock())
+
+    @property
+    def expired(self) -> bool:
+        """Whether no time is left."""
+        return self.clock() >= self.at
+
+    def sooner(self, seconds: float) -> Deadline:
+        """This deadline, or the one this many seconds ahead, whichever comes first."""
+        return Deadline(min(self.at, self.clock() + seconds), self.clock)
+
+
+@dataclass
+class CallContext:
+    """What the calls of one target (or one listing) share: invocation, deadline, log.
+
+    They are counted, and the cloud's request ids remembered, for the result. `deadline` bounds every call.
+    """
+
+    invocation: Invocation
+    deadline: Deadline
+    log: Log
+    calls: int = 0
+    request_ids: list[str] = field(default_factory=list)
+
+    def separate(self, seconds: float | None = None) -> CallContext:
+        """One with counts of its own, under the same log and deadline, or one `seconds` ahead if sooner."""
+        deadline = self.deadline if seconds is None else self.deadline.sooner(seconds)
+        return CallContext(self.invocation, deadline, self.log)
+
+    @property
+    def platform(self) -> Platform:
+        """The platform's own token and project."""
+        return self.invocation.platform
+
+    def unknown_caller(self) -> CallContext:
+        """The same without the platform's project, for as long as it is not known who calls.
+
+        Over a network the project comes in a header, which a caller can forge to have secrets read that are
+        not ours.
+        """
+        platform = Platform(self.platform.token)
+        return CallContext(self.invocation._replace(platform=platform), self.deadline, self.log)
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[Deadline]:
+        """Let the calls made in this block end by then, or by the deadline if that is sooner."""
+        whole = self.deadline
+        self.deadline = whole.sooner(seconds)
+        try:
+            yield self.deadline
+        finally:
+            self.deadline = whole
+
+    def called(self, request_id: str | None) -> None:
+        """Note one call at the cloud, and the id that the cloud gave it."""
+        self.calls += 1
+        if request_id and request_id not in self.request_ids:
+            self.request_ids.append(request_id)

@@ -1,0 +1,78 @@
+"""The published JSON Schemas of request and result, generated from the models.
+
+`python -m handler.model.schema` writes them to events/schema/.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
+
+from handler.model.request import RULES, Batch, GoneServer, Sweep, Target
+from handler.model.result import ManyResult, TargetResult
+
+FOLDER = Path(__file__).resolve().parents[2] / "events" / "schema"
+
+_REQUEST: TypeAdapter[Any] = TypeAdapter(Target | Batch | GoneServer | Sweep)
+_RESULT: TypeAdapter[Any] = TypeAdapter(TargetResult | ManyResult)
+_LOCAL = "#/$defs/{model}"
+
+
+class _Generator(GenerateJsonSchema):
+    """Without titles that repeat a field's name; in a result every field is always there."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 (the base class's signature)
+        return False
+
+    def field_is_required(self, field: Any, total: bool) -> bool:
+        return self.mode == "serialization" or super().field_is_required(field, total)
+
+
+def request_schema(references: str = _LOCAL) -> dict[str, Any]:
+    """The schema of what callers send. `references` is where the definitions it refers to will stand."""
+    return _generate(_REQUEST, "validation", references)
+
+
+def result_schema(references: str = _LOCAL) -> dict[str, Any]:
+    """The schema of what every door answers."""
+    schema = _generate(_RESULT, "serialization", references)
+    schema["$defs"]["Detail"]["properties"]["rule"]["enum"] = list(RULES)
+    return schema
+
+
+def _generate(models: TypeAdapter[Any], mode: JsonSchemaMode, references: str) -> dict[str, Any]:
+    schema = models.json_schema(mode=mode, ref_template=references, schema_generator=_Generator)
+    schema["oneOf"] = schema.pop("anyOf")
+    return schema
+
+
+def documents() -> dict[str, str]:
+    """The files by name, as they must stand in events/schema/."""
+    files = {}
+    for name, about, schema in (
+        ("request", "What EVS detach takes: one of four forms, told apart by their keys.", request_schema()),
+        ("result", "What EVS detach answers: one target's result, or several.", result_schema()),
+    ):
+        head = {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "$id": f"urn:evs-detach:{name}",
+            "title": f"EVS detach {name}",
+            "description": about,
+        }
+        files[f"{name}.schema.json"] = json.dumps({**head, **schema}, indent=2) + "\n"
+    return files
+
+
+def main() -> None:
+    """Write the files."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, text in documents().items():
+        (FOLDER / name).write_text(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,200 @@
+"""The routes: which path and method, or which event of FunctionGraph, is answered how."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from handler.errors import InvalidRequest, Misconfigured
+from handler.invocation import Invocation, Trigger
+from handler.model.request import Work
+from handler.model.result import Handled, to_json
+from handler.runtime import Caller, Environment, caught, handle, runtime, turn_away
+from handler.settings import Settings
+from handler.triggers import functiongraph as envelopes
+from handler.triggers import platform
+from handler.triggers.parse import parse_json
+from handler.triggers.reply import JSON, Reply, as_json, settle
+
+if TYPE_CHECKING:
+    from flask import Request, Response
+
+    from handler.triggers.http import Body
+
+_CALLERS_FAULT = frozenset({401, 403})
+
+_BODY_LIMIT = 262_144
+"""Bytes of an event that are read while the settings are wrong and can't say."""
+
+
+class NotSettled(Exception):
+    """Ends an asynchronous call of FunctionGraph, so that it is made again. Its text is the result."""
+
+
+def serve_event(event: object, context: object) -> dict[str, Any]:
+    """Serve one event of FunctionGraph's own runtime. See `handler.main.functiongraph`."""
+    handled = _event_of_platform(
+        event, partial(platform.from_context, context), platform.environment_of(context), network=False
+    )
+    if handled.result.trigger is Trigger.APIG:
+        return envelopes.write_gateway(handled)
+    if settle(handled).raised:
+        raise NotSettled(to_json(handled.result))
+    result: dict[str, Any] = json.loads(to_json(handled.result))
+    return result
+
+
+def _event_of_platform(
+    event: object,
+    invocation: Callable[..., Invocation],
+    environment: Environment,
+    *,
+    network: bool,
+    authorization: str | None = None,
+    request_id: str | None = None,
+) -> Handled:
+    trigger = envelopes.trigger_of(event)
+    by_gateway = trigger is Trigger.APIG
+    ids: tuple[object, ...] = (request_id,)
+    if by_gateway:
+        ids = (
+            envelopes.gateway_request_id(event),
+            request_id,
+            envelopes.gateway_header(event, "x-request-id"),
+        )
+        authorization = authorization or envelopes.gateway_header(event, "authorization")
+    return handle(
+        invocation(trigger, *ids),
+        lambda settings: envelopes.read(
+            event, max_targets=settings.max_targets, max_body_bytes=settings.max_body_bytes
+        ),
+        environment=environment,
+        network=network,
+        caller=Caller(authorization) if network or by_gateway else None,
+    )
+
+
+def serve(request: Request) -> Response:
+    """Serve one HTTP request. See `handler.main.detach`."""
+    from handler.triggers import http  # noqa: PLC0415 (FunctionGraph's own runtime has no Flask)
+
+    body = http.Body(request)
+    trigger = Trigger.CLOUDEVENT if http.is_cloudevent(request) else Trigger.HTTP
+    invocation = platform.from_headers(request.headers, trigger, request.headers.get("X-Request-Id"))
+    try:
+        reply = _route(request, body, invocation)
+    except Exception as bug:  # noqa: BLE001 (the last net: a host would show its text to the caller)
+        reply = as_json(caught(bug, invocation))
+    reply.headers.setdefault("X-Request-Id", invocation.request_id)
+    return http.respond(reply, body)
+
+
+def _route(request: Request, body: Body, invocation: Invocation) -> Reply:
+    probe = _PROBES.get(request.path)
+    allowed = ("POST",) if probe is None else ("GET", "HEAD")
+    if request.method not in allowed:
+        reply = _refuse(InvalidRequest("This path takes another method.", status=405), invocation)
+        reply.headers["Allow"] = ", ".join(allowed)
+        return reply
+    if probe is not None:
+        return probe()
+    if request.path == "/init":
+        return Reply(200)
+    if request.path == "/invoke":
+        return _invoke(request, body, invocation)
+    return _event(request, body, invocation)
+
+
+def _event(request: Request, body: Body, invocation: Invocation) -> Reply:
+    from handler.triggers import http  # noqa: PLC0415 (FunctionGraph's own runtime has no Flask)
+
+    read: Callable[..., list[Work]] = partial(http.read, request)
+    write: Callable[[Handled], Reply] = as_json
+    if invocation.trigger is Trigger.CLOUDEVENT:
+        from handler.triggers.cloudevent import Exchange  # noqa: PLC0415 (plain HTTP doesn't pay for it)
+
+        exchange = Exchange(dict(request.headers))
+        read, write = exchange.read, exchange.write
+    handled = handle(
+        invocation,
+        lambda settings: read(body.read(settings.max_body_bytes), max_targets=settings.max_targets),
+        environment=platform.environment,
+        caller=Caller(request.headers.get("Authorization")),
+    )
+    return write(handled)
+
+
+def _invoke(request: Request, body: Body, invocation: Invocation) -> Reply:
+    """Answer an event as `serve_event` does: what that raises is a 500 here."""
+    authorization = request.headers.get("Authorization")
+    try:
+        event = parse_json(body.read(_body_limit()))
+    except InvalidRequest as failure:
+        caller = Caller(authorization)
+        return as_json(handle(invocation, _raising(failure), environment=platform.environment, caller=caller))
+    handled = _event_of_platform(
+        event,
+        partial(platform.from_headers, request.headers),
+        platform.environment,
+        network=True,
+        authorization=authorization,
+        request_id=request.headers.get("X-Request-Id"),
+    )
+    if handled.result.trigger is Trigger.APIG:
+        gateway = envelopes.write_gateway(handled)
+        return Reply(
+            200, {"Content-Type": JSON, "X-Request-Id": handled.result.request_id}, json.dumps(gateway)
+        )
+    delivery = settle(handled)
+    if not delivery.raised:
+        return as_json(handled, 200)
+    return as_json(handled, delivery.http if delivery.http in _CALLERS_FAULT else 500)
+
+
+def _raising(failure: InvalidRequest) -> Callable[[Settings], list[Work]]:
+    def read(_: Settings) -> list[Work]:
+        raise failure
+
+    return read
+
+
+def _body_limit() -> int:
+    try:
+        return runtime(platform.environment()).settings.max_body_bytes
+    except Misconfigured:
+        return _BODY_LIMIT
+
+
+def _refuse(failure: InvalidRequest, invocation: Invocation) -> Reply:
+    handled = turn_away(failure, invocation)
+    if invocation.trigger is Trigger.CLOUDEVENT:
+        return Reply(settle(handled).cloudevent)
+    return as_json(handled)
+
+
+def _alive() -> Reply:
+    return Reply(200, {"Content-Type": JSON}, json.dumps({"alive": True}))
+
+
+def _ready() -> Reply:
+    try:
+        runtime(platform.environment())
+    except Misconfigured as failure:
+        error = {"code": failure.code.value, "message": failure.message}
+        return Reply(503, {"Content-Type": JSON}, json.dumps({"ready": False, "error": error}))
+    return Reply(200, {"Content-Type": JSON}, json.dumps({"ready": True}))
+
+
+def _described() -> Reply:
+    from handler.model.openapi import document  # noqa: PLC0415 (only who asks for it pays for it)
+
+    return Reply(200, {"Content-Type": JSON}, json.dumps(document()))
+
+
+_PROBES: dict[str, Callable[[], Reply]] = {
+    "/healthz": _alive,
+    "/readyz": _ready,
+    "/openapi.json": _described,
+}

@@ -1,0 +1,176 @@
+"""One invocation: settings, caller, work, result. What it needs is built once and kept warm."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from handler import telemetry
+from handler.actions.dispatch import carry_out
+from handler.actions.project import Observer, Project
+from handler.cloud.transport import Transport
+from handler.credentials import CallerKeys, Credentials
+from handler.errors import (
+    Failure,
+    Forbidden,
+    InvalidRequest,
+    Misconfigured,
+    Unauthenticated,
+)
+from handler.invocation import CallContext, Invocation
+from handler.model.request import Ignored, Work
+from handler.model.result import Handled, Outcome, Result, TargetResult, untargeted
+from handler.settings import InvokeAuth, Settings, read_settings
+from handler.telemetry import Event
+
+Environment = Callable[[], Mapping[str, str]]
+
+
+class Caller(NamedTuple):
+    """Somebody who came over a network, with what the Authorization header says."""
+
+    authorization: str | None
+
+
+class Runtime:
+    """What stays warm between invocations: settings, connections, token, callers' keys. Threads share it."""
+
+    def __init__(self, environment: Mapping[str, str], *, network: bool = True) -> None:
+        self.settings = read_settings(environment, network=network)
+        telemetry.configure(self.settings.log_level)
+        self.transport = Transport(
+            connect_timeout=self.settings.connect_timeout,
+            read_timeout=self.settings.read_timeout,
+            ca_bundle=self.settings.ca_bundle,
+            connections=max(32, 2 * self.settings.concurrency),
+        )
+        self._credentials = Credentials(self.settings, self.transport, environment)
+        self._keys: CallerKeys | None = None
+        if self.settings.invoke_secret is not None:
+            self._keys = CallerKeys(self.settings, self.transport, environment)
+
+    def admit(self, authorization: str | None, invocation: Invocation) -> None:
+        """Check a caller's Authorization header.
+
+        Raises Unauthenticated, Forbidden, SecretUnavailable, or Misconfigured where there is no key at all.
+        """
+        if self._keys is None:
+            raise Misconfigured("DETACH_INVOKE_SECRET is missing (the callers' key).")
+        self._keys.check(authorization, invocation.context(self.settings.timeout))
+
+    def carry_out(
+        self, work: Sequence[Work], invocation: Invocation, observer: Observer | None = None
+    ) -> Result:
+        """Do the work. What stops it as a whole comes out as a result, too; a bug is raised.
+
+        `observer` is told how a sweep gets on.
+        """
+        started = time.monotonic()
+        context = invocation.context(self.settings.timeout)
+        try:
+            result = self._carry_out(work, context, observer)
+        except Failure as failure:
+            result = failed(failure, invocation)
+        _log_result(context, result, time.monotonic() - started)
+        return result
+
+    def _carry_out(self, work: Sequence[Work], context: CallContext, observer: Observer | None) -> Result:
+        if len(work) == 1 and isinstance(work[0], Ignored):
+            return untargeted(Outcome.IGNORED, None, context.invocation)
+        auth = self._credentials.authenticator(context)
+        return carry_out(work, Project(self.settings, self.transport, auth, context, observer))
+
+
+def handle(
+    invocation: Invocation,
+    read: Callable[[Settings], Sequence[Work]],
+    *,
+    environment: Environment,
+    network: bool = True,
+    caller: Caller | None,
+    observer: Observer | None = None,
+) -> Handled:
+    """Do what an event asks for. Nothing is raised: here is the last net.
+
+    `read` turns the event into work and may raise InvalidRequest. `network` says that callers reach this host
+    over a network. `caller` is None where only the platform or the person at the terminal can have called.
+    """
+    try:
+        warm = runtime(environment(), network=network)
+        if caller is not None and warm.settings.invoke_auth is InvokeAuth.BEARER:
+            warm.admit(caller.authorization, invocation)
+        work = read(warm.settings)
+        return Handled(warm.carry_out(work, invocation, observer), work)
+    except Failure as failure:
+        return turn_away(failure, invocation)
+    except Exception as bug:  # noqa: BLE001 (the last net: a host would show its text to the caller)
+        return caught(bug, invocation)
+
+
+def caught(bug: Exception, invocation: Invocation) -> Handled:
+    """Answer an event that ran into a bug of ours, and log where."""
+    telemetry.ensure_configured()
+    return turn_away(invocation.log.bug(bug), invocation)
+
+
+def turn_away(failure: Failure, invocation: Invocation) -> Handled:
+    """Answer an event that was not carried out, and say so in the log."""
+    telemetry.ensure_configured()
+    event = Event.INVOCATION
+    if isinstance(failure, (Unauthenticated, Forbidden)):
+        event = Event.CALLER_REFUSED
+    elif isinstance(failure, Misconfigured):
+        event = Event.SETTINGS_WRONG
+    details = [vars(detail) for detail in failure.details or ()]
+    invocation.log.warning(event, ok=False, code=failure.code.value, message=failure.message, details=details)
+    unread = failure if isinstance(failure, InvalidRequest) else None
+    return Handled(failed(failure, invocation), unread=unread)
+
+
+def failed(failure: Failure, invocation: Invocation) -> TargetResult:
+    """The result of an invocation that failed before, or outside of, any target."""
+    return untargeted(Outcome.FAILED, failure, invocation)
+
+
+def _log_result(context: CallContext, result: Result, seconds: float) -> None:
+    error = result.error
+    write = context.log.info if result.ok else context.log.warning
+    summary = {result.outcome.value: 1} if isinstance(result, TargetResult) else result.summary
+    write(
+        Event.INVOCATION,
+        ok=result.ok,
+        summary=summary,
+        code=error.code.value if error else None,
+        message=error.message if error else None,
+        duration_ms=round(seconds * 1000),
+    )
+
+
+_lock = threading.Lock()
+_warm: dict[bool, Runtime] = {}
+
+
+def runtime(environment: Mapping[str, str] | None = None, *, network: bool = True) -> Runtime:
+    """The warm runtime of this process, built at the first call. Raises Misconfigured.
+
+    A deployment's settings don't change while it lives: those of the first good call are kept. `network`
+    tells the entry points that callers reach over a network from the others.
+    """
+    with _lock:
+        known = _warm.get(network)
+        if known is None:
+            known = _warm[network] = Runtime(
+                os.environ if environment is None else environment, network=network
+            )
+        return known
+
+
+def reset() -> None:
+    """Forget the warm runtime, for tests."""
+    with _lock:
+        for known in _warm.values():
+            known.transport.close()
+        _warm.clear()

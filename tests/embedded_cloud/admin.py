@@ -1,0 +1,68 @@
+"""Routes below ``/admin`` by which another process looks and steers. They are not counted as calls."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from tests.embedded_cloud.messages import Answer, Call, json_answer
+
+if TYPE_CHECKING:
+    from tests.embedded_cloud.cloud import Cloud
+
+
+class Admin:
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+
+    def answer(self, call: Call) -> Answer:
+        try:
+            return self._route(call)
+        except KeyError as missing:
+            return json_answer(404, {"error": f"there is no {missing}"})
+        except TypeError as wrong:
+            return json_answer(400, {"error": str(wrong)})
+
+    def _route(self, call: Call) -> Answer:
+        match [call.method, *call.segments]:
+            case ["GET", "calls"]:
+                return json_answer(200, self._counts())
+            case ["DELETE", "calls"]:
+                self.cloud.clear_calls()
+                return Answer(204)
+            case ["GET", "volumes", volume_id]:
+                return json_answer(200, _plain(self.cloud.volume(volume_id)))
+            case ["GET", "servers", server_id]:
+                return json_answer(200, _plain(self.cloud.server(server_id)))
+            case ["POST", "reset"]:
+                self.cloud.reset()
+                return Answer(204)
+            case ["POST", "misbehave"]:
+                rule = self.cloud.misbehave(**(call.body or {}))
+                return json_answer(201, _plain(rule))
+            case ["POST", "token"]:
+                return json_answer(201, {"token": self.cloud.token(**(call.body or {}))})
+            case ["POST", "latency"]:
+                self.cloud.latency = float((call.body or {})["seconds"])
+                return Answer(204)
+        return json_answer(404, {"error": "no such route"})
+
+    def _counts(self) -> dict[str, Any]:
+        calls = list(self.cloud.calls)
+        per_method = Counter(f"{call.service} {call.method}" for call in calls)
+        per_status = Counter(str(call.status) for call in calls)
+        return {
+            "total": len(calls),
+            "by_method": dict(per_method),
+            "by_status": dict(per_status),
+            "posts": len(self.cloud.posts()),
+            "purchases": self.cloud.purchases,
+        }
+
+
+def _plain(record: Any) -> dict[str, Any]:
+    """SingleFlight a record into what JSON can carry."""
+    plain = {name: value for name, value in asdict(record).items() if not name.startswith("_")}
+    plain.pop("key", None)
+    return {name: sorted(value) if isinstance(value, frozenset) else value for name, value in plain.items()}

@@ -1,0 +1,245 @@
+"""The state of the cloud: its volumes and servers, and how they hang together."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from bisect import bisect_left, insort
+from collections.abc import Iterable
+from datetime import timedelta
+from random import Random
+from typing import TYPE_CHECKING
+
+from tests.embedded_cloud.records import Action, Attachment, Disk, Server, Volume
+
+if TYPE_CHECKING:
+    from tests.embedded_cloud.behaviour import Behaviour, When
+
+_A_MONTH = timedelta(days=30)
+
+
+class Shelf:
+    """Things of one project in the order of their creation, findable by key in logarithmic time."""
+
+    def __init__(self) -> None:
+        self.keys: list[tuple[str, str]] = []
+
+    def add(self, key: tuple[str, str]) -> None:
+        insort(self.keys, key)
+
+    def drop(self, key: tuple[str, str]) -> None:
+        del self.keys[bisect_left(self.keys, key)]
+
+    def before(self, key: tuple[str, str]) -> int:
+        """Say how many things are older than this one."""
+        return bisect_left(self.keys, key)
+
+
+class World:
+    """Volumes and servers; every public method is safe to call from any thread."""
+
+    def __init__(self, behaviour: Behaviour, project_id: str) -> None:
+        self.behaviour = behaviour
+        self.project_id = project_id
+        self.lock = threading.RLock()
+        self.clear()
+
+    def clear(self) -> None:
+        with self.lock:
+            self.volumes: dict[str, Volume] = {}
+            self.servers: dict[str, Server] = {}
+            self.deleted: dict[str, Server] = {}
+            self.volume_shelves: dict[str, Shelf] = {}
+            self.server_shelves: dict[str, Shelf] = {}
+            self._made = 0
+            self._unsettled: set[str] = set()
+
+    def _born(self) -> str:
+        """Give each thing a moment of its own, a month ago, so that lists have one order."""
+        self._made += 1
+        return self.behaviour.stamp(_A_MONTH - timedelta(microseconds=self._made))
+
+    def add_server(
+        self,
+        id: str | None = None,  # noqa: A002  (the field's name)
+        status: str = "ACTIVE",
+        task_state: str | None = None,
+        project_id: str | None = None,
+        created: When | None = None,
+        name: str | None = None,
+    ) -> Server:
+        with self.lock:
+            server_id = id or str(uuid.uuid4())
+            if server_id in self.servers:
+                raise ValueError(f"there is a server {server_id} already")
+            born = self._born() if created is None else self.behaviour.stamp(created)
+            server = Server(
+                id=server_id,
+                status=status,
+                task_state=task_state,
+                project_id=project_id or self.project_id,
+                name=name or f"server-{server_id[:8]}",
+                created=born,
+                updated=born,
+                key=(born, server_id),
+                actions=[Action("create", born, f"req-{uuid.uuid4()}")],
+            )
+            self.deleted.pop(server_id, None)
+            self.servers[server_id] = server
+            self.server_shelves.setdefault(server.project_id, Shelf()).add(server.key)
+            return server
+
+    def delete_server(self, id: str, *, purge: bool = False, at: When | None = None) -> None:  # noqa: A002
+        """Let a server go, now or at a moment in the past; what the volumes record about it stays.
+
+        Its own record, with the action ``delete``, is kept unless it is purged.
+        """
+        with self.lock:
+            server = self.servers.pop(id, None) or self.deleted[id]
+            if server.deleted_at is None:
+                self.server_shelves[server.project_id].drop(server.key)
+                server.deleted_at = server.updated = self.behaviour.stamp(at)
+                server.status, server.task_state = "DELETED", None
+                server.disks.clear()
+                server.actions.insert(0, Action("delete", server.deleted_at, f"req-{uuid.uuid4()}"))
+                self.deleted[id] = server
+            if purge:
+                del self.deleted[id]
+
+    def add_volume(
+        self,
+        id: str | None = None,  # noqa: A002  (the field's name)
+        status: str | None = None,
+        attachments: Iterable[str | Server | Attachment | None] = (),
+        project_id: str | None = None,
+        updated_at: When | None = None,
+        attached_at: When | None = None,
+        metadata: dict[str, str] | None = None,
+        size: int = 1,
+        *,
+        known_to_compute: bool = True,
+        created_at: When | None = None,
+        multiattach: bool | None = None,
+        name: str | None = None,
+        connected: bool = True,
+        seen_by: Iterable[str] = (),
+    ) -> Volume:
+        """Make a volume, attached to the servers given (an id, a server, or None for a host).
+
+        ``known_to_compute``: the servers that exist list it as theirs. ``connected`` as in Attachment.
+        ``seen_by``: further projects that it is shown to. Created, attached and changed a month ago unless
+        said otherwise.
+        """
+        with self.lock:
+            volume_id = id or str(uuid.uuid4())
+            if volume_id in self.volumes:
+                raise ValueError(f"there is a volume {volume_id} already")
+            born = self._born() if created_at is None else self.behaviour.stamp(created_at)
+            attached = born if attached_at is None else self.behaviour.stamp(attached_at)
+            links = [
+                self._attachment(held_by, attached, number, connected=connected)
+                for number, held_by in enumerate(attachments)
+            ]
+            owner = project_id or self.project_id
+            volume = Volume(
+                id=volume_id,
+                status=status or ("in-use" if links else "available"),
+                project_id=owner,
+                seen_by=frozenset({owner, *seen_by}),
+                size=size,
+                created_at=born,
+                updated_at=attached if updated_at is None else self.behaviour.stamp(updated_at),
+                attachments=links,
+                metadata=dict(metadata or {}),
+                multiattach=len(links) > 1 if multiattach is None else multiattach,
+                name=name or f"volume-{volume_id[:8]}",
+                key=(born, volume_id),
+            )
+            self.volumes[volume_id] = volume
+            for project in volume.seen_by:
+                self.volume_shelves.setdefault(project, Shelf()).add(volume.key)
+            for link in links if known_to_compute else ():
+                server = self.servers.get(link.server_id or "")
+                if server is not None:
+                    server.disks[volume_id] = Disk(link.device, link.attachment_id, str(uuid.uuid4()))
+            return volume
+
+    @staticmethod
+    def _attachment(
+        held_by: str | Server | Attachment | None, attached_at: str, number: int, *, connected: bool
+    ) -> Attachment:
+        if isinstance(held_by, Attachment):
+            return held_by
+        server_id = held_by.id if isinstance(held_by, Server) else held_by
+        device = f"/dev/vd{chr(ord('b') + number % 25)}"
+        return Attachment(str(uuid.uuid4()), server_id, device, attached_at, None, connected)
+
+    def delete_volume(self, id: str) -> None:  # noqa: A002
+        with self.lock:
+            volume = self.volumes.pop(id)
+            for project in volume.seen_by:
+                self.volume_shelves[project].drop(volume.key)
+            for server in self.servers.values():
+                server.disks.pop(id, None)
+
+    def volume(self, id: str) -> Volume:  # noqa: A002
+        """Give a volume as it is now; KeyError when there is none."""
+        with self.lock:
+            self.settle()
+            return self.volumes[id]
+
+    def server(self, id: str) -> Server:  # noqa: A002
+        """Give a server, deleted ones included while their record is kept; KeyError when there is none."""
+        with self.lock:
+            return self.servers.get(id) or self.deleted[id]
+
+    def detach(self, volume: Volume, attachment_id: str | None) -> None:
+        """Clear one attachment (or the only one), now or after the settling delay."""
+        if self.behaviour.settle_delay > 0:
+            volume.settling.append((self.behaviour.now() + self.behaviour.settle_delay, attachment_id))
+            self._unsettled.add(volume.id)
+        else:
+            self._cleared(volume, attachment_id)
+
+    def settle(self) -> None:
+        """Let accepted detaches show whose delay is over."""
+        if not self._unsettled:
+            return
+        now = self.behaviour.now()
+        for volume_id in list(self._unsettled):
+            volume = self.volumes.get(volume_id)
+            while volume and volume.settling and volume.settling[0][0] <= now:
+                self._cleared(volume, volume.settling.pop(0)[1])
+            if volume is None or not volume.settling:
+                self._unsettled.discard(volume_id)
+
+    def _cleared(self, volume: Volume, attachment_id: str | None) -> None:
+        """Do what Cinder's manager and database do once a detach was let through."""
+        before = len(volume.attachments)
+        if attachment_id is None:
+            volume.attachments.clear()
+        else:
+            volume.attachments[:] = [a for a in volume.attachments if a.attachment_id != attachment_id]
+        if not volume.attachments:
+            volume.status = "uploading" if volume.status == "uploading" else "available"
+        elif len(volume.attachments) < before:
+            volume.status = "in-use"
+        volume.updated_at = self.behaviour.stamp()
+
+    def populate(self, volumes: int, servers: int, orphans: int) -> None:
+        """Fill the default project: a volume at each server in turn, the last ``orphans`` at servers gone.
+
+        Without servers, the volumes that are no orphans are attached to nothing.
+        """
+        random = Random(1)
+
+        def some_id() -> str:
+            return str(uuid.UUID(int=random.getrandbits(128), version=4))
+
+        with self.lock:
+            held_by = [self.add_server(some_id()) for _ in range(servers)]
+            for number in range(volumes):
+                holder: Server | str | None = held_by[number % servers] if held_by else None
+                if number >= volumes - orphans:
+                    holder = some_id()
+                self.add_volume(some_id(), attachments=[holder] if holder else [])

@@ -1,0 +1,80 @@
+"""The comparison of the two lists, whose pages come in any order."""
+
+from __future__ import annotations
+
+import uuid
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from handler.actions import orphans
+from handler.actions.orphans import Census
+from handler.cloud.volumes import Attachment, Volume
+from handler.model.request import SweepBounds
+
+
+def some_id(number: int) -> str:
+    return str(uuid.UUID(int=number))
+
+
+@pytest.fixture(autouse=True)
+def _little_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(orphans, "_ROOM", 3 * orphans._PACKED.size)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    servers=st.lists(st.sets(st.integers(0, 40), max_size=8), max_size=8),
+    volumes=st.lists(
+        st.lists(st.lists(st.integers(0, 60), max_size=3), min_size=1, max_size=8), min_size=1, max_size=8
+    ),
+    order=st.randoms(use_true_random=False),
+)
+def test_orphans_are_what_is_attached_less_what_is_listed(
+    servers: list[set[int]], volumes: list[list[list[int]]], order: Random
+) -> None:
+    census = Census(SweepBounds())
+    expected: set[tuple[str, str]] = set()
+    listed = set().union(*servers)
+    pages: list[tuple[str, Any]] = [("servers", [some_id(number) for number in page]) for page in servers]
+    made = 0
+    for page in volumes:
+        records = []
+        for holders in page:
+            made += 1
+            entries = tuple(
+                Attachment(some_id(made * 100 + n), None, some_id(holder), "2026-01-01T00:00:00", "/dev/vdb")
+                for n, holder in enumerate(holders)
+            )
+            expected |= {
+                (some_id(made * 100 + n), some_id(holder))
+                for n, holder in enumerate(holders)
+                if holder not in listed
+            }
+            records.append(Volume(some_id(made), "in-use", None, entries, size=1))
+        pages.append(("volumes", records))
+    order.shuffle(pages)
+    for kind, page in pages:
+        (census.add_servers if kind == "servers" else census.add_volumes)(page)
+
+    found = census.orphans()
+
+    assert len(found) == len(expected)
+    assert {(orphan.attachment_id, orphan.server_id) for orphan in found} == expected
+    assert census.attachments == sum(len(holders) for page in volumes for holders in page)
+    assert census.servers == len(listed)
+
+
+def test_what_is_held_by_listed_servers_takes_no_room() -> None:
+    census = Census(SweepBounds())
+    for number in range(200):
+        attachment = Attachment(some_id(1000 + number), None, some_id(number), None, None)
+        census.add_volumes([Volume(some_id(number), "in-use", None, (attachment,))])
+        census.add_servers([some_id(number)])
+
+    assert len(census._packed) <= 4 * orphans._PACKED.size
+    assert census.orphans() == []
+    assert census.attachments == 200

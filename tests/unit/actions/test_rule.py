@@ -1,0 +1,127 @@
+"""Contract §4, row by row: what the cloud answers, in strict order, and what must come of it."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import urlsplit
+
+import pytest
+
+from handler.errors import ErrorCode
+from handler.model.result import Outcome
+from tests.unit.actions.answers import ITS_ACTIONS, SERVER, TOKEN, VOLUME, Row, codes, outcomes
+from tests.unit.actions.rows_attachment import JUDGING
+from tests.unit.actions.rows_detach import ACTING
+from tests.unit.actions.rows_server import PROVING
+from tests.unit.actions.rows_server_check import CHECKS
+from tests.unit.actions.rows_volume import LOOKING
+
+ROWS = [*LOOKING, *JUDGING, *PROVING, *CHECKS, *ACTING]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_the_rule(row: Row) -> None:
+    result, sent, _clock = row.run()
+
+    wire = [(request.method, (request.url or "").partition("?")[0]) for request in sent]
+    assert wire == [(method, url.partition("?")[0]) for method, url, *_ in row.answers]
+    assert (result.outcome, result.error and result.error.code) == (row.outcome, row.code)
+    assert result.error is None or result.error.retryable is row.retryable
+    assert result.ok is Outcome(row.outcome).ok
+    assert result.changed is row.changed
+    assert result.calls == len(row.answers)
+    assert result.remaining_attachments == row.remaining
+    assert (result.server.exists, result.server.status) == row.server
+    assert (result.volume_status.before, result.volume_status.after) == row.status
+    assert row.says in (result.error.message if result.error else "")
+    answered = [
+        f"req-{number}" for number, said in enumerate(row.answers) if not isinstance(said[3], Exception)
+    ]
+    assert list(result.upstream_request_ids) == answered
+    upstream = result.error.upstream if result.error else None
+    if row.upstream is not None:
+        assert upstream is not None
+        assert (upstream.status, upstream.code) == row.upstream
+        assert upstream.request_id in answered
+    if row.retry_after is not None:
+        assert result.error is not None
+        assert result.error.retry_after == row.retry_after
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_every_call_carries_the_token_and_a_post_its_attachment(row: Row) -> None:
+    _result, sent, _clock = row.run()
+
+    for request in sent:
+        assert (request.headers["X-Auth-Token"] or "").startswith(TOKEN)
+        assert "OpenStack-API-Version" not in request.headers or (request.url or "").startswith(ITS_ACTIONS)
+        if request.method == "POST":
+            assert json.loads(request.body or b"") == {"os-detach": {"attachment_id": row.listed}}
+            assert request.headers["Content-Type"] == "application/json"
+        else:
+            assert request.body is None
+
+
+def test_no_post_is_sent_unless_something_is_cleared_or_the_cloud_was_asked() -> None:
+    quiet = [row for row in ROWS if not any(method == "POST" for method, *_ in row.answers)]
+
+    assert {row.changed for row in quiet} == {False}
+    assert all(row.outcome not in {Outcome.DETACHED, Outcome.UNCONFIRMED} for row in quiet)
+    assert len(quiet) > len(ROWS) / 2
+
+
+def test_the_record_of_a_deletion_is_asked_for_with_its_microversion() -> None:
+    row = next(row for row in CHECKS if row.name.startswith("recorded: a deletion on record"))
+
+    _result, sent, _clock = row.run()
+
+    asked = [request for request in sent if (request.url or "") == ITS_ACTIONS]
+    assert [request.headers["OpenStack-API-Version"] for request in asked] == ["compute 2.21"]
+    assert [request.headers["X-OpenStack-Nova-API-Version"] for request in asked] == ["2.21"]
+
+
+def test_without_a_check_the_result_says_that_no_server_was_checked() -> None:
+    row = next(row for row in CHECKS if row.check == "off")
+
+    result, sent, _clock = row.run()
+
+    assert (result.server.id, result.server.exists, result.server.checked) == (SERVER, None, False)
+    assert {urlsplit(request.url or "").hostname for request in sent} == {"volume.example"}
+
+
+def test_the_looks_after_a_post_double_their_pause_to_two_seconds_and_end_within_eight() -> None:
+    row = next(row for row in ACTING if row.name == "a record that is not cleared in 8 s is unconfirmed")
+
+    _result, _sent, clock = row.run()
+
+    assert clock.slept == [0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
+
+
+def test_a_result_names_the_target_as_it_was_asked_for() -> None:
+    result, _sent, _clock = ACTING[0].run()
+
+    assert (result.volume_id, result.dry_run, result.request_id, result.trigger) == (
+        VOLUME,
+        True,
+        "r-1",
+        "http",
+    )
+
+
+def test_the_table_reaches_every_outcome_and_every_code_of_a_target() -> None:
+    of_doors_and_lists = {
+        ErrorCode.INVALID_REQUEST,
+        ErrorCode.UNAUTHENTICATED,
+        ErrorCode.FORBIDDEN,
+        ErrorCode.SECRET_UNAVAILABLE,
+        ErrorCode.SWEEP_REFUSED,
+        ErrorCode.LISTING_FAILED,
+        ErrorCode.INTERNAL,
+    }
+
+    assert codes(ROWS) == set(ErrorCode) - of_doors_and_lists
+    assert outcomes(ROWS) == set(Outcome) - {Outcome.IGNORED, Outcome.DISPATCHED}
+
+
+def test_no_two_rows_have_one_name() -> None:
+    assert len({row.name for row in ROWS}) == len(ROWS)

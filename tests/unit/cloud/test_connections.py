@@ -1,0 +1,328 @@
+"""Connections are kept, mended, checked and led through proxies; nothing is followed, nothing else sent."""
+
+from __future__ import annotations
+
+import base64
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from requests.models import PreparedRequest
+
+from handler.errors import NoAnswer
+from tests.unit.actions.answers import TOKEN, Signer
+from tests.unit.cloud.raw import (
+    Connection,
+    RawServer,
+    Script,
+    answer,
+    get,
+    post,
+    raw_server,
+    transport,
+)
+from tests.unit.contexts import call_context
+
+TLS = Path(__file__).parent / "tls"
+
+
+def _serves(body: bytes = b"{}", status: str = "200 OK", *headers: bytes) -> Script:
+    def script(client: Connection) -> None:
+        while client.request():
+            client.say(answer(body, status, *headers))
+
+    return script
+
+
+def test_a_connection_is_kept_for_the_next_call() -> None:
+    with raw_server(_serves()) as server, transport() as sender:
+        for _ in range(5):
+            sender.send(get(server.url), call_context())
+
+    assert (server.connections, len(server.requests)) == (1, 5)
+
+
+def test_a_kept_connection_that_has_gone_stale_is_replaced() -> None:
+    def script(client: Connection) -> None:
+        client.request()
+        client.say(answer())  # and closes, although it did not say so
+
+    with raw_server(script) as server, transport() as sender:
+        for _ in range(3):
+            assert sender.send(get(server.url), call_context()).status == 200
+
+    assert server.connections == 3
+
+
+def test_a_connection_that_breaks_just_as_a_read_is_sent_is_mended() -> None:
+    def script(client: Connection) -> None:
+        client.request()
+        if client.number > 0:
+            client.say(answer())
+
+    with raw_server(script) as server, transport() as sender:
+        counted = call_context()
+        assert sender.send(get(server.url), counted).status == 200
+
+    assert counted.calls == 2
+
+
+def test_a_connection_that_breaks_under_a_post_is_no_answer() -> None:
+    def script(client: Connection) -> None:
+        client.request()
+
+    with raw_server(script) as server, transport() as sender, pytest.raises(NoAnswer) as raised:
+        sender.send(post(server.url), call_context())
+
+    assert raised.value.broken
+    assert len(server.requests) == 1
+
+
+def test_closing_a_transport_closes_its_connections_and_it_may_be_used_again() -> None:
+    with raw_server(_serves()) as server, transport() as sender:
+        sender.send(get(server.url), call_context())
+        sender.close()
+        assert sender.send(get(server.url), call_context()).status == 200
+
+    assert server.connections == 2
+
+
+def test_fifty_threads_share_a_transport() -> None:
+    statuses: list[int] = []
+
+    with raw_server(_serves()) as server, transport() as sender:
+
+        def ask() -> None:
+            statuses.extend(sender.send(get(server.url), call_context()).status for _ in range(4))
+
+        threads = [threading.Thread(target=ask) for _ in range(50)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    assert statuses == [200] * 200
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 Other", "307 Temporary", "308 Permanent"])
+@pytest.mark.parametrize("method", [get, post], ids=["GET", "POST"])
+def test_a_redirect_is_not_followed_and_the_token_not_sent_to_its_host(status: str, method: object) -> None:
+    with raw_server(_serves()) as elsewhere, transport() as sender:
+        location = f"Location: {elsewhere.url}/taken".encode()
+        with raw_server(_serves(b"", status, location)) as server:
+            call = get(server.url) if method is get else post(server.url)
+            redirected = sender.send(call, call_context(), Signer())
+
+        assert redirected.status == int(status[:3])
+        assert len(server.requests) == 1
+        assert elsewhere.connections == 0
+
+
+def test_only_what_is_needed_is_sent() -> None:
+    with raw_server(_serves()) as server, transport() as sender:
+        sender.send(get(server.url), call_context(), Signer())
+
+    head, *lines = server.requests[0].decode().split("\r\n\r\n")[0].split("\r\n")
+    assert head == "GET /v2/thing HTTP/1.1"
+    assert sorted(line.partition(":")[0] for line in lines) == [
+        "Accept",
+        "Accept-Encoding",
+        "Cache-Control",
+        "Host",
+        "User-Agent",
+        "X-Auth-Token",
+    ]
+
+
+def test_no_cookie_that_a_cloud_sets_is_sent_back() -> None:
+    with raw_server(_serves(b"{}", "200 OK", b"Set-Cookie: track=me")) as server, transport() as sender:
+        sender.send(get(server.url), call_context())
+        sender.send(get(server.url), call_context())
+
+    assert b"cookie" not in server.requests[1].lower()
+
+
+def test_a_netrc_of_the_machine_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    netrc = tmp_path / ".netrc"
+    netrc.write_text("machine 127.0.0.1 login root password hunter2\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(netrc))
+
+    with raw_server(_serves()) as server, transport() as sender:
+        sender.send(get(server.url), call_context())
+
+    assert b"authorization" not in server.requests[0].lower()
+
+
+@contextmanager
+def _proxied(monkeypatch: pytest.MonkeyPatch, script: Script, user: str = "") -> Iterator[RawServer]:
+    with raw_server(script) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url.replace("://", f"://{user}"))
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url.replace("://", f"://{user}"))
+        yield proxy
+
+
+def test_a_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    with _proxied(monkeypatch, _serves(b'{"by": "proxy"}'), "me:hunter2@") as proxy, transport() as sender:
+        got = sender.send(get("http://volume.example"), call_context())
+
+    assert got.body == b'{"by": "proxy"}'
+    head, *lines = proxy.requests[0].decode().split("\r\n")
+    assert head == "GET http://volume.example/v2/thing HTTP/1.1"
+    assert f"Proxy-Authorization: Basic {base64.b64encode(b'me:hunter2').decode()}" in lines
+
+
+def test_the_environment_s_proxies_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with _proxied(monkeypatch, _serves()) as proxy, transport() as sender:
+        sender.send(get("http://volume.example"), call_context())
+        monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+        sender.send(get("http://volume.example"), call_context())
+
+    assert len(proxy.requests) == 2
+
+
+def test_a_host_that_the_environment_exempts_is_asked_directly(monkeypatch: pytest.MonkeyPatch) -> None:
+    with _proxied(monkeypatch, _serves()) as proxy, raw_server(_serves()) as server, transport() as sender:
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        sender.send(get(server.url), call_context())
+
+    assert (proxy.connections, len(server.requests)) == (0, 1)
+
+
+def test_a_proxy_that_refuses_is_no_answer_and_its_password_stays_secret(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refusing = _serves(b"", "407 Proxy Authentication Required", b"Connection: close")
+
+    with (
+        _proxied(monkeypatch, refusing, "me:hunter2@"),
+        transport() as sender,
+        pytest.raises(NoAnswer, match="The connection to the volume service failed") as raised,
+    ):
+        sender.send(get("https://volume.example"), call_context())
+
+    assert "hunter2" not in repr(raised.value) + str(raised.value)
+
+
+def test_a_proxy_that_drips_its_consent_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    def script(client: Connection) -> None:
+        client.request()
+        client.drip(b"HTTP/1.1 200 Connection established\r\n\r\n", 0.2)
+
+    with (
+        _proxied(monkeypatch, script) as proxy,
+        transport(connect_timeout=0.3, read_timeout=0.3) as sender,
+        pytest.raises(NoAnswer),
+    ):
+        sender.send(post("https://volume.example"), call_context(seconds=3))
+
+    assert proxy.requests[0].startswith(b"CONNECT volume.example:443 ")
+
+
+def _over_tls(script: Script) -> Script:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(TLS / "certificate.pem", TLS / "key.pem")
+
+    def secured(client: Connection) -> None:
+        with context.wrap_socket(client.socket, server_side=True) as client.socket:
+            script(client)
+
+    return secured
+
+
+def _https(server: RawServer, host: str = "127.0.0.1") -> str:
+    return f"https://{host}:{server.url.rpartition(':')[2]}"
+
+
+def test_a_certificate_of_an_unknown_issuer_is_refused_before_anything_is_sent() -> None:
+    with (
+        raw_server(_over_tls(_serves())) as server,
+        transport() as sender,
+        pytest.raises(NoAnswer, match="set DETACH_CA_BUNDLE"),
+    ):
+        sender.send(get(_https(server)), call_context(), Signer())
+
+    assert server.requests == []
+    assert server.connections == 1
+
+
+def test_a_private_issuer_is_trusted_by_its_file_and_its_connection_is_kept() -> None:
+    with (
+        raw_server(_over_tls(_serves())) as server,
+        transport(ca_bundle=str(TLS / "certificate.pem")) as sender,
+    ):
+        for _ in range(2):
+            assert sender.send(get(_https(server)), call_context(), Signer()).status == 200
+
+    assert server.connections == 1
+    assert TOKEN.encode() in server.requests[1]
+
+
+def test_a_certificate_of_another_host_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda _host, *args: original("127.0.0.1", *args))
+
+    with (
+        raw_server(_over_tls(_serves())) as server,
+        transport(ca_bundle=str(TLS / "certificate.pem")) as sender,
+        pytest.raises(NoAnswer, match="TLS with the volume service failed"),
+    ):
+        sender.send(get(_https(server, "volume.example")), call_context(), Signer())
+
+    assert server.requests == []
+
+
+def test_an_answer_over_tls_is_bounded_in_time_too() -> None:
+    def drip(client: Connection) -> None:
+        client.request()
+        client.drip(answer(b"{}"), 0.2)
+
+    with (
+        raw_server(_over_tls(drip)) as server,
+        transport(read_timeout=0.3, ca_bundle=str(TLS / "certificate.pem")) as sender,
+        pytest.raises(NoAnswer, match="did not answer in time"),
+    ):
+        sender.send(get(_https(server)), call_context())
+
+
+def test_a_tls_handshake_that_never_ends_is_bounded() -> None:
+    def mute(client: Connection) -> None:
+        client.hang_until_the_end()
+
+    with raw_server(mute) as server, transport(connect_timeout=0.3) as sender, pytest.raises(NoAnswer):
+        sender.send(post(_https(server)), call_context())
+
+
+def test_a_ca_bundle_that_is_not_there_is_no_answer(tmp_path: Path) -> None:
+    with (
+        raw_server(_over_tls(_serves())) as server,
+        transport(ca_bundle=str(tmp_path / "none.pem")) as sender,
+        pytest.raises(NoAnswer),
+    ):
+        sender.send(get(_https(server)), call_context())
+
+
+def test_the_signer_has_the_last_word_on_the_headers() -> None:
+    class Sealed(Signer):
+        def __call__(self, request: PreparedRequest) -> PreparedRequest:
+            super().__call__(request)
+            request.headers["X-Seal"] = str(len(request.headers))
+            return request
+
+    with raw_server(_serves()) as server, transport() as sender:
+        sender.send(get(server.url), call_context(), Sealed())
+
+    assert b"X-Seal: 5" in server.requests[0]
+
+
+def test_no_answer_is_taken_from_a_cache_unasked() -> None:
+    """A 404 may be kept by default (RFC 9111): an old one would prove a live server gone."""
+    with raw_server(_serves()) as server, transport() as sender:
+        sender.send(get(server.url), call_context(), Signer())
+
+    assert b"\r\nCache-Control: no-cache\r\n" in server.requests[0]

@@ -1,0 +1,295 @@
+"""The many error bodies, read by one parser; what they prove; what is cut out of them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handler.cloud.faults import failure, names_absence, read_fault, refuses_token, upstream
+from handler.cloud.messages import Answer, Call
+from handler.errors import ErrorCode, Refused, UpstreamRejected
+from tests.unit.actions.answers import OTHER_SERVER, SERVER
+from tests.unit.cloud.raw import Connection, answer, raw_server, transport
+from tests.unit.contexts import call_context
+
+SECRET = "gAAAAABk-planted"
+_CODES = frozenset({"Ecs.0114"})
+
+
+def _said(status: int, body: Any, *secrets: str) -> Answer:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Answer(status, {}, raw, None, secrets)
+
+
+_NOVA = {"itemNotFound": {"code": 404, "message": "Instance X could not be found."}}
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "code", "message"),
+    [
+        ({"error": {"code": "EVS.5400", "message": "Bad"}}, "error", "EVS.5400", "Bad"),
+        (
+            {"error": {"message": "Bad", "code": "Ecs.0005", "details": [{"code": "x", "message": "y"}]}},
+            "error",
+            "Ecs.0005",
+            "Bad",
+        ),
+        (_NOVA, "itemNotFound", "404", "Instance X could not be found."),
+        ({"badrequest": {"code": 400, "message": "Bad"}}, "badrequest", "400", "Bad"),
+        ({"computeFault": {"message": "Erred", "code": 500}}, "computeFault", "500", "Erred"),
+        ({"error_code": "APIGW.0301", "error_msg": "Token", "request_id": "g"}, None, "APIGW.0301", "Token"),
+        (
+            {"error_code": "X.1", "error_msg": "No", "encoded_authorization_message": "…"},
+            None,
+            "X.1",
+            "No",
+        ),
+        ({"error": {"error_code": "KMS.0301", "error_msg": "No key"}}, "error", "KMS.0301", "No key"),
+        ({"errorCode": "E1", "errorMsg": "Camel"}, None, "E1", "Camel"),
+        ({"error": {"code": 401, "title": "Unauthorized", "message": "Who?"}}, "error", "401", "Who?"),
+        ({"error_msg": "Policy", "error_code": "IAM.0004"}, None, "IAM.0004", "Policy"),
+        ({"code": "Common.0011", "message": "Project"}, None, "Common.0011", "Project"),
+        ({"message": "Not here.<br />\n\n", "title": "Not Found"}, None, None, "Not here.<br />"),
+        ({"itemNotFound": {"message": "Gone"}}, "itemNotFound", None, "Gone"),
+        ({"errors": ["permission denied", "again"]}, None, None, "permission denied; again"),
+        ({"code": {"odd": 1}, "message": ["odd"]}, None, None, None),
+        ({"error": {"code": None, "message": None}}, "error", None, None),
+        ({}, None, None, None),
+        ([], None, None, None),
+        ("text", None, None, None),
+        (None, None, None, None),
+        (7, None, None, None),
+        (b"", None, None, None),
+        (b"<html>", None, None, None),
+        (b"\xff\xfe{}", None, None, None),
+        (b"[" * 100_000, None, None, None),
+        (b'{"a":' * 100_000, None, None, None),
+        (b'{"code": ' + b"9" * 10_000 + b', "message": "m"}', None, None, None),
+    ],
+)
+def test_every_shape_of_an_error_body_is_read(
+    body: Any, kind: str | None, code: str | None, message: str | None
+) -> None:
+    fault = read_fault(_said(400, body))
+
+    assert (fault.kind, fault.code, fault.message) == (kind, code, message)
+
+
+def test_a_service_s_body_inside_the_vendor_s_message_is_the_innermost() -> None:
+    wrapped = {"error": {"code": "Ecs.1000", "message": json.dumps(_NOVA)}}
+
+    fault = read_fault(_said(400, wrapped))
+
+    assert (fault.code, fault.innermost.kind, fault.innermost.code) == ("Ecs.1000", "itemNotFound", "404")
+    assert upstream(_said(400, wrapped)).message == "Instance X could not be found."
+
+
+def test_a_message_that_only_looks_like_a_body_is_a_message() -> None:
+    fault = read_fault(_said(400, {"error": {"code": "E", "message": "{not json"}}))
+
+    assert (fault.inner, fault.innermost.message) == (None, "{not json")
+
+
+def test_bodies_inside_bodies_are_read_to_a_depth() -> None:
+    body: Any = _NOVA
+    for _ in range(20):
+        body = {"error": {"code": "Ecs.1000", "message": json.dumps(body)}}
+
+    assert read_fault(_said(400, body)).innermost.code == "Ecs.1000"
+    assert not names_absence(_said(400, body), _CODES, of=SERVER)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: (
+            st.lists(inner)
+            | st.dictionaries(
+                st.sampled_from(
+                    ["error", "code", "message", "error_code", "error_msg", "itemNotFound", "errors"]
+                )
+                | st.text(),
+                inner,
+            )
+        ),
+    )
+)
+def test_no_body_makes_the_parser_fail_and_none_but_a_service_s_own_word_proves_absence(body: Any) -> None:
+    for status in (200, 400, 404, 500):
+        said = _said(status, body)
+        failure(said, "compute")
+        if names_absence(said, _CODES, of=SERVER):
+            assert status in {400, 404}
+            assert b"itemNotFound" in said.body or b"Ecs.0114" in said.body
+
+
+@given(st.binary())
+def test_no_bytes_make_the_parser_fail(body: bytes) -> None:
+    failure(_said(404, body), "compute")
+
+
+@pytest.mark.parametrize("status", [200, 202, 301, 401, 403, 405, 410, 500, 503])
+def test_only_a_404_or_the_vendor_s_400_speak_of_absence(status: int) -> None:
+    assert not names_absence(_said(status, _NOVA), _CODES, of=SERVER)
+
+
+@pytest.mark.parametrize(
+    ("message", "proves"),
+    [
+        (f"Instance {SERVER} could not be found.", True),
+        (f"Instance {SERVER.upper()} could not be found.", True),
+        (f"Instance {SERVER.replace('-', '')} could not be found.", True),
+        ("Instance could not be found.", True),
+        (None, True),
+        (f"Instance {OTHER_SERVER} could not be found.", False),
+        (f"Instance {OTHER_SERVER.replace('-', '')} could not be found.", False),
+        ("The resource could not be found.", False),
+        ("The Resource could not be found.<br /><br />", False),
+        (f"No volume Block Device Mapping with id {SERVER}.", False),
+        (f"Instance {SERVER} is not attached to volume {OTHER_SERVER}", False),
+    ],
+)
+@pytest.mark.parametrize("status", [404, 400])
+def test_absence_must_be_that_of_what_was_asked_for(message: str | None, proves: bool, status: int) -> None:
+    body: Any = {"itemNotFound": {"code": 404, "message": message}}
+    if status == 400:
+        body = {"error": {"code": "Ecs.1000", "message": json.dumps(body)}}
+
+    assert names_absence(_said(status, body), _CODES, of=SERVER) is proves
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "refused"),
+    [
+        (401, b"", True),
+        (401, {"error_code": "APIGW.0301", "error_msg": "decrypt token fail"}, True),
+        (400, {"error": {"code": "EVS.0002", "message": "Token"}}, True),
+        (400, {"error": {"code": "Common.0013", "message": "Token"}}, True),
+        (
+            400,
+            {"error": {"code": "Ecs.1000", "message": '{"code": "EVS.0002", "message": ""}'}},
+            True,
+        ),
+        (400, {"error": {"code": "Common.0018", "message": "Project"}}, False),
+        (400, b"EVS.0002", False),
+        (403, {"error": {"code": "EVS.0002", "message": "Token"}}, False),
+        (500, {"error": {"code": "Common.0013", "message": "Token"}}, False),
+    ],
+)
+def test_a_refused_token_is_told_by_status_and_code(status: int, body: Any, refused: bool) -> None:
+    assert refuses_token(_said(status, body)) is refused
+
+
+def test_a_409_of_another_service_than_the_volume_s_is_no_refusal_of_safety() -> None:
+    conflict = _said(409, {"conflictingRequest": {"code": 409, "message": "Conflict"}})
+
+    assert isinstance(failure(conflict, "identity"), UpstreamRejected)
+    refused = failure(conflict, "volume")
+    assert isinstance(refused, Refused)
+    assert refused.code is ErrorCode.USE_COMPUTE_API
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Token {SECRET} is expired",
+        f"{SECRET}{SECRET}",
+        f'{{"auth": "{SECRET}"}}',
+        "x" * 1150 + SECRET,
+    ],
+)
+@pytest.mark.parametrize("where", ["message", "code", "kind", "inner", "request_id"])
+def test_what_was_sent_in_confidence_is_cut_out_wherever_it_comes_back(text: str, where: str) -> None:
+    inner = {"itemNotFound": {"code": 404, "message": text}}
+    body = {
+        "message": {"error": {"code": "E", "message": text}},
+        "code": {"error": {"code": text, "message": "m"}},
+        "kind": {text: {"code": "E", "message": "m"}},
+        "inner": {"error": {"code": "Ecs.1000", "message": json.dumps(inner)}},
+        "request_id": {"error_code": "E", "error_msg": "m", "request_id": text},
+    }[where]
+    said = _said(400, body, SECRET)
+
+    shown = repr(read_fault(said)) + repr(upstream(said)) + str(failure(said, "volume")) + repr(said)
+
+    assert SECRET not in shown
+
+
+@pytest.mark.parametrize("password", ['pa"ss\\word', "p@ss wörd/%", "ünïcödé-pass"])
+def test_a_password_is_cut_out_in_the_spellings_of_json_and_of_urls_too(password: str) -> None:
+    quoted = f"{password} {json.dumps(password)[1:-1]} {quote(password, safe='')} end"
+
+    message = read_fault(_said(400, {"code": "E", "message": quoted}, password)).message
+
+    assert message == "[secret] [secret] [secret] end"
+
+
+def test_a_call_shows_neither_its_body_nor_its_headers() -> None:
+    body = f'{{"password": "{SECRET}"}}'.encode()
+    call = Call("identity", "POST", "https://iam.example/v3/auth/tokens", body, {"X-Auth-Token": SECRET})
+
+    assert SECRET not in repr(call)
+    assert SECRET not in repr(Answer(201, {"X-Subject-Token": SECRET}, body, None, (SECRET,)))
+
+
+def test_a_message_is_one_printable_line_of_bounded_length() -> None:
+    text = "a\r\nInjected: line\x1b[31m\u202e" + "é" * 5000
+
+    message = read_fault(_said(400, {"code": "E", "message": text})).message
+
+    assert message is not None
+    assert message.isprintable()
+    assert message.startswith("a Injected: line [31m ")
+    assert len(message) == 300
+    assert message.endswith("…")
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ([b"X-Openstack-Request-Id: req-1"], "req-1"),
+        ([b"X-Compute-Request-Id: req-2"], "req-2"),
+        ([b"X-Request-Id: 0f3c9a"], "0f3c9a"),
+        ([b"X-IAM-Trace-Id: token_eu-west-0_1"], "token_eu-west-0_1"),
+        ([b"x-request-id: low", b"X-OPENSTACK-REQUEST-ID: high"], "high"),
+        ([b"X-Openstack-Request-Id: two words", b"X-Request-Id: one"], "one"),
+        ([b"X-Request-Id: " + b"x" * 129], None),
+        ([b"X-Request-Id: <script>"], None),
+        ([b"X-Request-Id: req-" + SECRET.encode()], None),
+        ([b"X-Other: req-9"], None),
+        ([], None),
+    ],
+)
+def test_a_request_id_is_kept_whichever_header_carries_it(headers: list[bytes], expected: str | None) -> None:
+    def script(client: Connection) -> None:
+        client.request()
+        client.say(answer(b"{}", "200 OK", *headers))
+
+    with raw_server(script) as server, transport() as sender:
+        seen = call_context()
+        call = Call("volume", "GET", f"{server.url}/v2/thing", secrets=(SECRET,))
+        assert sender.send(call, seen).request_id == expected
+
+    assert seen.request_ids == ([expected] if expected else [])
+
+
+def test_the_gateway_s_request_id_is_taken_from_the_body_where_no_header_has_one() -> None:
+    body = {"error_code": "APIGW.0308", "error_msg": "Slow down", "request_id": "g-17"}
+
+    assert upstream(_said(429, body)).request_id == "g-17"
+    in_header = Answer(429, {}, json.dumps(body).encode(), "req-1")
+    assert upstream(in_header).request_id == "req-1"
+
+
+def test_a_request_id_is_noted_once() -> None:
+    seen = call_context()
+
+    for request_id in ("req-1", "req-2", "req-1", None):
+        seen.called(request_id)
+
+    assert (seen.calls, seen.request_ids) == (4, ["req-1", "req-2"])

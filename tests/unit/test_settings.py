@@ -1,0 +1,422 @@
+"""Settings are read whole: each default, each fault by name, no value ever shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handler.errors import ErrorCode, Misconfigured
+from handler.settings import (
+    NAMES,
+    InvokeAuth,
+    SecretReference,
+    ServerCheck,
+    Settings,
+    Store,
+    SweepSettings,
+    VaultSettings,
+    read_settings,
+)
+
+VENDOR = {
+    "DETACH_REGION": "eu-west-101",
+    "DETACH_TOKEN_SECRET": "context:",
+    "DETACH_INVOKE_SECRET": "env:KEY",
+}
+PRIVATE = {
+    "DETACH_VOLUME_ENDPOINT": "https://cinder.example/v3",
+    "DETACH_COMPUTE_ENDPOINT": "https://nova.example/v2.1",
+    "DETACH_TOKEN_SECRET": "env:TOKEN",
+    "DETACH_INVOKE_AUTH": "platform",
+}
+
+
+def _faults(environment: dict[str, str], *, network: bool = True) -> str:
+    with pytest.raises(Misconfigured) as raised:
+        read_settings(environment, network=network)
+    assert (raised.value.code, raised.value.retryable) == (ErrorCode.CONFIGURATION, False)
+    return raised.value.message
+
+
+def _read(**more: str) -> Settings:
+    return read_settings({**PRIVATE, **more})
+
+
+def test_every_default_is_the_contract_s() -> None:
+    settings = read_settings(VENDOR)
+
+    assert settings._asdict() == {
+        "region": "eu-west-101",
+        "project_id": None,
+        "volume_endpoint": "https://evs.eu-west-101.myhuaweicloud.com/v2",
+        "compute_endpoint": "https://ecs.eu-west-101.myhuaweicloud.com/v2.1",
+        "identity_endpoint": "https://iam.eu-west-101.myhuaweicloud.com/v3",
+        "csms_endpoint": "https://kms.eu-west-101.myhuaweicloud.com",
+        "token_secret": SecretReference(Store.CONTEXT, ""),
+        "invoke_auth": InvokeAuth.BEARER,
+        "invoke_secret": SecretReference(Store.ENV, "KEY"),
+        "vault": VaultSettings(),
+        "secret_ttl": 300.0,
+        "server_check": ServerCheck.GONE,
+        "timeout": 25.0,
+        "connect_timeout": 3.0,
+        "read_timeout": 10.0,
+        "max_targets": 100,
+        "max_body_bytes": 262_144,
+        "concurrency": 8,
+        "sweep": SweepSettings(dry_run=True, limit=20, min_age_seconds=900, max_fraction=0.5),
+        "fanout_sink": None,
+        "ca_bundle": None,
+        "log_level": "INFO",
+    }
+
+
+def test_a_private_cloud_needs_no_region() -> None:
+    settings = read_settings(PRIVATE)
+
+    assert (settings.volume_endpoint, settings.compute_endpoint) == (
+        "https://cinder.example/v3",
+        "https://nova.example/v2.1",
+    )
+    assert (settings.region, settings.identity_endpoint, settings.csms_endpoint) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "field", "expected"),
+    [
+        (
+            "DETACH_PROJECT_ID",
+            "5F1C8B2AD9E34C7AB0D6E1F2A3B4C5D6",
+            "project_id",
+            "5f1c8b2ad9e34c7ab0d6e1f2a3b4c5d6",
+        ),
+        (
+            "DETACH_PROJECT_ID",
+            "5f1c8b2a-d9e3-4c7a-b0d6-e1f2a3b4c5d6",
+            "project_id",
+            "5f1c8b2a-d9e3-4c7a-b0d6-e1f2a3b4c5d6",
+        ),
+        (
+            "DETACH_VOLUME_ENDPOINT",
+            " https://cinder.example:8776/v3/ ",
+            "volume_endpoint",
+            "https://cinder.example:8776/v3",
+        ),
+        ("DETACH_VOLUME_ENDPOINT", "http://127.0.0.1:8776/v3", "volume_endpoint", "http://127.0.0.1:8776/v3"),
+        ("DETACH_VOLUME_ENDPOINT", "http://[::1]:8776/v3", "volume_endpoint", "http://[::1]:8776/v3"),
+        ("DETACH_VOLUME_ENDPOINT", "http://localhost/v3", "volume_endpoint", "http://localhost/v3"),
+        (
+            "DETACH_COMPUTE_ENDPOINT",
+            "https://nova.example/v2.1//",
+            "compute_endpoint",
+            "https://nova.example/v2.1",
+        ),
+        (
+            "DETACH_IDENTITY_ENDPOINT",
+            "https://keystone.example/v3",
+            "identity_endpoint",
+            "https://keystone.example/v3",
+        ),
+        (
+            "DETACH_TOKEN_SECRET",
+            "file:/run/secrets/token",
+            "token_secret",
+            SecretReference(Store.FILE, "/run/secrets/token"),
+        ),
+        ("DETACH_SECRET_TTL", "0", "secret_ttl", 0.0),
+        ("DETACH_SERVER_CHECK", "recorded", "server_check", ServerCheck.RECORDED),
+        ("DETACH_SERVER_CHECK", "not-held", "server_check", ServerCheck.NOT_HELD),
+        ("DETACH_SERVER_CHECK", "off", "server_check", ServerCheck.OFF),
+        ("DETACH_TIMEOUT", "60.5", "timeout", 60.5),
+        ("DETACH_TIMEOUT", "10", "read_timeout", 4.0),
+        ("DETACH_TIMEOUT", "259200", "read_timeout", 10.0),
+        ("DETACH_CONNECT_TIMEOUT", "1", "connect_timeout", 1.0),
+        ("DETACH_READ_TIMEOUT", "24", "read_timeout", 24.0),
+        ("DETACH_MAX_TARGETS", "1", "max_targets", 1),
+        ("DETACH_MAX_BODY_BYTES", "1024", "max_body_bytes", 1024),
+        ("DETACH_CONCURRENCY", "1", "concurrency", 1),
+        ("DETACH_SWEEP_DRY_RUN", "False", "sweep", SweepSettings(dry_run=False)),
+        ("DETACH_SWEEP_DRY_RUN", "1", "sweep", SweepSettings(dry_run=True)),
+        ("DETACH_SWEEP_LIMIT", "0", "sweep", SweepSettings(limit=0)),
+        ("DETACH_SWEEP_MIN_AGE_SECONDS", "60", "sweep", SweepSettings(min_age_seconds=60)),
+        ("DETACH_SWEEP_MAX_FRACTION", "1", "sweep", SweepSettings(max_fraction=1.0)),
+        (
+            "DETACH_FANOUT_SINK",
+            "http://broker.default.svc/ns/default",
+            "fanout_sink",
+            "http://broker.default.svc/ns/default",
+        ),
+        ("DETACH_INVOKE_AUTH", "platform", "invoke_auth", InvokeAuth.PLATFORM),
+        ("DETACH_LOG_LEVEL", "debug", "log_level", "DEBUG"),
+        ("DETACH_LOG_LEVEL", "  ", "log_level", "INFO"),
+        ("DETACH_CA_BUNDLE", __file__, "ca_bundle", __file__),
+    ],
+)
+def test_each_setting_is_read(name: str, value: str, field: str, expected: Any) -> None:
+    assert getattr(_read(**{name: value}), field) == expected
+
+
+def test_http_is_taken_for_the_hosts_that_it_is_allowed_for() -> None:
+    plain = {
+        "DETACH_VOLUME_ENDPOINT": "http://Cinder.example/v3",
+        "DETACH_COMPUTE_ENDPOINT": "http://nova/v2.1",
+    }
+
+    settings = _read(**plain, DETACH_ALLOW_HTTP="cinder.example, NOVA")
+
+    assert settings.volume_endpoint == "http://Cinder.example/v3"
+    assert "DETACH_COMPUTE_ENDPOINT" in _faults({**PRIVATE, **plain, "DETACH_ALLOW_HTTP": "cinder.example"})
+
+
+WRONG = {
+    "DETACH_REGION": ["EU", "eu west", "eu.west", "-eu", "x" * 64, "eu/../iam"],
+    "DETACH_PROJECT_ID": [
+        "p-1",
+        "5f1c8b2ad9e34c7ab0d6e1f2a3b4c5d",
+        "{5f1c8b2a-d9e3-4c7a-b0d6-e1f2a3b4c5d6}",
+        "../" * 11,
+    ],
+    "DETACH_VOLUME_ENDPOINT": [
+        "http://cinder.example/v3",
+        "ftp://cinder.example/v3",
+        "cinder.example/v3",
+        "https:///v3",
+        "https://user:planted@cinder.example/v3",
+        "https://cinder.example/v3?planted",
+        "https://cinder.example/v3?",
+        "https://cinder.example/v3#",
+        "https://cinder.example/v3#planted",
+        "https://cinder.example/v 3",
+        "https://cinder.example\\@elsewhere.example/",
+        "https://cinder.example:99999/v3",
+        "https://cinder.example:port/v3",
+        "https://[::1/v3",
+        "http://127.0.0.1.example/v3",
+        "http://0.0.0.0/v3",
+    ],
+    "DETACH_COMPUTE_ENDPOINT": ["http://169.254.169.254/v2.1"],
+    "DETACH_IDENTITY_ENDPOINT": ["http://keystone.example/v3"],
+    "DETACH_CSMS_ENDPOINT": ["http://kms.example"],
+    "VAULT_ADDR": ["http://vault.example:8200"],
+    "DETACH_TOKEN_SECRET": [
+        "planted-token",
+        "env:",
+        "env",
+        "file:",
+        "context:planted",
+        "context",
+        "csms:",
+        "csms:a b",
+        "csms:name@",
+        "csms:name@v/1",
+        "csms:" + "x" * 65,
+        "vault:secret",
+        "vault:secret/",
+        "vault:/path",
+        "vault:secret/path#",
+        "vault:secret/../sys",
+        "vault:secret//path",
+        "vault:secret/pa%2Fth",
+        "aws:planted",
+    ],
+    "DETACH_INVOKE_SECRET": ["planted-key", "context:"],
+    "DETACH_SECRET_TTL": ["-1", "86401", "five", "nan"],
+    "DETACH_SERVER_CHECK": ["GONE", "on", "none", "not_held"],
+    "DETACH_TIMEOUT": ["0", "inf", "nan", "259201", "25s", "-5"],
+    "DETACH_CONNECT_TIMEOUT": ["0", "301", "x"],
+    "DETACH_READ_TIMEOUT": ["0", "25", "30", "x"],
+    "DETACH_MAX_TARGETS": ["0", "10001", "1.5", "x"],
+    "DETACH_MAX_BODY_BYTES": ["0", "99999999"],
+    "DETACH_CONCURRENCY": ["0", "65", "-1"],
+    "DETACH_SWEEP_DRY_RUN": ["nope", "2", "flase"],
+    "DETACH_SWEEP_LIMIT": ["-1", "x"],
+    "DETACH_SWEEP_MIN_AGE_SECONDS": ["-1", "15m"],
+    "DETACH_SWEEP_MAX_FRACTION": ["-0.1", "1.1", "50%", "nan"],
+    "DETACH_FANOUT_SINK": ["broker", "ftp://broker/", "http://user:planted@broker/"],
+    "DETACH_INVOKE_AUTH": ["none", "BEARER", "off"],
+    "DETACH_CA_BUNDLE": ["/no/such/planted.pem"],
+    "DETACH_LOG_LEVEL": ["LOUD", "10"],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name in WRONG for value in WRONG[name]])
+def test_a_wrong_value_is_named_and_not_shown(name: str, value: str) -> None:
+    message = _faults({**PRIVATE, name: value})
+
+    assert name in message
+    assert "planted" not in message
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_said_of_a_wrong_value_does_not_depend_on_it(name: str) -> None:
+    messages = {_faults({**PRIVATE, name: value}) for value in WRONG[name]}
+
+    assert len(messages) <= 2, "out of its bounds, or at odds with another setting"
+
+
+def test_all_faults_are_named_in_one_message() -> None:
+    wrong = {name: values[-1] for name, values in WRONG.items()}
+
+    message = _faults(wrong)
+
+    assert [name for name in WRONG if name not in message] == []
+
+
+def test_nothing_set_names_all_that_is_missing() -> None:
+    message = _faults({})
+
+    for name in (
+        "DETACH_VOLUME_ENDPOINT",
+        "DETACH_COMPUTE_ENDPOINT",
+        "DETACH_TOKEN_SECRET",
+        "DETACH_INVOKE_SECRET",
+    ):
+        assert f"{name} is missing" in message
+
+
+@pytest.mark.parametrize("name", sorted(PRIVATE.keys() - {"DETACH_INVOKE_AUTH"}))
+def test_a_setting_that_must_be_there_is_named_alone(name: str) -> None:
+    message = _faults({key: value for key, value in PRIVATE.items() if key != name})
+
+    assert [other for other in NAMES if f"{other} is missing" in message] == [name]
+
+
+def test_the_callers_key_is_needed_where_callers_come_over_a_network_and_we_check_them() -> None:
+    bearer = {**PRIVATE, "DETACH_INVOKE_AUTH": "bearer"}
+
+    assert "DETACH_INVOKE_SECRET is missing" in _faults(bearer)
+    assert read_settings(bearer, network=False).invoke_secret is None
+    assert read_settings(PRIVATE).invoke_secret is None
+
+
+def test_no_compute_endpoint_is_needed_where_no_server_is_checked() -> None:
+    without = {key: value for key, value in PRIVATE.items() if key != "DETACH_COMPUTE_ENDPOINT"}
+
+    assert read_settings({**without, "DETACH_SERVER_CHECK": "off"}).compute_endpoint is None
+
+
+def test_a_store_s_own_settings_are_needed_with_it() -> None:
+    csms = {**PRIVATE, "DETACH_TOKEN_SECRET": "csms:evs-detach"}
+    vault = {**PRIVATE, "DETACH_TOKEN_SECRET": "vault:secret/evs/detach#token"}
+
+    assert "DETACH_CSMS_ENDPOINT is missing" in _faults(csms)
+    message = _faults(vault)
+    assert "VAULT_ADDR is missing" in message
+    assert "VAULT_TOKEN, VAULT_TOKEN_FILE or VAULT_ROLE is missing" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "reference"),
+    [
+        ("env:A=B", SecretReference(Store.ENV, "A=B")),
+        ("file:relative/path:with-colon", SecretReference(Store.FILE, "relative/path:with-colon")),
+        ("csms:evs-detach@v1", SecretReference(Store.CSMS, "evs-detach", "v1")),
+        ("csms:evs-detach", SecretReference(Store.CSMS, "evs-detach")),
+        ("vault:secret/evs/detach#token", SecretReference(Store.VAULT, "secret/evs/detach", "token")),
+        ("vault:secret/evs", SecretReference(Store.VAULT, "secret/evs")),
+        ("context:", SecretReference(Store.CONTEXT, "")),
+    ],
+)
+def test_a_secret_reference_is_parsed(text: str, reference: SecretReference) -> None:
+    more = {
+        "DETACH_CSMS_ENDPOINT": "https://kms.example",
+        "VAULT_ADDR": "https://vault",
+        "VAULT_ROLE": "detach",
+    }
+
+    assert _read(DETACH_TOKEN_SECRET=text, **more).token_secret == reference
+
+
+def test_the_vault_s_usual_names_are_read() -> None:
+    vault = _read(
+        DETACH_TOKEN_SECRET="vault:secret/evs",
+        VAULT_ADDR="https://vault.example:8200/",
+        VAULT_TOKEN="hvs.planted",
+        VAULT_TOKEN_FILE="/run/token",
+        VAULT_ROLE="detach",
+        VAULT_NAMESPACE="team/a",
+    ).vault
+
+    assert (vault.address, vault.token_file, vault.role, vault.namespace) == (
+        "https://vault.example:8200",
+        "/run/token",
+        "detach",
+        "team/a",
+    )
+    assert vault.token is not None
+    assert vault.token.reveal() == "hvs.planted"
+    assert "planted" not in repr(vault)
+
+
+@pytest.mark.parametrize("service", ["VOLUME", "COMPUTE", "IDENTITY", "CSMS"])
+def test_a_vendor_s_endpoint_of_another_region_is_a_fault(service: str) -> None:
+    name = f"DETACH_{service}_ENDPOINT"
+
+    message = _faults({**VENDOR, name: "https://ECS.ap-southeast-1.myhuaweicloud.com/v2"})
+
+    assert f"{name} is of another region than DETACH_REGION" in message
+
+
+def test_vendor_s_endpoints_of_two_regions_are_a_fault_without_a_region_too() -> None:
+    split = {
+        "DETACH_VOLUME_ENDPOINT": "https://evs.eu-west-101.myhuaweicloud.eu/v2",
+        "DETACH_COMPUTE_ENDPOINT": "https://ecs.eu-west-0.myhuaweicloud.eu/v2.1",
+    }
+
+    message = _faults({**PRIVATE, **split})
+
+    assert "DETACH_VOLUME_ENDPOINT and DETACH_COMPUTE_ENDPOINT are not of one region" in message
+    assert _read(DETACH_COMPUTE_ENDPOINT=split["DETACH_COMPUTE_ENDPOINT"]).region is None
+
+
+def test_an_endpoint_of_one_s_own_beside_a_region_is_taken() -> None:
+    settings = read_settings({**VENDOR, "DETACH_VOLUME_ENDPOINT": "https://evs-proxy.example/v2"})
+
+    assert settings.volume_endpoint == "https://evs-proxy.example/v2"
+
+
+def test_a_read_that_takes_all_of_the_time_is_a_fault() -> None:
+    assert "DETACH_READ_TIMEOUT must be less than DETACH_TIMEOUT" in _faults(
+        {**PRIVATE, "DETACH_READ_TIMEOUT": "10", "DETACH_TIMEOUT": "10"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("DETACH_SERVERCHECK", "DETACH_SERVER_CHECK"),
+        ("DETACH_SERVER_CHEKC", "DETACH_SERVER_CHECK"),
+        ("DETACH_SWEEP_DRYRUN", "DETACH_SWEEP_DRY_RUN"),
+        ("DETACH_SWEEP_LIMITS", "DETACH_SWEEP_LIMIT"),
+        ("DETACH_TIME_OUT", "DETACH_TIMEOUT"),
+        ("DETACH_TOKEN_SECRETS", "DETACH_TOKEN_SECRET"),
+        ("detach_server_check", "DETACH_SERVER_CHECK"),
+        ("Detach_Read_Timeout", "DETACH_READ_TIMEOUT"),
+    ],
+)
+def test_a_misspelt_name_is_a_fault(typed: str, meant: str) -> None:
+    assert f"{typed} is not a setting, {meant} is" in _faults({**PRIVATE, typed: "planted"})
+
+
+def test_a_name_far_from_every_setting_s_is_somebody_else_s() -> None:
+    cluster = {
+        "DETACH_SERVICE_HOST": "10.0.0.1",
+        "DETACH_PORT_8080_TCP_ADDR": "10.0.0.1",
+        "VAULT_SKIP_VERIFY": "1",
+    }
+
+    assert read_settings({**PRIVATE, **cluster}) == read_settings(PRIVATE)
+
+
+def test_settings_show_no_secret() -> None:
+    settings = _read(VAULT_TOKEN="hvs.planted")
+
+    assert "planted" not in repr(settings)
+
+
+def test_the_readme_names_every_setting() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+
+    assert [name for name in NAMES if f"`{name}`" not in readme] == []
