@@ -15,6 +15,7 @@ from handler.settings import read_settings
 from tests.infra.manifests import (
     FUNCTIONS,
     KNATIVE,
+    Manifest,
     container,
     in_namespace,
     of_kind,
@@ -167,12 +168,47 @@ def test_the_schedule_asks_for_a_sweep() -> None:
     assert source["spec"]["sink"]["ref"]["kind"] == "Broker"
 
 
-def test_fan_out_opens_the_way_to_the_broker_and_no_other(tmp_path: Path) -> None:
-    copy = tmp_path / "knative"
+def with_component(name: str, overlay: str, folder: Path) -> dict[tuple[str, str], Manifest]:
+    """What is rendered with a component, added as its first lines say."""
+    copy = folder / "knative"
     shutil.copytree(KNATIVE, copy)
-    overlay = copy / "overlays" / "events" / "kustomization.yaml"
-    overlay.write_text(overlay.read_text() + "components:\n  - ../../components/fan-out\n")
-    found = {(m["kind"], m["metadata"]["name"]): m for m in rendered(copy / "overlays" / "events")}
+    file = copy / "overlays" / overlay / "kustomization.yaml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(f"{text}components: [../../components/{name}]\n", encoding="utf-8")
+    return {(m["kind"], m["metadata"]["name"]): m for m in rendered(copy / "overlays" / overlay)}
+
+
+@pytest.mark.parametrize("overlay", ["events", "callers"])
+@pytest.mark.parametrize("name", ["openstack", "vault", "ca-bundle"])
+def test_a_component_gives_settings_and_a_service_that_are_valid(
+    name: str, overlay: str, tmp_path: Path
+) -> None:
+    found = with_component(name, overlay, tmp_path)
+    service = found["Service", f"evs-detach-{overlay}"]
+    schema = json.loads((SCHEMAS / "knative-service-serving-v1.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(schema).validate(service)
+    for (kind, _), manifest in found.items():
+        if kind in KUBERNETES:
+            kubernetes_validate.validate(manifest, "1.37", strict=True)
+    (config,) = (m["data"] for (kind, _), m in found.items() if kind == "ConfigMap")
+    spec = service["spec"]["template"]["spec"]
+    mounts = {mount["name"]: mount for mount in spec["containers"][0]["volumeMounts"]}
+    assert set(mounts) == {volume["name"] for volume in spec["volumes"]}
+    ca = config.pop("DETACH_CA_BUNDLE", None)  # there only inside of the pod
+    assert (ca is not None) == (name == "ca-bundle")
+    assert ca is None or ca.startswith(mounts["ca"]["mountPath"])
+    read = read_settings(config)
+    assert read.sweep.dry_run
+    assert ("token" in mounts) == (name != "vault")
+    assert spec["automountServiceAccountToken"] is (name == "vault")
+    if name == "openstack":
+        assert read.region is None
+        ports = found["NetworkPolicy", f"evs-detach-{overlay}"]["spec"]["egress"][1]["ports"]
+        assert [port["port"] for port in ports] == [443, 5000, 8774, 8776]
+
+
+def test_fan_out_opens_the_way_to_the_broker_and_no_other(tmp_path: Path) -> None:
+    found = with_component("fan-out", "events", tmp_path)
     (broker,) = (name for kind, name in found if kind == "Broker")
     (config,) = (m for (kind, _), m in found.items() if kind == "ConfigMap")
     assert read_settings(config["data"]).fanout_sink == config["data"]["DETACH_FANOUT_SINK"]

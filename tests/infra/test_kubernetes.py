@@ -1,0 +1,152 @@
+"""The CronJob as kustomize renders it: valid, bounded, hardened, and a dry run until one line is changed."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import kubernetes_validate  # type: ignore[import-untyped]
+import pytest
+
+from tests.infra.manifests import ROOT, Manifest, in_namespace, rendered
+
+KUBERNETES = ROOT / "infra" / "kubernetes"
+COMPONENTS = ("ca-bundle", "vault")
+
+
+def with_component(name: str, folder: Path) -> list[Manifest]:
+    """What is rendered with a component, added as its first lines say."""
+    copy = folder / "kubernetes"
+    shutil.copytree(KUBERNETES, copy)
+    base = copy / "base" / "kustomization.yaml"
+    base.write_text(
+        base.read_text(encoding="utf-8") + f"components: [../components/{name}]\n", encoding="utf-8"
+    )
+    return rendered(copy)
+
+
+def only(manifests: list[Manifest], kind: str) -> Manifest:
+    (found,) = (manifest for manifest in manifests if manifest["kind"] == kind)
+    return found
+
+
+def pod(manifests: list[Manifest]) -> Manifest:
+    spec: Manifest = only(manifests, "CronJob")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    return spec
+
+
+def container(manifests: list[Manifest]) -> Manifest:
+    (found,) = pod(manifests)["containers"]
+    made: Manifest = found
+    return made
+
+
+def settings(manifests: list[Manifest]) -> dict[str, str]:
+    data: dict[str, str] = only(manifests, "ConfigMap")["data"]
+    return data
+
+
+@pytest.fixture(params=[None, *COMPONENTS])
+def manifests(request: pytest.FixtureRequest, tmp_path: Path) -> list[Manifest]:
+    """As it is, and with each component."""
+    return rendered(KUBERNETES) if request.param is None else with_component(request.param, tmp_path)
+
+
+def test_every_manifest_is_valid_by_kubernetes_own_schema(manifests: list[Manifest]) -> None:
+    for manifest in manifests:
+        kubernetes_validate.validate(manifest, "1.37", strict=True)
+    kinds = {manifest["kind"] for manifest in manifests}
+    assert kinds == {"Namespace", "ConfigMap", "CronJob", "NetworkPolicy", "ServiceAccount"}
+
+
+def test_a_misspelt_field_is_caught() -> None:
+    broken = json.loads(json.dumps(only(rendered(KUBERNETES), "CronJob")))
+    broken["spec"]["concurencyPolicy"] = broken["spec"].pop("concurrencyPolicy")
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(broken, "1.37", strict=True)
+
+
+def test_never_two_at_once_and_nothing_is_repeated_by_itself(manifests: list[Manifest]) -> None:
+    spec = only(manifests, "CronJob")["spec"]
+    job = spec["jobTemplate"]["spec"]
+    assert spec["concurrencyPolicy"] == "Forbid"
+    assert job["backoffLimit"] == 0
+    assert pod(manifests)["restartPolicy"] == "Never"
+    assert 1 <= spec["successfulJobsHistoryLimit"] <= spec["failedJobsHistoryLimit"] <= 10
+
+
+def test_a_sweep_ends_by_itself_before_it_is_ended(manifests: list[Manifest]) -> None:
+    deadline = only(manifests, "CronJob")["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"]
+    assert float(settings(manifests)["DETACH_TIMEOUT"]) < deadline
+
+
+def test_it_is_a_dry_run_until_one_line_is_changed(tmp_path: Path) -> None:
+    assert "--apply" not in container(rendered(KUBERNETES))["args"]
+    assert "DETACH_SWEEP_DRY_RUN" not in settings(rendered(KUBERNETES))
+    copy = tmp_path / "kubernetes"
+    shutil.copytree(KUBERNETES, copy)
+    file = copy / "base" / "cron-job.yaml"
+    text = file.read_text(encoding="utf-8")
+    (line,) = [line for line in text.splitlines() if re.fullmatch(r"\s*# - --apply", line)]
+    file.write_text(text.replace(line, line.replace("# ", "")), encoding="utf-8")
+    changed = container(rendered(copy))["args"]
+    assert changed == [*container(rendered(KUBERNETES))["args"], "--apply"]
+
+
+def test_it_is_not_root_and_has_nothing_that_it_does_not_need(manifests: list[Manifest]) -> None:
+    security = container(manifests)["securityContext"]
+    assert security == {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+        "runAsNonRoot": True,
+        "runAsUser": 65532,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    assert pod(manifests)["enableServiceLinks"] is False
+    resources = container(manifests)["resources"]
+    assert set(resources["requests"]) == set(resources["limits"]) == {"cpu", "memory"}
+    assert only(manifests, "Namespace")["metadata"]["labels"] == {
+        "pod-security.kubernetes.io/enforce": "restricted"
+    }
+
+
+def test_the_pod_s_own_token_is_there_only_to_log_in_at_vault(manifests: list[Manifest]) -> None:
+    assert only(manifests, "ServiceAccount")["automountServiceAccountToken"] is False
+    assert pod(manifests)["automountServiceAccountToken"] is ("VAULT_ROLE" in settings(manifests))
+
+
+def test_secrets_are_files_that_it_may_only_read(manifests: list[Manifest]) -> None:
+    assert not any(manifest["kind"] == "Secret" for manifest in manifests)
+    mounts = {mount["name"]: mount for mount in container(manifests)["volumeMounts"]}
+    volumes = {volume["name"]: volume for volume in pod(manifests)["volumes"]}
+    assert set(mounts) == set(volumes)
+    for name, volume in volumes.items():
+        if name == "scratch":
+            assert volume["emptyDir"] == {"medium": "Memory", "sizeLimit": "16Mi"}
+        else:
+            assert mounts[name]["readOnly"] is True
+            assert not volume.get("secret", {}).get("optional", False)
+    named = {value for name, value in settings(manifests).items() if value.startswith("/var/run/")}
+    held = {
+        f"{mounts[name]['mountPath']}/{item['path']}"
+        for name, volume in volumes.items()
+        for item in volume.get("secret", {}).get("items", [])
+    } | {f"{mounts[name]['mountPath']}/ca.pem" for name in volumes if name == "ca"}
+    assert named == held
+
+
+def test_nothing_comes_in_and_only_the_cloud_is_reached(manifests: list[Manifest]) -> None:
+    policy = only(manifests, "NetworkPolicy")["spec"]
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    assert "ingress" not in policy
+    names, *others = policy["egress"]
+    assert names["to"] == [in_namespace("kube-system")]
+    # ranges for documentation: until the user names the cloud's, nothing leaves
+    ranges = {to["ipBlock"]["cidr"] for rule in others for to in rule["to"]}
+    assert ranges <= {"198.51.100.0/24", "203.0.113.0/24"}
+    assert [port["port"] for port in others[0]["ports"]] == [443, 5000, 8774, 8776]
+    labels = only(manifests, "CronJob")["spec"]["jobTemplate"]["spec"]["template"]["metadata"]["labels"]
+    assert policy["podSelector"]["matchLabels"].items() <= labels.items()
