@@ -25,7 +25,7 @@ def _ours(modules: list[str]) -> None:
     import_module("handler.main")
     for name in modules:
         import_module(name)
-    import_module("handler.model").Target(volume_id=_VOLUME_ID)
+    import_module("handler.model.request").Target(volume_id=_VOLUME_ID)
 
 
 def _bare() -> None:
