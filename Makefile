@@ -1,6 +1,6 @@
 # One command each: `make run` shows it, `make test` proves it.
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test lint types unit integration infra bench package schema lock clean
+.PHONY: help setup run serve test lint types unit integration infra bench package schema fresh lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,15 +9,23 @@ CALLS := build/calls.jsonl
 BENCH := build/bench-venv
 export PYTHONDONTWRITEBYTECODE := 1
 
+# What is locked is what is installed, whatever pip this Python came with: it resolves and builds nothing.
+# Then it says whether anything is missing.
+PIP := bin/python -m pip --disable-pip-version-check
+define install # folder of the environment, its lock
+	$(PYTHON) -m venv --clear $(1)
+	$(1)/$(PIP) install --quiet --no-deps --only-binary :all: --require-hashes -r $(2)
+	$(1)/$(PIP) check
+	@touch $(1)/.ready
+endef
+
 help: ## show these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.ready ## make the virtual environment, from locked and hashed requirements
 
-$(VENV)/.ready: requirements-dev.txt
-	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
-	@touch $@
+$(VENV)/.ready: tests/requirements.txt
+	$(call install,$(VENV),$<)
 
 run: setup ## start the function against the embedded cloud, send it the sample events, show the results
 	@$(BIN)/python -m tests.demo
@@ -30,6 +38,8 @@ test: setup lint types unit ## the whole fast suite, lint and types included
 lint: setup
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check --diff
+	$(BIN)/deptry handler
+	$(BIN)/deptry handler tests infra --ignore DEP004 # tests may import what is for development
 
 types: setup
 	$(BIN)/mypy
@@ -48,10 +58,8 @@ infra: setup ## judge templates, image and package; TERRAFORM_WRAPPER names what
 bench: $(BENCH)/.ready ## compare with peers: ratios, printed
 	$(BENCH)/bin/python -m tests.bench
 
-$(BENCH)/.ready: requirements-bench.txt
-	$(PYTHON) -m venv --clear $(BENCH)
-	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.txt
-	@touch $@
+$(BENCH)/.ready: tests/bench/requirements.txt
+	$(call install,$(BENCH),$<)
 
 package: setup ## write the zips for FunctionGraph's Python runtime to dist/
 	$(BIN)/python infra/functiongraph/package.py
@@ -59,10 +67,17 @@ package: setup ## write the zips for FunctionGraph's Python runtime to dist/
 schema: setup ## write events/schema/ anew from the models
 	$(BIN)/python -m handler.model.schema
 
+# Each set is locked by one rule, extras and markers included; its first lines say what it was made from.
+# `make lock UPGRADE=` keeps the versions that still fit.
+UPGRADE ?= --upgrade
+LOCK = $(BIN)/uv pip compile --quiet $(UPGRADE) --universal --generate-hashes --no-strip-extras --only-binary :all:
+LOCKS := requirements.txt tests/requirements.txt tests/bench/requirements.txt tests/integration/openstack/requirements.txt
 lock: setup ## lock the newest versions that pyproject.toml allows, with hashes
-	$(BIN)/uv pip compile -q -U --universal --python-version 3.10 --generate-hashes --no-header pyproject.toml -o requirements.txt
-	$(BIN)/uv pip compile -q -U --universal --python-version 3.10 --generate-hashes --no-header -c requirements.txt --group dev pyproject.toml -o requirements-dev.txt
-	$(BIN)/uv pip compile -q -U --universal --python-version 3.10 --generate-hashes --no-header -c requirements-dev.txt --group bench pyproject.toml -o requirements-bench.txt
+	$(LOCK) --python-version 3.10 pyproject.toml -o requirements.txt
+	$(LOCK) --python-version 3.10 -c requirements.txt --group dev pyproject.toml -o tests/requirements.txt
+	$(LOCK) --python-version 3.10 -c tests/requirements.txt --group bench pyproject.toml -o tests/bench/requirements.txt
+	cd tests/integration/openstack && ../../../$(LOCK) --python-version 3.11 requirements.in -o requirements.txt
+	sha256sum $(LOCKS) > tests/locks.sha256
 
 clean: ## remove all that the targets above made
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .hypothesis .coverage*

@@ -28,7 +28,8 @@ from packaging.utils import NormalizedName, canonicalize_name
 ROOT = Path(__file__).resolve().parents[2]
 PYTHONS = ("3.10", "3.12")
 PLATFORM = "x86_64-manylinux2014"
-# the project's dependencies (pyproject.toml) but functions-framework, which brings the web server
+# the project's dependencies (pyproject.toml) but functions-framework and the web server that it brings, and
+# what these four bring themselves
 DEPENDENCIES = ("cloudevents", "pydantic", "requests", "urllib3")
 # zip's earliest date; what is older cannot be written, and any other would change with the clock
 EPOCH = (1980, 1, 1, 0, 0, 0)

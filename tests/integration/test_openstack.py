@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import requests
 
 from tests.integration.openstack.processes import Processes
+from tests.locks import complaints, environments, installed, read_lock
 
 if TYPE_CHECKING:
     from tests.integration.openstack import OpenStack
@@ -45,6 +47,17 @@ def test_the_services_are_the_ones_that_are_pinned(openstack: OpenStack) -> None
     pinned = (Path(__file__).parent / "openstack/requirements.in").read_text()
     for name, version in zip(("keystone", "cinder", "nova"), versions.split(), strict=True):
         assert f"{name}=={version}\n" in pinned
+
+
+def test_the_services_are_locked_whole(openstack: OpenStack) -> None:
+    environment = Path(openstack.folder).parent / "environment"
+    (packages,) = environment.glob("lib/python*/site-packages")
+    version = packages.parent.name.removeprefix("python")
+    lock = read_lock(Path(__file__).parent / "openstack/requirements.txt", Path(__file__).parents[2])
+    (linux, *_) = environments(version, version)
+    known = installed(distributions(path=[str(packages)]))
+    assert {(entry.name, entry.version) for entry in lock.entries if entry.holds(linux)} <= known.keys()
+    assert complaints(lock, linux, known) == []
 
 
 def test_the_run_is_for_its_owner_only(openstack: OpenStack) -> None:

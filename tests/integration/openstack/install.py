@@ -108,11 +108,13 @@ def _make_environment(python: Path, environment: Path) -> None:
     _say(f"installing the services for {python} (about a minute)")
     shutil.rmtree(environment, ignore_errors=True)
     _do(python, "-m", "venv", environment)
+    pip = (environment / "bin" / "python", "-m", "pip", "--disable-pip-version-check")
+    # As in the Makefile: what is locked is what is installed, and then it is all that is needed.
     _do(
-        *(environment / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-cache-dir"),
-        *("--disable-pip-version-check", "--no-deps", "--only-binary", ":all:"),
+        *(*pip, "install", "--quiet", "--no-cache-dir", "--no-deps", "--only-binary", ":all:"),
         *("--require-hashes", "--requirement", REQUIREMENTS),
     )
+    _do(*pip, "check")
 
 
 def _fitting_python() -> Path:
