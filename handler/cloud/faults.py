@@ -12,6 +12,7 @@ import re
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from handler.bounded_json import loads
 from handler.cloud.messages import Answer
 from handler.errors import (
     ErrorCode,
@@ -63,8 +64,8 @@ def read_fault(answer: Answer) -> Fault:
 
 def _from_text(text: bytes | str, secrets: tuple[str, ...], depth: int) -> Fault:
     try:
-        body = json.loads(text)
-    except (ValueError, RecursionError):
+        body = loads(text)
+    except ValueError:
         body = None
     return _from_body(None, body, secrets, depth) or Fault(None, None, None)
 

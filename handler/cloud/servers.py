@@ -7,9 +7,9 @@ without hyphens and a trailing slash.
 
 from __future__ import annotations
 
-import json
 from typing import Any, NamedTuple
 
+from handler.bounded_json import loads
 from handler.cloud.faults import failure, names_absence, upstream
 from handler.cloud.messages import Answer
 from handler.cloud.paging import LARGEST_PAGE, PAGE, Listing, record
@@ -68,12 +68,12 @@ class Servers(Service):
         if answer.status != 200:
             raise failure(answer, SERVICE)
         try:
-            actions = json.loads(answer.body)["instanceActions"]
+            actions = loads(answer.body)["instanceActions"]
             return any(
                 action["action"] == "delete" and canonical(action["instance_uuid"]) == server_id
                 for action in actions
             )
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise unreadable(answer, SERVICE) from None
 
     def holds(self, server_id: str, volume_id: str, context: CallContext) -> bool:
@@ -119,7 +119,7 @@ def _read_id(listed: Any) -> str:
 
 def _read_server(answer: Answer) -> Server | None:
     try:
-        record: Any = json.loads(answer.body)["server"]
+        record: Any = loads(answer.body)["server"]
         status, task = record.get("status"), record.get("OS-EXT-STS:task_state", ...)
         return Server(
             id=canonical(record["id"]),
@@ -127,15 +127,15 @@ def _read_server(answer: Answer) -> Server | None:
             task_state=task if isinstance(task, str) else None,
             idle=task is None,
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
 def _read_held(answer: Answer) -> set[str]:
     try:
-        entries = json.loads(answer.body)["volumeAttachments"]
+        entries = loads(answer.body)["volumeAttachments"]
         return {canonical(entry["volumeId"]) for entry in entries}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise unreadable(answer, SERVICE) from None
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from handler.bounded_json import loads
 from handler.cloud.faults import failure, names_absence
 from handler.cloud.messages import Answer
 from handler.cloud.paging import LARGEST_PAGE, PAGE, Listing, record
@@ -114,8 +115,8 @@ class Volumes(Service):
         answer = self.ask("GET", f"volumes/{volume_id}", context)
         if answer.status == 200:
             try:
-                volume = read_volume(json.loads(answer.body)["volume"])
-            except (ValueError, KeyError, TypeError, RecursionError):
+                volume = read_volume(loads(answer.body)["volume"])
+            except (ValueError, KeyError, TypeError):
                 raise unreadable(answer, SERVICE) from None
             if volume.id != volume_id:
                 raise unreadable(answer, SERVICE)

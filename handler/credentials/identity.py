@@ -7,7 +7,6 @@ the answer, since it tells whether the endpoints belong together.
 from __future__ import annotations
 
 import json
-from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 from handler.cloud.faults import failure, upstream
@@ -18,7 +17,7 @@ from handler.credentials.secret import ApplicationCredential, Password, is_token
 from handler.credentials.stores.base import ask, body_of
 from handler.errors import Misconfigured, TokenRejected, UpstreamUnavailable
 from handler.invocation import CallContext
-from handler.model.values import is_project, project_uuid, same_project
+from handler.model.values import epoch, is_project, project_uuid, same_project
 from handler.secret import Secret
 from handler.settings import Settings
 from handler.telemetry import Event
@@ -170,11 +169,7 @@ def _described(answer: Answer) -> dict[str, Any]:
 
 def _moment(described: dict[str, Any]) -> float:
     """`expires_at` in seconds since the epoch."""
-    text = described.get("expires_at")
-    try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00")) if isinstance(text, str) else None
-    except ValueError:
-        moment = None
+    moment = epoch(described.get("expires_at"))
     if moment is None:
         raise UpstreamUnavailable("The identity service sold a token without a time that can be read.")
-    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+    return moment

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, NamedTuple
 
+from handler.bounded_json import loads
 from handler.errors import Misconfigured
 from handler.secret import Secret
 
@@ -74,8 +74,8 @@ _PASSWORD_KEYS = frozenset({"username", "password", "domain", "project", "projec
 def parse_json(text: str | bytes) -> Any:
     """The JSON value, None for what is none: the decoder's own error carries the whole text."""
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return loads(text)
+    except ValueError:
         return None
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 import uuid
-from datetime import datetime, timezone
+from datetime import datetime
 
 _CANONICAL = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-
-
 _PROJECT = re.compile(r"[0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
+# RFC 3339's form. Cinder and Nova leave the zone out; ISO 8601 also has a comma, and +hhmm. What is read here
+# is spelled out before `datetime.fromisoformat` sees it, which reads other forms on each Python.
+_MOMENT = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ]((?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d)(?:[.,](\d+))?(?:[Zz]|([+-]\d\d):?([0-5]\d))?",
+    re.ASCII,
+)
 
 
 def canonical(spelling: str) -> str:
@@ -38,13 +42,17 @@ def is_project(value: str) -> bool:
     return len(value) <= 64 and plain.isascii() and plain.isalnum()
 
 
-def epoch(moment: str | None) -> float | None:
-    """Seconds since 1970 of a moment as the cloud writes it (UTC, most often without saying so).
+def epoch(moment: object) -> float | None:
+    """Seconds since 1970 of a moment that is written out, to the microsecond; one without a zone is in UTC.
 
-    None where there is none that can be read.
+    None for what is no such text.
     """
+    match = _MOMENT.fullmatch(moment) if isinstance(moment, str) else None
+    if match is None:
+        return None
+    date, time, fraction, hours, minutes = match.groups()
+    spelled = f"{date}T{time}.{(fraction or '')[:6]:0<6}{hours or '+00'}:{minutes or '00'}"
     try:
-        parsed = datetime.fromisoformat((moment or "").replace("Z", "+00:00"))
+        return datetime.fromisoformat(spelled).timestamp()
     except ValueError:
         return None
-    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)).timestamp()

@@ -7,7 +7,6 @@ value nor the name of a key that is not ours.
 from __future__ import annotations
 
 import base64
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from handler.bounded_json import TooDeep, loads
 from handler.errors import Detail, InvalidRequest
 from handler.model.request import RULES, Batch, GoneServer, Ignored, Sweep, SweepBounds, Target, Work
 
@@ -83,10 +83,8 @@ def parse_json(content: bytes | str) -> object:
     if not text or text.isspace():
         raise invalid("The request is empty.", "required")
     try:
-        return json.loads(
-            text, object_pairs_hook=_object, parse_int=_whole, parse_constant=lambda _: Flaw("json")
-        )
-    except RecursionError:
+        return loads(text, object_pairs_hook=_object, parse_int=_whole, parse_constant=lambda _: Flaw("json"))
+    except TooDeep:
         raise invalid("The request is nested too deep.", "too_deep") from None
     except ValueError:
         raise invalid("The request is not JSON.", "json") from None

@@ -6,7 +6,6 @@ Image" (the X-CFF headers), and the vendor's public stand-in of the runtime.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
@@ -14,6 +13,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from handler.bounded_json import loads
 from handler.errors import Misconfigured
 from handler.invocation import NO_PLATFORM, Invocation, Platform, Trigger
 from handler.model.values import project_uuid
@@ -108,7 +108,7 @@ def environment() -> Mapping[str, str]:
     if not text:
         return os.environ
     try:
-        data = json.loads(text)
+        data = loads(text)
     except ValueError:
         data = text
     if not isinstance(data, (dict, type(None))):

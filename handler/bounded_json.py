@@ -1,0 +1,42 @@
+"""JSON from outside, parsed only where its nesting is bounded.
+
+How deep the parser itself goes before it gives up differs by Python and by what is left of the stack: so the
+depth is judged before anything is parsed, and the verdict is the same everywhere.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+MAX_DEPTH = 64
+"""Objects and arrays inside each other at most. No request, envelope or answer of a cloud comes near it."""
+
+_OPENING = b"[{"
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+
+class TooDeep(ValueError):
+    """The text is nested deeper than MAX_DEPTH."""
+
+
+def loads(content: str | bytes, **hooks: Any) -> Any:
+    """Parse JSON as `json.loads` does, with its hooks; bytes must be UTF-8. Raises TooDeep or ValueError."""
+    text = content if isinstance(content, str) else content.decode("utf-8-sig", "surrogatepass")
+    if _too_deep(text):
+        raise TooDeep
+    return json.loads(text, **hooks)
+
+
+def _too_deep(text: str) -> bool:
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return False
+    # Without escapes, every other piece between two quotation marks is outside of strings. Where the text is
+    # no JSON this may go wrong, but only behind the place where the parser stops.
+    outside = "".join(text.replace("\\\\", "").replace('\\"', "").split('"')[::2])
+    depth = 0
+    for bracket in outside.encode(errors="replace").translate(None, _NO_BRACKETS):
+        depth += 1 if bracket in _OPENING else -1
+        if depth > MAX_DEPTH:
+            return True
+    return False
