@@ -93,7 +93,7 @@ def serving(cloud: Cloud, settings: Mapping[str, str], port: int = 0) -> Iterato
     """Serve the function against a cloud, on loopback, until the block ends."""
     with tempfile.TemporaryDirectory(prefix="evs-detach-") as folder:
         key, keys, log = secrets.token_urlsafe(24), Path(folder) / "callers", Path(folder) / "log"
-        keys.write_text(key)
+        keys.write_text(key, encoding="utf-8")
         port = port or _free_port()
         environment = {
             **{
@@ -133,7 +133,7 @@ def _await(function: Function) -> None:
                 return
         except requests.ConnectionError:
             time.sleep(0.1)
-    raise SystemExit(f"the function did not start:\n{function.log.read_text()}")
+    raise SystemExit(f"the function did not start:\n{function.log.read_text(encoding='utf-8')}")
 
 
 def _vault_settings(cloud: Cloud) -> dict[str, str]:

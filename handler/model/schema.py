@@ -71,7 +71,7 @@ def main() -> None:
     """Write the files."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name, text in documents().items():
-        (FOLDER / name).write_text(text)
+        (FOLDER / name).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

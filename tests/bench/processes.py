@@ -29,7 +29,7 @@ def program(
         cwd=ROOT,
         env=environment(**(settings or {})),
         stdout=subprocess.DEVNULL if quiet else subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     )
     try:
         yield process
@@ -54,7 +54,7 @@ def run(arguments: Sequence[str], settings: Mapping[str, str] | None = None) -> 
         cwd=ROOT,
         env=environment(**(settings or {})),
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
         check=True,
     )
     return done.stdout

@@ -48,7 +48,7 @@ class Function:
         self._key = secrets.token_hex(16)
         key = folder / "invoke-key"
         key.touch(mode=0o600)
-        key.write_text(self._key)
+        key.write_text(self._key, encoding="utf-8")
         self._log = folder / "function.log"
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -89,7 +89,7 @@ class Function:
 
     def last_words(self) -> str:
         """Give the end of the function's log, for a case that went otherwise than expected."""
-        return self._log.read_text(errors="replace")[-3000:]
+        return self._log.read_text(errors="replace", encoding="utf-8")[-3000:]
 
     def close(self) -> None:
         """End the process and its workers at once: it keeps nothing that could be lost."""
@@ -123,7 +123,7 @@ class Functions:
         self._made += 1
         path = self._folder / f"secret-{self._made}"
         path.touch(mode=0o600)
-        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
         return f"file:{path}"
 
     def get(self, settings: Mapping[str, str]) -> Function:

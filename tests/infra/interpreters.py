@@ -27,5 +27,5 @@ def _candidates(version: str) -> list[Path]:
 
 def _is(candidate: Path, version: str) -> bool:
     command = [str(candidate), "-I", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    answer = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     return answer.returncode == 0 and answer.stdout.strip() == version

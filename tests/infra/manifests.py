@@ -26,7 +26,9 @@ def rendered(folder: Path = KNATIVE) -> list[Manifest]:
     kubectl = str(beside) if beside.exists() else shutil.which("kubectl")
     if kubectl is None:
         pytest.skip("no kubectl to render the manifests with")
-    done = subprocess.run([kubectl, "kustomize", str(folder)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [kubectl, "kustomize", str(folder)], capture_output=True, encoding="utf-8", check=False
+    )
     assert done.returncode == 0, done.stderr
     return list(yaml.safe_load_all(done.stdout))
 

@@ -41,7 +41,11 @@ class Stage:
 
 def stages(dockerfile: Path) -> list[Stage]:
     """Read a Dockerfile; global ARGs go into the names of base images."""
-    lines = [line for line in dockerfile.read_text().splitlines() if not line.lstrip().startswith("#")]
+    lines = [
+        line
+        for line in dockerfile.read_text(encoding="utf-8").splitlines()
+        if not line.lstrip().startswith("#")
+    ]
     arguments: dict[str, str] = {}
     found: list[Stage] = []
     for line in re.sub(r"\\\n\s*", "", "\n".join(lines)).splitlines():
@@ -108,7 +112,12 @@ class Root:
     def run(self, script: str, environment: dict[str, str]) -> str:
         """Carry out a RUN line to its end; what it printed. Raises CalledProcessError when it fails."""
         done = subprocess.run(
-            self.command(script), env=environment, capture_output=True, text=True, check=False, timeout=300
+            self.command(script),
+            env=environment,
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+            timeout=300,
         )
         assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
         return done.stdout

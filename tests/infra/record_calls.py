@@ -49,6 +49,6 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     del config
     target = Path(os.environ[VARIABLE])
     target.parent.mkdir(parents=True, exist_ok=True)
-    with target.open("a") as file:
+    with target.open("a", encoding="utf-8") as file:
         for service, method, path in sorted(SEEN):
             file.write(json.dumps({"service": service, "method": method, "path": path}) + "\n")

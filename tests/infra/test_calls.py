@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 ROOT = Path(__file__).resolve().parents[2]
-CALLS: list[dict[str, Any]] = json.loads((ROOT / "infra/huaweicloud/calls.json").read_text())["calls"]
+CALLS: list[dict[str, Any]] = json.loads((ROOT / "infra/huaweicloud/calls.json").read_text(encoding="utf-8"))[
+    "calls"
+]
 # a broker inside the cluster: nothing that a policy of the cloud could allow
 WITHOUT_POLICY = {"sink"}
 
@@ -113,7 +115,7 @@ def test_listed_and_made_calls_are_the_same(recorded: set[Recorded]) -> None:
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> set[Recorded]:
     if os.environ.get(VARIABLE):
-        lines = Path(os.environ[VARIABLE]).read_text().splitlines()
+        lines = Path(os.environ[VARIABLE]).read_text(encoding="utf-8").splitlines()
         return {(call["service"], call["method"], call["path"]) for call in map(json.loads, lines)}
     return set(made(tmp_path_factory.mktemp("calls")))
 
@@ -134,7 +136,7 @@ def made(folder: Path) -> Iterable[Recorded]:
         cloud.add_vault_token("vault-token")
         cloud.vault_roles["detach"] = "pod-token"
         pod = folder / "pod-token"
-        pod.write_text("pod-token")
+        pod.write_text("pod-token", encoding="utf-8")
         bare = {"DETACH_TOKEN_SECRET": "env:SECRET", "SECRET": cloud.token()}
         bought = {"DETACH_TOKEN_SECRET": "env:SECRET", "SECRET": password}
         vault = {"DETACH_TOKEN_SECRET": "vault:kv/evs/detach#secret", "VAULT_TOKEN": "vault-token"}
@@ -175,7 +177,7 @@ def run(
         env=environment,
         cwd=ROOT,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
         timeout=60,
     )

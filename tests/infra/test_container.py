@@ -34,7 +34,9 @@ FINAL = STAGES[-1]
 
 def test_passes_hadolint() -> None:
     hadolint = Path(sys.executable).with_name("hadolint")
-    done = subprocess.run([str(hadolint), str(DOCKERFILE)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [str(hadolint), str(DOCKERFILE)], capture_output=True, encoding="utf-8", check=False
+    )
     assert done.returncode == 0, done.stdout
 
 
@@ -69,7 +71,7 @@ def test_one_worker_with_threads_to_spare_for_the_probes() -> None:
 
 
 def test_ignores_all_but_what_it_copies() -> None:
-    ignored = DOCKERFILE.with_name("Dockerfile.dockerignore").read_text().splitlines()
+    ignored = DOCKERFILE.with_name("Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
     rules = [line for line in ignored if line and not line.startswith("#")]
     assert rules[0] == "*"
     copied = {line.split()[0] for line in STAGES[0].all("COPY")}
@@ -205,7 +207,7 @@ def test_clears_an_orphan_as_any_user_on_a_read_only_root(image: dict[str, Root]
             answer = post(url, "/", {"volume_id": seed.ORPHAN_VOLUME})
             assert (answer["outcome"], answer["trigger"]) == ("detached", "http")
             assert cloud.volume(seed.ORPHAN_VOLUME).status == "available"
-            assert len(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()) == 1
+            assert len(Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()) == 1
 
 
 def test_takes_the_port_as_functiongraph_gives_it(image: dict[str, Root]) -> None:

@@ -38,7 +38,7 @@ def test_every_manifest_is_valid_by_its_own_project_s_schema() -> None:
         else:
             group, version = manifest["apiVersion"].split("/")
             name = f"knative-{kind.lower()}-{group.split('.')[0]}-{version}.json"
-            schema = json.loads((SCHEMAS / name).read_text())
+            schema = json.loads((SCHEMAS / name).read_text(encoding="utf-8"))
             jsonschema.Draft202012Validator(schema).validate(manifest)
         judged.add(kind)
     assert judged == {*KUBERNETES, "Service", "Broker", "Trigger", "PingSource"}
@@ -54,7 +54,7 @@ def test_a_misspelt_field_is_caught(path: str) -> None:
     for step in above:
         place = place[int(step) if step.isdigit() else step]
     place[last] = "x"
-    schema = json.loads((SCHEMAS / "knative-service-serving-v1.json").read_text())
+    schema = json.loads((SCHEMAS / "knative-service-serving-v1.json").read_text(encoding="utf-8"))
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.Draft202012Validator(schema).validate(broken)
 

@@ -49,7 +49,7 @@ print(json.dumps({**answer, "path": sys.path, "origins": origins}))
 def packed(version: str, folder: Path, umask: int = 0o022) -> tuple[Path, str]:
     """Pack for one Python; the zip and what was said about it."""
     command = [sys.executable, str(SCRIPT), "--python", version, "--folder", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, umask=umask)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True, umask=umask)
     (output,) = folder.iterdir()
     return output, done.stdout
 
@@ -111,10 +111,10 @@ def test_compiled_parts_are_for_that_python_and_an_old_linux(package: tuple[str,
 
 
 def test_leaves_out_nothing_but_the_web_server() -> None:
-    declared = (ROOT / "pyproject.toml").read_text()
+    declared = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     dependencies = declared.partition("\ndependencies = [")[2].partition("]")[0]
     names = {line.strip().strip('",').split(">")[0] for line in dependencies.splitlines() if line.strip()}
-    packed_roots = SCRIPT.read_text().partition("DEPENDENCIES = (")[2].partition(")")[0]
+    packed_roots = SCRIPT.read_text(encoding="utf-8").partition("DEPENDENCIES = (")[2].partition(")")[0]
     assert names - {root.strip().strip('"') for root in packed_roots.split(",")} == {"functions-framework"}
 
 
@@ -127,7 +127,9 @@ def called(package: tuple[str, Path], tmp_path: Path, cloud: Cloud, event: Any) 
     settings = {**cloud.environment(), "DETACH_TOKEN_SECRET": "context:", "DETACH_INVOKE_AUTH": "platform"}
     arguments = [str(tmp_path), json.dumps(settings), json.dumps(event), cloud.token()]
     command = [str(python), "-I", "-S", "-B", "-c", CALL, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={}, cwd="/", timeout=60)
+    done = subprocess.run(
+        command, capture_output=True, encoding="utf-8", check=False, env={}, cwd="/", timeout=60
+    )
     assert done.returncode == 0, done.stderr
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     homes = (str(tmp_path), str(python.resolve().parents[1]))

@@ -33,7 +33,7 @@ def verified(folder: Path, service: str) -> str:
     done = subprocess.run(
         ["systemd-analyze", "verify", f"--root={folder}", str(units / SERVICE), str(units / TIMER)],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     return "".join(f"{line}\n" for line in (done.stdout + done.stderr).splitlines() if "evs-detach" in line)
@@ -52,7 +52,7 @@ def test_the_service_is_little_exposed() -> None:
     done = subprocess.run(
         ["systemd-analyze", "security", "--offline=true", "--json=short", "--threshold=20", UNITS / SERVICE],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     assert done.returncode == 0, done.stdout
@@ -77,6 +77,9 @@ def test_what_a_dry_run_found_is_no_failure_and_a_refusal_is_one() -> None:
 def test_the_timer_starts_it_once_a_night() -> None:
     assert "OnCalendar=*-*-* 03:00:00 UTC" in lines(TIMER)
     done = subprocess.run(
-        ["systemd-analyze", "calendar", "*-*-* 03:00:00 UTC"], capture_output=True, text=True, check=True
+        ["systemd-analyze", "calendar", "*-*-* 03:00:00 UTC"],
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
     )
     assert "03:00:00 UTC" in done.stdout

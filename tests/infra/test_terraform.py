@@ -24,9 +24,9 @@ ROOT = Path(__file__).resolve().parents[2]
 MODULE = ROOT / "infra" / "huaweicloud"
 EXAMPLE = MODULE / "examples" / "scheduled-dry-run"
 EVENT_DATA = json.loads(
-    Path(__file__).with_name("schemas").joinpath("fgs_trigger_event_data.json").read_text()
+    Path(__file__).with_name("schemas").joinpath("fgs_trigger_event_data.json").read_text(encoding="utf-8")
 )
-CALLS = json.loads((MODULE / "calls.json").read_text())["calls"]
+CALLS = json.loads((MODULE / "calls.json").read_text(encoding="utf-8"))["calls"]
 PLANTED = "planted-5f2c.internal.example"
 EVERYTHING = {
     "region": "eu-west-101",
@@ -55,7 +55,7 @@ def terraform(
         command,
         env=environment,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
         stdin=subprocess.DEVNULL,
         timeout=100,
@@ -84,11 +84,11 @@ class Workspace:
         return done.stdout
 
     def apply(self, variables: dict[str, Any]) -> str:
-        (self.folder / "given.auto.tfvars.json").write_text(json.dumps(variables))
+        (self.folder / "given.auto.tfvars.json").write_text(json.dumps(variables), encoding="utf-8")
         return self.run("apply", "-no-color", "-auto-approve", "-input=false")
 
     def plan(self, variables: dict[str, Any]) -> str:
-        (self.folder / "given.auto.tfvars.json").write_text(json.dumps(variables))
+        (self.folder / "given.auto.tfvars.json").write_text(json.dumps(variables), encoding="utf-8")
         return self.run("plan", "-no-color", "-input=false", "-out=planned")
 
     def state(self) -> dict[str, Any]:
@@ -117,8 +117,10 @@ def test_module_is_valid(workspace: Workspace) -> None:
 
 
 def test_a_misspelt_argument_is_not(workspace: Workspace) -> None:
-    source = (workspace.folder / "main.tf").read_text()
-    (workspace.folder / "main.tf").write_text(source.replace("memory_size  ", "memory_sizee ", 1))
+    source = (workspace.folder / "main.tf").read_text(encoding="utf-8")
+    (workspace.folder / "main.tf").write_text(
+        source.replace("memory_size  ", "memory_sizee ", 1), encoding="utf-8"
+    )
     done = terraform(workspace.folder, "validate", "-no-color", wrapper=workspace.wrapper)
     assert done.returncode == 1
     assert "memory_sizee" in done.stderr
@@ -126,7 +128,7 @@ def test_a_misspelt_argument_is_not(workspace: Workspace) -> None:
 
 def test_its_own_tests_pass(workspace: Workspace) -> None:
     files = (workspace.folder / "tests").glob("*.tftest.hcl")
-    runs = sum(len(re.findall(r"^run ", file.read_text(), re.MULTILINE)) for file in files)
+    runs = sum(len(re.findall(r"^run ", file.read_text(encoding="utf-8"), re.MULTILINE)) for file in files)
     assert f"Success! {runs} passed, 0 failed." in workspace.run("test", "-no-color")
 
 
@@ -172,7 +174,12 @@ def test_nothing_secret_is_in_outputs_or_state(workspace: Workspace) -> None:
 def test_a_value_stored_later_is_left_alone(workspace: Workspace) -> None:
     workspace.apply(EVERYTHING)
     kept = workspace.folder / "terraform.tfstate"
-    kept.write_text(kept.read_text().replace('"secret_text": "{}"', '"secret_text": "hash-of-another-value"'))
+    kept.write_text(
+        kept.read_text(encoding="utf-8").replace(
+            '"secret_text": "{}"', '"secret_text": "hash-of-another-value"'
+        ),
+        encoding="utf-8",
+    )
     assert "No changes." in workspace.plan(EVERYTHING)
 
 
@@ -183,7 +190,7 @@ def test_no_file_holds_what_looks_like_a_secret() -> None:
             and path.suffix in {".tf", ".hcl", ".json", ".md"}
             and ".terraform" not in path.parts
         ):
-            text = path.read_text()
+            text = path.read_text(encoding="utf-8")
             assert not re.search(r"(?i)(password|secret_key|access_key)\s*=\s*\"", text), path
 
 

@@ -6,12 +6,12 @@ import re
 from pathlib import Path
 
 MODULE = Path(__file__).resolve().parents[2] / "infra" / "huaweicloud"
-README = (MODULE / "README.md").read_text()
+README = (MODULE / "README.md").read_text(encoding="utf-8")
 
 
 def blocks(file: str, kind: str) -> dict[str, str]:
     """Give the bodies of a formatted file's blocks by name."""
-    source = (MODULE / file).read_text()
+    source = (MODULE / file).read_text(encoding="utf-8")
     found = re.findall(rf'^{kind} "(\w+)" {{\n(.*?)^}}$', source, re.MULTILINE | re.DOTALL)
     return dict(found)
 
@@ -64,7 +64,7 @@ def test_every_variable_has_a_type_and_every_open_one_a_validation() -> None:
 
 
 def test_every_validation_has_a_test_that_it_refuses() -> None:
-    tests = (MODULE / "tests" / "validation.tftest.hcl").read_text()
+    tests = (MODULE / "tests" / "validation.tftest.hcl").read_text(encoding="utf-8")
     for name, body in blocks("variables.tf", "variable").items():
         validations = body.count("  validation {")
         refused = tests.count(f"expect_failures = [var.{name}]")
@@ -81,5 +81,5 @@ def test_what_is_private_is_marked_sensitive() -> None:
 
 def test_the_examples_use_only_what_the_module_takes() -> None:
     for main in (MODULE / "examples").rglob("main.tf"):
-        given = re.findall(r"^  (\w+) +=", main.read_text(), re.MULTILINE)
+        given = re.findall(r"^  (\w+) +=", main.read_text(encoding="utf-8"), re.MULTILINE)
         assert set(given) - {"source"} <= set(blocks("variables.tf", "variable"))

@@ -26,7 +26,7 @@ def _listeners(cloud: OpenStack) -> set[str]:
                 inodes.add(target[8:-1])
     found = set()
     for table in ("tcp", "tcp6"):
-        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+        for line in Path(f"/proc/net/{table}").read_text(encoding="utf-8").splitlines()[1:]:
             fields = line.split()
             if fields[3] == "0A" and fields[9] in inodes:
                 found.add(fields[1].partition(":")[0])
@@ -43,8 +43,10 @@ def test_nothing_listens_but_on_loopback(openstack: OpenStack) -> None:
 def test_the_services_are_the_ones_that_are_pinned(openstack: OpenStack) -> None:
     python = Path(openstack.folder).parent / "environment/bin/python"
     question = "from importlib.metadata import version; print(*map(version, ('keystone', 'cinder', 'nova')))"
-    versions = subprocess.run([python, "-c", question], capture_output=True, text=True, check=True).stdout
-    pinned = (Path(__file__).parent / "openstack/requirements.in").read_text()
+    versions = subprocess.run(
+        [python, "-c", question], capture_output=True, encoding="utf-8", check=True
+    ).stdout
+    pinned = (Path(__file__).parent / "openstack/requirements.in").read_text(encoding="utf-8")
     for name, version in zip(("keystone", "cinder", "nova"), versions.split(), strict=True):
         assert f"{name}=={version}\n" in pinned
 

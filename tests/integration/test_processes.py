@@ -39,7 +39,7 @@ def _until(ready: Callable[[], bool]) -> None:
 
 def _runs(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
 
@@ -52,8 +52,8 @@ def processes(tmp_path: Path) -> Processes:
 def test_a_process_that_left_its_session_is_ended_too(processes: Processes, tmp_path: Path) -> None:
     told = tmp_path / "pid"
     leader = processes.start("daemon", sys.executable, "-c", _DAEMON, told, env=_ENVIRONMENT)
-    _until(lambda: told.exists() and told.read_text() != "")
-    hidden = int(told.read_text())
+    _until(lambda: told.exists() and told.read_text(encoding="utf-8") != "")
+    hidden = int(told.read_text(encoding="utf-8"))
     assert os.getsid(hidden) != leader.pid
 
     processes.kill()
@@ -72,11 +72,13 @@ def test_another_program_ends_them_by_the_record(processes: Processes, tmp_path:
 def test_a_process_that_was_given_a_recorded_id_is_left_alone(processes: Processes, tmp_path: Path) -> None:
     sleeper = processes.start("sleeper", "sleep", "600", env=_ENVIRONMENT)
     record = tmp_path / "processes.json"
-    record.write_text(record.read_text().replace('"started": "', '"started": "1'))
+    record.write_text(
+        record.read_text(encoding="utf-8").replace('"started": "', '"started": "1'), encoding="utf-8"
+    )
 
     stranger = Processes(tmp_path / "another-run")
     stranger.folder.mkdir()
-    (stranger.folder / "processes.json").write_text(record.read_text())
+    (stranger.folder / "processes.json").write_text(record.read_text(encoding="utf-8"), encoding="utf-8")
     stranger.kill()
 
     assert _runs(sleeper.pid)
@@ -100,5 +102,5 @@ def test_one_that_is_asked_to_stop_may_end_in_its_own_way(processes: Processes, 
     processes.start("polite", "sh", "-c", script, env=_ENVIRONMENT)
     _until((tmp_path / "ready").exists)
     processes.stop("polite")
-    assert (tmp_path / "word").read_text() == "done\n"
+    assert (tmp_path / "word").read_text(encoding="utf-8") == "done\n"
     assert processes.names() == {}

@@ -46,7 +46,7 @@ def app() -> Flask:
 
 
 def event(name: str) -> Any:
-    return json.loads((EVENTS / f"{name}.json").read_text())
+    return json.loads((EVENTS / f"{name}.json").read_text(encoding="utf-8"))
 
 
 class Context:

@@ -24,7 +24,7 @@ from tests.embedded_cloud import Cloud
 from tests.embedded_cloud.seed import DETACHER, DETACHER_DOMAIN, DETACHER_PASSWORD
 
 ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text()
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 SECRET = {"username": DETACHER, "password": DETACHER_PASSWORD, "domain": DETACHER_DOMAIN}
 
 
@@ -49,7 +49,7 @@ def cloud() -> Iterator[Cloud]:
 @pytest.fixture(scope="module")
 def secret(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("readme") / "token"
-    path.write_text(json.dumps(SECRET))
+    path.write_text(json.dumps(SECRET), encoding="utf-8")
     return path
 
 
@@ -137,7 +137,7 @@ def test_the_table_of_outcomes_has_every_outcome() -> None:
 
 
 def test_every_make_target_it_names_exists() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     named = set(re.findall(r"`make ([a-z]+)`", README)) | set(
         re.findall(r"^make ([a-z]+)", README, re.MULTILINE)
     )
@@ -170,7 +170,9 @@ def test_the_sweeps_it_shows_run(cloud: Cloud, secret: Path) -> None:
     for line in block.splitlines():
         words = line.split("#")[0].split()
         command = [sys.executable, *words[1:]]
-        ran = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+        ran = subprocess.run(
+            command, env=environment, cwd=ROOT, capture_output=True, encoding="utf-8", check=False
+        )
         assert ran.returncode in {0, 1}, ran.stderr  # 1: candidates whose server exists after all are not ok
         assert "543fdc50-6daa-48e5-808c-c4189495d318" in ran.stdout
     assert len(cloud.posts()) - before == 5

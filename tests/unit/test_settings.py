@@ -417,6 +417,6 @@ def test_settings_show_no_secret() -> None:
 
 
 def test_the_readme_names_every_setting() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
     assert [name for name in NAMES if f"`{name}`" not in readme] == []

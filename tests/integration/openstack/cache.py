@@ -30,6 +30,6 @@ def cache_folder() -> Path:
 @contextlib.contextmanager
 def sole_use(cache: Path) -> Iterator[None]:
     """Wait until nobody else installs, starts or stops in this cache."""
-    with (cache / "lock").open("w") as lock:
+    with (cache / "lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

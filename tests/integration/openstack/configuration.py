@@ -59,7 +59,7 @@ def write_all(site: Site) -> None:
         ("cinder", _cinder(site)),
         ("nova", _nova(site)),
     ):
-        site.file(name).write_text(_ini(sections))
+        site.file(name).write_text(_ini(sections), encoding="utf-8")
 
 
 def _ini(sections: Sections) -> str:

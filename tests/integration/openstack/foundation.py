@@ -132,7 +132,7 @@ class Database:
             ],
             env=self._environment,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             check=False,
         )
 
@@ -157,9 +157,10 @@ class Broker:
         configuration.write_text(
             f"listeners.tcp.1 = 127.0.0.1:{self._port}\n"
             f"default_user = rig\ndefault_pass = {self._password}\n"
-            "log.console = true\nlog.file = false\n"
+            "log.console = true\nlog.file = false\n",
+            encoding="utf-8",
         )
-        (folder / "plugins").write_text("[].\n")
+        (folder / "plugins").write_text("[].\n", encoding="utf-8")
         erlang = self._software.debian / "usr/lib/erlang/bin"
         environment = clean_environment(folder)
         environment |= {

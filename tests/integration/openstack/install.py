@@ -57,9 +57,9 @@ def install(cache: Path) -> Software:
     python = _fitting_python()
     wanted = f"{python}\n{hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()}\n"
     stamp = environment / ".complete"
-    if not stamp.exists() or stamp.read_text() != wanted:
+    if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
         _make_environment(python, environment)
-        stamp.write_text(wanted)
+        stamp.write_text(wanted, encoding="utf-8")
     return Software(debian, environment)
 
 
@@ -69,7 +69,9 @@ def _say(text: str) -> None:
 
 def _do(*command: str | Path, cwd: Path | None = None) -> str:
     environment = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
-    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, encoding="utf-8", check=False
+    )
     if done.returncode:
         raise RigError(f"{Path(command[0]).name} failed: {(done.stderr or done.stdout).strip()[-2000:]}")
     return done.stdout
@@ -99,7 +101,10 @@ def _unpack_debian(cache: Path, root: Path) -> None:
     for package in sorted(downloads.glob("*.deb")):
         _do("dpkg-deb", "--extract", package, root)
     for script in (root / "usr/lib/erlang").glob("**/bin/erl"):
-        script.write_text(script.read_text().replace("=/usr/lib/erlang", f"={root}/usr/lib/erlang"))
+        script.write_text(
+            script.read_text(encoding="utf-8").replace("=/usr/lib/erlang", f"={root}/usr/lib/erlang"),
+            encoding="utf-8",
+        )
     shutil.rmtree(cache / "apt")
     (root / ".complete").touch()
 
@@ -126,7 +131,9 @@ def _fitting_python() -> Path:
         candidates += sorted(Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python3"))
     question = "import sys, ensurepip, venv; print(*sys.version_info[:2], sys.base_prefix)"
     for candidate in candidates:
-        asked = subprocess.run([candidate, "-c", question], capture_output=True, text=True, check=False)
+        asked = subprocess.run(
+            [candidate, "-c", question], capture_output=True, encoding="utf-8", check=False
+        )
         if asked.returncode == 0:
             major, minor_version, prefix = asked.stdout.split(maxsplit=2)
             if _FITTING[0] <= (int(major), int(minor_version)) <= _FITTING[1]:

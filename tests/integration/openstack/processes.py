@@ -51,7 +51,7 @@ class Processes:
         started = _look(child.pid)
         recorded = self._recorded()
         recorded[name] = {"pid": child.pid, "started": started.started if started else ""}
-        self._record.write_text(json.dumps(recorded, indent=1))
+        self._record.write_text(json.dumps(recorded, indent=1), encoding="utf-8")
         return child
 
     def finish(self, name: str, child: subprocess.Popen[bytes]) -> None:
@@ -60,14 +60,14 @@ class Processes:
             raise RigError(f"{name} failed\n{self.tail(name)}")
         recorded = self._recorded()
         del recorded[name]
-        self._record.write_text(json.dumps(recorded, indent=1))
+        self._record.write_text(json.dumps(recorded, indent=1), encoding="utf-8")
 
     def run(self, name: str, *command: str | Path, env: Mapping[str, str]) -> None:
         self.finish(name, self.start(name, *command, env=env))
 
     def tail(self, name: str) -> str:
         """Give the last lines of a process's log."""
-        text = (self._logs / f"{name}.log").read_text(errors="replace")
+        text = (self._logs / f"{name}.log").read_text(errors="replace", encoding="utf-8")
         return "\n".join(text.splitlines()[-30:])
 
     def ended(self) -> list[str]:
@@ -83,7 +83,7 @@ class Processes:
         """Ask a process to end, and wait until it and its session have."""
         recorded = self._recorded()
         self._end([recorded.pop(name)], mark=None, grace=_PATIENCE)
-        self._record.write_text(json.dumps(recorded, indent=1))
+        self._record.write_text(json.dumps(recorded, indent=1), encoding="utf-8")
 
     def kill(self) -> None:
         """End every process of the run at once, in the knowledge that its files are to go too."""
@@ -124,7 +124,7 @@ class Processes:
     def _recorded(self) -> dict[str, dict[str, int | str]]:
         if not self._record.exists():
             return {}
-        recorded: dict[str, dict[str, int | str]] = json.loads(self._record.read_text())
+        recorded: dict[str, dict[str, int | str]] = json.loads(self._record.read_text(encoding="utf-8"))
         return recorded
 
 
@@ -133,7 +133,7 @@ class _Process:
 
     def __init__(self, pid: int) -> None:
         # The command's name, in brackets, may hold spaces: what counts comes after it.
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         if fields[0] in "ZX":
             raise ProcessLookupError(pid)
         self.pid, self.session, self.started = pid, int(fields[3]), fields[19]

@@ -72,7 +72,7 @@ def status() -> OpenStack | None:
     described = processes.folder / "openstack.json"
     if not described.exists() or processes.ended():
         return None
-    return OpenStack(**json.loads(described.read_text()))
+    return OpenStack(**json.loads(described.read_text(encoding="utf-8")))
 
 
 def up(processes: Processes | None = None) -> OpenStack:
@@ -145,5 +145,5 @@ def _start(cache: Path, software: Software, processes: Processes) -> OpenStack:
     )
     described = folder / "openstack.json"
     described.touch(mode=0o600)
-    described.write_text(json.dumps(asdict(cloud), indent=1))
+    described.write_text(json.dumps(asdict(cloud), indent=1), encoding="utf-8")
     return cloud

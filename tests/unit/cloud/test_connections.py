@@ -148,7 +148,7 @@ def test_no_cookie_that_a_cloud_sets_is_sent_back() -> None:
 
 def test_a_netrc_of_the_machine_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     netrc = tmp_path / ".netrc"
-    netrc.write_text("machine 127.0.0.1 login root password hunter2\n")
+    netrc.write_text("machine 127.0.0.1 login root password hunter2\n", encoding="utf-8")
     netrc.chmod(0o600)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(netrc))

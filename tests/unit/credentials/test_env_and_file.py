@@ -34,7 +34,7 @@ class Mount:
         self._count += 1
         made = self._folder / f"..{self._count}"
         made.mkdir()
-        (made / "secret").write_text(content)
+        (made / "secret").write_text(content, encoding="utf-8")
         fresh = self._folder / "..data_tmp"
         fresh.symlink_to(made.name)
         fresh.rename(self._folder / "..data")
@@ -162,7 +162,7 @@ def _make_loop(path: Path) -> None:
 
 
 def _make_large(path: Path) -> None:
-    path.write_text("a" * 65537)
+    path.write_text("a" * 65537, encoding="utf-8")
 
 
 def _make_empty(path: Path) -> None:
@@ -219,7 +219,7 @@ def test_a_file_that_the_system_does_not_give(
         raise OSError(number, os.strerror(number), str(path))
 
     path = tmp_path / "secret"
-    path.write_text("token")
+    path.write_text("token", encoding="utf-8")
     deployment = deploy({**cloud.environment(), "DETACH_TOKEN_SECRET": f"file:{path}"})
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(SecretUnavailable) as caught:
@@ -241,7 +241,7 @@ def test_a_writer_is_given_time_between_emptying_the_file_and_filling_it(tmp_pat
     def write(pause: float) -> None:
         pauses.append(pause)
         if len(pauses) == 2:
-            path.write_text("token")
+            path.write_text("token", encoding="utf-8")
 
     store = FileStore("DETACH_TOKEN_SECRET", SecretReference(Store.FILE, str(path)), sleep=write)
     assert store.read(call_context()) == "token"

@@ -15,7 +15,7 @@ STORES = {"handler.credentials.stores.csms", "handler.credentials.stores.vault"}
 def imported(program: str) -> set[str]:
     """The modules of ours that a fresh interpreter has imported after a program."""
     program += "\nimport sys; print(*(name for name in sys.modules if name.startswith('handler')))"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=True)
     return set(done.stdout.split())
 
 

@@ -301,11 +301,11 @@ def test_a_secret_in_vault(
     behave: Callable[[Cloud], None],
 ) -> None:
     jwt, file = tmp_path / "jwt", tmp_path / "vault-token"
-    jwt.write_text(mark("jwt"))
+    jwt.write_text(mark("jwt"), encoding="utf-8")
     monkeypatch.setattr("handler.credentials.stores.vault.SERVICE_ACCOUNT", str(jwt))
     cloud.vault_roles["robot"] = mark("jwt")
     cloud.add_vault_token(mark("vault"), expires_in=1e9)
-    file.write_text(mark("vault") + ("\nsecond line" if way == "unsafe file" else ""))
+    file.write_text(mark("vault") + ("\nsecond line" if way == "unsafe file" else ""), encoding="utf-8")
     cloud.put_vault_secret("secret", "s", {"a": mark("field"), mark("name"): 5})
     cloud.put_vault_secret("secret", "k", {"keys": [mark("key"), mark("key") + " spaced"]})
     environment = {

@@ -441,14 +441,14 @@ def test_no_invocation_fails_while_a_password_is_rotated_under_load(
     """It is noticed by the secret's time, or by the refusal of the old token."""
     cloud.add_user("robot", "pw0")
     file = tmp_path / "secret"
-    file.write_text(password("pw0"))
+    file.write_text(password("pw0"), encoding="utf-8")
     environment = {**cloud.environment(), "DETACH_TOKEN_SECRET": f"file:{file}"}
     deployment = deploy({**environment, "DETACH_SECRET_TTL": "86400" if revoked else "0"})
 
     def rotate(number: int) -> Callable[[], bool]:
         cloud.add_user("robot", f"pw{number}")
         fresh = tmp_path / "fresh"
-        fresh.write_text(password(f"pw{number}"))
+        fresh.write_text(password(f"pw{number}"), encoding="utf-8")
         fresh.rename(file)
         if revoked:
             cloud.expire_all_tokens()

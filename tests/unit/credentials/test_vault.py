@@ -107,10 +107,10 @@ def test_a_token_file_is_read_each_time(cloud: Cloud, read: Read, tmp_path: Path
     file = tmp_path / "vault-token"
     with pytest.raises(SecretUnavailable, match="VAULT_TOKEN_FILE names a file that does not exist"):
         read(token_file=str(file))
-    file.write_text("stale")
+    file.write_text("stale", encoding="utf-8")
     with pytest.raises(SecretUnavailable, match="Vault permits no reading"):
         read(token_file=str(file))
-    file.write_text(cloud.add_vault_token() + "\n")
+    file.write_text(cloud.add_vault_token() + "\n", encoding="utf-8")
     assert read(token_file=str(file)) == "t"
 
 
@@ -130,7 +130,7 @@ def pod(cloud: Cloud, tmp_path: Path) -> Path:
     cloud.put_vault_secret("secret", "robot", {"token": "t"})
     cloud.vault_roles["robot"] = "jwt-of-the-pod"
     file = tmp_path / "jwt"
-    file.write_text("jwt-of-the-pod\n")
+    file.write_text("jwt-of-the-pod\n", encoding="utf-8")
     return file
 
 

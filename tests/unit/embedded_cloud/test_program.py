@@ -263,7 +263,7 @@ def _run(*options: str) -> tuple[subprocess.Popen[str], dict[str, Any]]:
         [sys.executable, "-m", "tests.embedded_cloud", *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     )
     assert program.stdout is not None
     line: dict[str, Any] = json.loads(program.stdout.readline())

@@ -27,7 +27,7 @@ RESULT = DIALECT(schema.result_schema())
 
 
 def test_the_published_schemas_are_current() -> None:
-    published = {path.name: path.read_text() for path in schema.FOLDER.iterdir()}
+    published = {path.name: path.read_text(encoding="utf-8") for path in schema.FOLDER.iterdir()}
     assert published == schema.documents(), "run `make schema`"
 
 
@@ -37,7 +37,7 @@ def test_writing_the_schemas_writes_these(
     folder = tmp_path_factory.mktemp("events") / "schema"
     monkeypatch.setattr(schema, "FOLDER", folder)
     schema.main()
-    assert {path.name: path.read_text() for path in folder.iterdir()} == schema.documents()
+    assert {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()} == schema.documents()
 
 
 def test_the_schemas_are_valid() -> None:
@@ -154,4 +154,4 @@ def test_the_description_has_every_route_status_and_code(client: FlaskClient) ->
 
 
 def test_the_descriptions_version_is_the_projects() -> None:
-    assert f'version = "{VERSION}"' in (ROOT / "pyproject.toml").read_text()
+    assert f'version = "{VERSION}"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")

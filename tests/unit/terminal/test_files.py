@@ -92,7 +92,7 @@ def test_wrong_settings_are_named(cloud: Cloud) -> None:
 
 
 def test_nobody_needs_a_callers_key_here(cloud: Cloud) -> None:
-    gateway = json.loads((EVENTS / "apig-one.json").read_text())
+    gateway = json.loads((EVENTS / "apig-one.json").read_text(encoding="utf-8"))
     assert "authorization" not in gateway["headers"]
     assert call(cloud, "events/apig-one.json").returncode == 0
 

@@ -164,7 +164,7 @@ def test_help_is_0(capsys: Printed) -> None:
 
 def test_a_file_may_be_called_sweep(tmp_path: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("sweep").write_text('{"sweep": {}}')
+    Path("sweep").write_text('{"sweep": {}}', encoding="utf-8")
 
     assert main(["./sweep"]) == 0
 
@@ -371,7 +371,7 @@ def test_a_person_sees_a_progress_bar_and_a_table(
 
 def test_a_script_sees_no_progress_bar(orphans: list[tuple[str, str, str]]) -> None:
     command = [sys.executable, "-m", "handler", "sweep", "--apply"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False, timeout=60)
 
     assert done.returncode == 0
     assert json.loads(done.stdout)["summary"] == {"detached": len(orphans)}

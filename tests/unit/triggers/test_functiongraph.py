@@ -170,7 +170,9 @@ def test_what_is_no_work_is_invalid(cloud: Cloud, event: object, places: list[tu
     ],
 )
 def test_the_vendors_samples_that_are_no_work(cloud: Cloud, name: str, rule: str) -> None:
-    assert [found for _, found in invalid(json.loads((VENDOR / f"{name}.json").read_text()))] == [rule]
+    assert [
+        found for _, found in invalid(json.loads((VENDOR / f"{name}.json").read_text(encoding="utf-8")))
+    ] == [rule]
     assert cloud.calls == []
 
 
@@ -178,7 +180,7 @@ def test_the_vendors_samples_that_are_no_work(cloud: Cloud, name: str, rule: str
     "name", ["cts_flat_ecs", "cts_flat_evs_delete_volume", "cts_wrapped", "cts_wrapped_fg_create"]
 )
 def test_the_vendors_samples_of_traces_are_ignored(cloud: Cloud, name: str) -> None:
-    result = functiongraph(json.loads((VENDOR / f"{name}.json").read_text()), Context())
+    result = functiongraph(json.loads((VENDOR / f"{name}.json").read_text(encoding="utf-8")), Context())
     assert (result["outcome"], result["ok"], result["changed"]) == ("ignored", True, False)
     assert cloud.calls == []
 
@@ -186,7 +188,7 @@ def test_the_vendors_samples_of_traces_are_ignored(cloud: Cloud, name: str) -> N
 @pytest.mark.usefixtures("cloud")
 @pytest.mark.parametrize("name", ["apig", "apig_base64", "apig_params"])
 def test_the_vendors_samples_of_a_gateway_are_opened_as_far_as_they_go(name: str) -> None:
-    event = json.loads((VENDOR / f"{name}.json").read_text())
+    event = json.loads((VENDOR / f"{name}.json").read_text(encoding="utf-8"))
     assert answered(event)[0] == 401
     event["headers"]["authorization"] = f"Bearer {KEY}"
     status, headers, result = answered(event)
@@ -382,7 +384,7 @@ def test_the_platforms_own_runtime_needs_no_web_server(cloud: Cloud) -> None:
             cwd=ROOT,
             env=environment,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             check=True,
             timeout=60,
         )

@@ -275,7 +275,7 @@ def test_terminal(fake: Fake, row: Row, tmp_path: Path, capsys: pytest.CaptureFi
     set_up(fake, row)
     file = tmp_path / "event.json"
     for _, envelope in asynchronous(FORM):
-        file.write_text(json.dumps(envelope))
+        file.write_text(json.dumps(envelope), encoding="utf-8")
         assert terminal([str(file)]) == (0 if row.http == 200 else 1)
         result = json.loads(capsys.readouterr().out)
         assert set(result) == RESULT_KEYS

@@ -37,7 +37,7 @@ class Promise(NamedTuple):
 def promises() -> list[Promise]:
     table = [
         [cell.strip() for cell in line.strip("|").split("|")]
-        for line in (EVENTS / "README.md").read_text().splitlines()
+        for line in (EVENTS / "README.md").read_text(encoding="utf-8").splitlines()
         if line.startswith("| [")
     ]
     return [Promise(row[0].partition(".json")[0].lstrip("["), row[1], row[4], row[5]) for row in table]

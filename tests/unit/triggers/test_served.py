@@ -53,7 +53,7 @@ def served(environment: Mapping[str, str], folder: Path) -> Iterator[tuple[str, 
         try:
             for _ in range(600):
                 if process.poll() is not None:
-                    pytest.fail((folder / "log").read_text())
+                    pytest.fail((folder / "log").read_text(encoding="utf-8"))
                 try:
                     requests.get(f"{url}/healthz", timeout=5).close()
                     break
@@ -168,10 +168,10 @@ def test_a_body_without_end_is_answered_before_it_ends(
 
 def memory_of(process: int) -> int:
     """The most kilobytes that the server and its workers have held."""
-    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    children = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="utf-8").split()
     most = 0
     for number in (process, *children):
-        for line in Path(f"/proc/{number}/status").read_text().splitlines():
+        for line in Path(f"/proc/{number}/status").read_text(encoding="utf-8").splitlines():
             if line.startswith("VmHWM:"):
                 most = max(most, int(line.split()[1]))
     return most
@@ -209,4 +209,4 @@ def test_wrong_settings_do_not_keep_it_from_starting(tmp_path: Path) -> None:
         assert "DETACH_REGION" in ready.json()["error"]["message"]
         answer = requests.post(url, json=FORM, timeout=20)
         assert (answer.status_code, answer.json()["error"]["code"]) == (500, "configuration")
-        assert "no region!" not in answer.text + ready.text + (tmp_path / "log").read_text()
+        assert "no region!" not in answer.text + ready.text + (tmp_path / "log").read_text(encoding="utf-8")
