@@ -44,16 +44,19 @@ lint: setup
 types: setup
 	$(BIN)/mypy
 
+# Text is UTF-8 whatever the locale: whoever opens some without saying so fails, here and in what is started.
+STRICT := PYTHONWARNDEFAULTENCODING=1 PYTHONWARNINGS=error::EncodingWarning
+
 # The calls that the function made are kept for `make infra`, which compares them with its policy.
 unit: setup
 	@mkdir -p build && rm -f $(CALLS)
-	RECORDED_CALLS=$(CALLS) $(BIN)/python -m pytest tests/unit tests/contract -n 2 -p tests.infra.record_calls --cov --cov-report=term
+	$(STRICT) RECORDED_CALLS=$(CALLS) $(BIN)/python -m pytest tests/unit tests/contract -n 2 -p tests.infra.record_calls --cov --cov-report=term
 
 integration: setup ## the contract suite against a real Keystone, Cinder and Nova, started here
 	$(BIN)/python -m pytest tests/contract tests/integration --cloud=real -p no:xdist
 
 infra: setup ## judge templates, image and package; TERRAFORM_WRAPPER names what answers for the provider
-	RECORDED_CALLS=$(wildcard $(CALLS)) $(BIN)/python -m pytest tests/infra
+	PYTHONWARNDEFAULTENCODING=1 RECORDED_CALLS=$(wildcard $(CALLS)) $(BIN)/python -m pytest tests/infra
 
 bench: $(BENCH)/.ready ## compare with peers: ratios, printed
 	$(BENCH)/bin/python -m tests.bench

@@ -28,9 +28,9 @@ from packaging.utils import NormalizedName, canonicalize_name
 ROOT = Path(__file__).resolve().parents[2]
 PYTHONS = ("3.10", "3.12")
 PLATFORM = "x86_64-manylinux2014"
-# the project's dependencies (pyproject.toml) but functions-framework and the web server that it brings, and
-# what these four bring themselves
-DEPENDENCIES = ("cloudevents", "pydantic", "requests", "urllib3")
+# the project's dependencies (pyproject.toml) but functions-framework, the web server that it brings, and what
+# only the terminal needs
+DEPENDENCIES = ("cloudevents", "pydantic", "pydantic-core", "requests", "urllib3")
 # zip's earliest date; what is older cannot be written, and any other would change with the clock
 EPOCH = (1980, 1, 1, 0, 0, 0)
 # written by the installer, differs by machine, read by nobody here
