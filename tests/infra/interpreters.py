@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.pythons import find_python
+
 
 def interpreter(version: str) -> Path:
     """Give the executable of Python ``version`` ("3.12"), or skip the test and say what is missing."""
-    for candidate in _candidates(version):
-        if _is(candidate, version):
-            return candidate
-    pytest.skip(f"no Python {version} on this machine")
-
-
-def _candidates(version: str) -> list[Path]:
-    found = shutil.which(f"python{version}")
-    pyenv = Path.home() / ".pyenv" / "versions"
-    kept = sorted(pyenv.glob(f"{version}.*/bin/python{version}"))
-    return [Path(sys.executable), *kept, *([Path(found)] if found else [])]
-
-
-def _is(candidate: Path, version: str) -> bool:
-    command = [str(candidate), "-I", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
-    answer = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
-    return answer.returncode == 0 and answer.stdout.strip() == version
+    found = find_python(version)
+    if found is None:
+        pytest.skip(f"no Python {version} on this machine")
+    return found
