@@ -12,7 +12,6 @@ import re
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from handler.bounded_json import loads
 from handler.cloud.messages import Answer
 from handler.errors import (
     ErrorCode,
@@ -26,6 +25,7 @@ from handler.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
+from handler.model.bounded_json import loads
 
 _PAIRS = (("error_code", "error_msg"), ("errorCode", "errorMsg"), ("code", "message"))
 _TOKEN_CODES = frozenset({"EVS.0002", "Common.0013"})

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from handler.bounded_json import loads
 from handler.cloud.faults import failure, names_absence, upstream
 from handler.cloud.messages import Answer
 from handler.cloud.paging import LARGEST_PAGE, PAGE, Listing, record
 from handler.cloud.service import Service, unreadable
 from handler.errors import ErrorCode, Refused
 from handler.invocation import CallContext
+from handler.model.bounded_json import loads
 from handler.model.values import canonical
 
 SERVICE = "compute"

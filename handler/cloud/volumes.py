@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from handler.bounded_json import loads
 from handler.cloud.faults import failure, names_absence
 from handler.cloud.messages import Answer
 from handler.cloud.paging import LARGEST_PAGE, PAGE, Listing, record
 from handler.cloud.service import Service, unreadable
 from handler.invocation import CallContext
+from handler.model.bounded_json import loads
 from handler.model.values import canonical
 
 SERVICE = "volume"

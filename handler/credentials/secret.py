@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from handler.bounded_json import loads
 from handler.errors import Misconfigured
+from handler.model.bounded_json import loads
 from handler.secret import Secret
 
 _LONGEST_TOKEN = 16384

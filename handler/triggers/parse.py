@@ -14,8 +14,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from handler.bounded_json import TooDeep, loads
 from handler.errors import Detail, InvalidRequest
+from handler.model.bounded_json import TooDeep, loads
 from handler.model.request import RULES, Batch, GoneServer, Ignored, Sweep, SweepBounds, Target, Work
 
 _MAX_DEPTH = 16

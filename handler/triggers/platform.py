@@ -13,9 +13,9 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from handler.bounded_json import loads
 from handler.errors import Misconfigured
 from handler.invocation import NO_PLATFORM, Invocation, Platform, Trigger
+from handler.model.bounded_json import loads
 from handler.model.values import project_uuid
 from handler.secret import Secret
 from handler.settings import NAMES

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler.bounded_json import MAX_DEPTH, TooDeep, loads
+from handler.model.bounded_json import MAX_DEPTH, TooDeep, loads
 
 BRACKETS = '["[{\\"[", "\\\\", "]}\\\\\\"{", {"[\\u005b": "\\n[["}]'
 
