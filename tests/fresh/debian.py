@@ -83,7 +83,10 @@ def check() -> None:
 
 
 def base(suite: str, folder: Path) -> Path:
-    """Give a machine of this suite, from the cache's folder or new. Raises Unavailable, or CalledProcessError."""
+    """Give a machine of this suite, kept in the cache's folder or new.
+
+    Raises Unavailable, or CalledProcessError where debootstrap failed.
+    """
     kept, made = folder / suite, folder / f"{suite}.made"
     if made.exists() and time.time() - made.stat().st_mtime < _KEPT:
         return kept
