@@ -41,6 +41,10 @@ class Cloud(Behaviour):
         self.world = World(self, PROJECT)
         self.add_server = self.world.add_server
         self.delete_server = self.world.delete_server
+        self.attach = self.world.attach
+        self.host = self.world.host
+        self.cells_down = self.world.cells_down
+        self.jobs = self.world.jobs
         self.add_volume = self.world.add_volume
         self.delete_volume = self.world.delete_volume
         self.volume = self.world.volume

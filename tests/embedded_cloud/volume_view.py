@@ -28,7 +28,9 @@ def brief(volume: Volume, token: Token) -> str:
 
 def detailed(volume: Volume, token: Token) -> str:
     """Write a volume's record as text: a page of 1,000 in a fraction of what json.dumps would take."""
-    attachments = ", ".join([_attached(volume, a, token) for a in volume.attachments])
+    attachments = ", ".join(
+        [_attached(volume, a, token) for a in volume.attachments if a.status == "attached"]
+    )
     metadata = json.dumps(volume.metadata) if volume.metadata else "{}"
     return (
         f'{{"id": "{volume.id}", "status": {quoted(volume.status)}, "size": {volume.size}, '

@@ -12,7 +12,8 @@ import re
 import uuid
 from typing import TYPE_CHECKING
 
-from tests.embedded_cloud import detach, paging, volume_view
+from tests.embedded_cloud import attachments, paging, volume_actions, volume_view
+from tests.embedded_cloud.guard import Guard
 from tests.embedded_cloud.messages import Answer, Call, request_id
 from tests.embedded_cloud.refusal import Refusal, gateway_fault, no_route, openstack_fault, vendor_fault
 
@@ -27,6 +28,12 @@ _ROUTE = re.compile(r"/v[23]/([0-9a-f-]+)/volumes(?:/([^/]+)(/action)?)?")
 MAX_VERSION = (3, 71)
 _SORTABLE = {"created_at": "created_at", "updated_at": "updated_at", "id": "id", "status": "status"}
 _SORTABLE |= {"size": "size", "name": "name"}
+_DELETABLE = {"available", "error", "error_restoring", "error_extending", "error_managing"}
+_NOT_DELETABLE = (
+    "Invalid volume: Volume status must be available or error or error_restoring or error_extending or "
+    "error_managing and must not be migrating, attached, belong to a group, have snapshots, awaiting a "
+    "transfer, or be disassociated from snapshots after volume transfer."
+)
 
 
 class Volumes:
@@ -36,7 +43,9 @@ class Volumes:
         self.world = world
         self.identity = identity
         self.behaviour = world.behaviour
-        self.detach = detach.Detach(world)
+        guard = Guard(world)
+        self.actions = volume_actions.VolumeActions(world, guard)
+        self.attachments = attachments.Attachments(world, guard)
 
     def answer(self, call: Call) -> Answer:
         if self.behaviour.flavour == "huawei":
@@ -50,14 +59,20 @@ class Volumes:
             return answer
         route = _ROUTE.fullmatch(call.tail)
         handler = self._handler(call, route) if route else None
-        if route is None or handler is None:
+        entries_route = attachments.ROUTE.fullmatch(call.tail)
+        if handler is None and entries_route is None:
             answer = no_route(call)
             answer.headers.append(ids[1])
             return answer
         version = _asked_version(call)
         try:
-            _check_version(version)
-            answer = handler(call, token, route[1], route[2])
+            number = _checked_version(version)
+            if route is not None and handler is not None:
+                answer = handler(call, token, route[1], route[2])
+            elif entries_route is not None:
+                _check_project(token, entries_route[1])
+                by_service = self.identity.is_service(call)
+                answer = self.attachments.answer(call, token, entries_route, number, by_service=by_service)
         except Refusal as refusal:
             answer = openstack_fault(refusal.status, refusal.message)
         answer.headers += [("Openstack-Api-Version", f"volume {version}"), ("Vary", "OpenStack-API-Version")]
@@ -91,6 +106,8 @@ class Volumes:
     ) -> Callable[[Call, Token, str, str | None], Answer] | None:
         if route[3]:
             return self._act if call.method == "POST" else None
+        if call.method == "DELETE" and route[2] and self.behaviour.flavour == "openstack":
+            return self._delete
         if call.method != "GET":
             return None
         return self._list if route[2] in {None, "detail"} else self._show
@@ -137,7 +154,10 @@ class Volumes:
             return (
                 (status is None or volume.status == status)
                 and (name is None or volume.name == name)
-                and (server is None or any(a.server_id == server for a in volume.attachments))
+                and (
+                    server is None
+                    or any(a.server_id == server for a in volume.attachments if a.status == "attached")
+                )
                 and (not metadata or metadata.items() <= volume.metadata.items())
             )
 
@@ -155,13 +175,24 @@ class Volumes:
         body = '{"volume": ' + volume_view.detailed(self._seen(str(volume_id), token), token) + "}"
         return Answer(200, body.encode(), [("Content-Type", "application/json")])
 
-    def _act(self, call: Call, token: Token, project_id: str, volume_id: str | None) -> Answer:
-        arguments = detach.arguments_of(call)
+    def _delete(self, _call: Call, token: Token, project_id: str, volume_id: str | None) -> Answer:
+        """Delete a volume. Cinder looks at its own record only: a server may have the disk all the same."""
         _check_project(token, project_id)
-        detach.check(arguments)
         volume = self._seen(str(volume_id), token)
-        self.detach.carry_out(volume, arguments, token, by_service=self.identity.is_service(call))
+        if token.role not in {"member", "admin"}:
+            raise Refusal(403, "Policy doesn't allow volume:delete to be performed.")
+        if volume.status not in _DELETABLE or volume.attach_status == "attached":
+            raise Refusal(400, _NOT_DELETABLE)
+        self.world.delete_volume(volume.id, held=True)
         return Answer(202, b"", [("Content-Type", "application/json")])
+
+    def _act(self, call: Call, token: Token, project_id: str, volume_id: str | None) -> Answer:
+        name, arguments = self.actions.named(call)
+        _check_project(token, project_id)
+        volume_actions.check(name, arguments)
+        volume = self._seen(str(volume_id), token)
+        by_service = self.identity.is_service(call)
+        return self.actions.act(volume, name, arguments, token, by_service=by_service)
 
 
 def _check_project(token: Token, project_id: str) -> None:
@@ -177,17 +208,19 @@ def _asked_version(call: Call) -> str:
     return "3.0"
 
 
-def _check_version(version: str) -> None:
+def _checked_version(version: str) -> tuple[int, int]:
     parts = re.fullmatch(r"(\d+)\.(\d+)", version)
     if parts is None:
         raise Refusal(
             400, f"API Version String {version} is of invalid format. Must be of format MajorNum.MinorNum."
         )
-    if not (3, 0) <= (int(parts[1]), int(parts[2])) <= MAX_VERSION:
+    number = (int(parts[1]), int(parts[2]))
+    if not (3, 0) <= number <= MAX_VERSION:
         highest = "{}.{}".format(*MAX_VERSION)
         raise Refusal(
             406, f"Version {version} is not supported by the API. Minimum is 3.0 and maximum is {highest}."
         )
+    return number
 
 
 def _offset(query: dict[str, str]) -> int:

@@ -10,9 +10,13 @@ from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING
 
-from tests.embedded_cloud.records import Action, Attachment, Disk, Server, Volume
+from tests.embedded_cloud import entries
+from tests.embedded_cloud.detach_job import Jobs
+from tests.embedded_cloud.records import Action, Attachment, Disk, Event, Host, Server, Volume
 
 if TYPE_CHECKING:
+    from typing import Literal
+
     from tests.embedded_cloud.behaviour import Behaviour, When
 
 _A_MONTH = timedelta(days=30)
@@ -42,10 +46,15 @@ class World:
         self.behaviour = behaviour
         self.project_id = project_id
         self.lock = threading.RLock()
+        self.jobs = Jobs(self)
+        self.cells_down: set[str] = set()
         self.clear()
 
     def clear(self) -> None:
         with self.lock:
+            self.jobs.clear()
+            self.hosts: dict[str, Host] = {}
+            self.cells_down.clear()
             self.volumes: dict[str, Volume] = {}
             self.servers: dict[str, Server] = {}
             self.deleted: dict[str, Server] = {}
@@ -67,6 +76,9 @@ class World:
         project_id: str | None = None,
         created: When | None = None,
         name: str | None = None,
+        *,
+        locked_by: Literal["owner", "admin"] | None = None,
+        host: str = "compute-1",
     ) -> Server:
         with self.lock:
             server_id = id or str(uuid.uuid4())
@@ -82,17 +94,39 @@ class World:
                 created=born,
                 updated=born,
                 key=(born, server_id),
-                actions=[Action("create", born, f"req-{uuid.uuid4()}")],
+                actions=[self._action("create", "compute__do_build_and_run_instance", born)],
+                locked_by=locked_by,
+                host=host,
             )
             self.deleted.pop(server_id, None)
             self.servers[server_id] = server
             self.server_shelves.setdefault(server.project_id, Shelf()).add(server.key)
             return server
 
-    def delete_server(self, id: str, *, purge: bool = False, at: When | None = None) -> None:  # noqa: A002
+    @staticmethod
+    def _action(action: str, event: str | None, moment: str) -> Action:
+        events = [Event(event, moment, moment, "Success")] if event else []
+        return Action(action, moment, f"req-{uuid.uuid4()}", updated_at=moment, events=events)
+
+    def host(self, name: str) -> Host:
+        with self.lock:
+            return self.hosts.setdefault(name, Host(name))
+
+    def in_down_cell(self, server: Server) -> bool:
+        return bool(self.cells_down) and self.host(server.host).cell in self.cells_down
+
+    def delete_server(
+        self,
+        id: str,  # noqa: A002
+        *,
+        purge: bool = False,
+        at: When | None = None,
+        reaped: bool = True,
+    ) -> None:
         """Let a server go, now or at a moment in the past; what the volumes record about it stays.
 
-        Its own record, with the action ``delete``, is kept unless it is purged.
+        Its own record, with the action ``delete``, is kept unless it is purged. ``reaped``: its host did it,
+        and says so by an event; else the host was down, and the guest may still run there.
         """
         with self.lock:
             server = self.servers.pop(id, None) or self.deleted[id]
@@ -101,7 +135,8 @@ class World:
                 server.deleted_at = server.updated = self.behaviour.stamp(at)
                 server.status, server.task_state = "DELETED", None
                 server.disks.clear()
-                server.actions.insert(0, Action("delete", server.deleted_at, f"req-{uuid.uuid4()}"))
+                event = "compute_terminate_instance" if reaped else None
+                server.actions.insert(0, self._action("delete", event, server.deleted_at))
                 self.deleted[id] = server
             if purge:
                 del self.deleted[id]
@@ -123,12 +158,15 @@ class World:
         name: str | None = None,
         connected: bool = True,
         seen_by: Iterable[str] = (),
+        attach_status: str | None = None,
+        root: bool = False,
+        delete_on_termination: bool = False,
     ) -> Volume:
         """Make a volume, attached to the servers given (an id, a server, or None for a host).
 
-        ``known_to_compute``: the servers that exist list it as theirs. ``connected`` as in Attachment.
-        ``seen_by``: further projects that it is shown to. Created, attached and changed a month ago unless
-        said otherwise.
+        ``known_to_compute``: the servers that exist list it as theirs; ``root`` and ``delete_on_termination``
+        as in Disk. ``connected`` as in Attachment. ``seen_by``: further projects that it is shown to. It was
+        created, attached and changed a month ago unless said otherwise.
         """
         with self.lock:
             volume_id = id or str(uuid.uuid4())
@@ -155,13 +193,21 @@ class World:
                 name=name or f"volume-{volume_id[:8]}",
                 key=(born, volume_id),
             )
+            volume.attach_status = attach_status or entries.statuses(volume)[1]
             self.volumes[volume_id] = volume
             for project in volume.seen_by:
                 self.volume_shelves.setdefault(project, Shelf()).add(volume.key)
             for link in links if known_to_compute else ():
                 server = self.servers.get(link.server_id or "")
                 if server is not None:
-                    server.disks[volume_id] = Disk(link.device, link.attachment_id, str(uuid.uuid4()))
+                    server.disks[volume_id] = Disk(
+                        link.device,
+                        link.attachment_id,
+                        str(uuid.uuid4()),
+                        delete_on_termination,
+                        root,
+                        0 if root else -1,
+                    )
             return volume
 
     @staticmethod
@@ -174,12 +220,13 @@ class World:
         device = f"/dev/vd{chr(ord('b') + number % 25)}"
         return Attachment(str(uuid.uuid4()), server_id, device, attached_at, None, connected)
 
-    def delete_volume(self, id: str) -> None:  # noqa: A002
+    def delete_volume(self, id: str, *, held: bool = False) -> None:  # noqa: A002
+        """Let a volume go. ``held``: servers that have it go on listing it."""
         with self.lock:
             volume = self.volumes.pop(id)
             for project in volume.seen_by:
                 self.volume_shelves[project].drop(volume.key)
-            for server in self.servers.values():
+            for server in self.servers.values() if not held else ():
                 server.disks.pop(id, None)
 
     def volume(self, id: str) -> Volume:  # noqa: A002
@@ -191,7 +238,20 @@ class World:
     def server(self, id: str) -> Server:  # noqa: A002
         """Give a server, deleted ones included while their record is kept; KeyError when there is none."""
         with self.lock:
+            self.settle()
             return self.servers.get(id) or self.deleted[id]
+
+    def attach(self, volume: Volume, server: Server, *, delete_on_termination: bool = False) -> Attachment:
+        """Attach a volume to a server, at both services and at once."""
+        with self.lock:
+            moment = self.behaviour.stamp()
+            entry = self._attachment(server, moment, len(server.disks), connected=True)
+            volume.attachments.append(entry)
+            volume.status, volume.attach_status = entries.statuses(volume)
+            volume.updated_at = moment
+            bdm_uuid = str(uuid.uuid4())
+            server.disks[volume.id] = Disk(entry.device, entry.attachment_id, bdm_uuid, delete_on_termination)
+            return entry
 
     def detach(self, volume: Volume, attachment_id: str | None) -> None:
         """Clear one attachment (or the only one), now or after the settling delay."""
@@ -202,7 +262,9 @@ class World:
             self._cleared(volume, attachment_id)
 
     def settle(self) -> None:
-        """Let accepted detaches show whose delay is over."""
+        """Let everything show whose time has come: accepted os-detaches, and jobs."""
+        if self.jobs.busy:
+            self.jobs.run()
         if not self._unsettled:
             return
         now = self.behaviour.now()
@@ -214,17 +276,12 @@ class World:
                 self._unsettled.discard(volume_id)
 
     def _cleared(self, volume: Volume, attachment_id: str | None) -> None:
-        """Do what Cinder's manager and database do once a detach was let through."""
-        before = len(volume.attachments)
-        if attachment_id is None:
-            volume.attachments.clear()
-        else:
-            volume.attachments[:] = [a for a in volume.attachments if a.attachment_id != attachment_id]
-        if not volume.attachments:
-            volume.status = "uploading" if volume.status == "uploading" else "available"
-        elif len(volume.attachments) < before:
-            volume.status = "in-use"
-        volume.updated_at = self.behaviour.stamp()
+        """Do what Cinder's manager does once a detach was let through."""
+        if attachment_id is None and not volume.attachments:
+            entries.forget(volume, self.behaviour.stamp())
+            return
+        chosen = volume.attachments[0].attachment_id if attachment_id is None else attachment_id
+        entries.finish_detach(volume, chosen, self.behaviour.stamp())
 
     def populate(self, volumes: int, servers: int, orphans: int) -> None:
         """Fill the default project: a volume at each server in turn, the last ``orphans`` at servers gone.
