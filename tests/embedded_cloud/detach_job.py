@@ -95,17 +95,20 @@ class Jobs:
 
     def delete_when_idle(self, server: Server) -> None:
         """Delete a server with what it holds, once its jobs have ended: a deletion waits for them."""
-        self.deleting.append(server)
+        if server not in self.deleting:
+            self.deleting.append(server)
 
     def run(self) -> None:
         """Go as far as the clock allows."""
         now = self.world.behaviour.now()
         while any(self._step(job, now) for job in list(self.open)):
             pass
-        for server in [server for server in self.deleting if not self.under_way(server.id)]:
-            self.deleting.remove(server)
-            if server.id in self.world.servers:
-                lifecycle.erase(self.world, server)
+        for server in list(self.deleting):
+            gone = server.id not in self.world.servers
+            if gone or (self.world.host(server.host).state == "up" and not self.under_way(server.id)):
+                self.deleting.remove(server)
+                if not gone:
+                    lifecycle.erase(self.world, server)
 
     def _step(self, job: Job, now: float) -> bool:
         """Take a job one step further, if it is time; say whether it moved."""

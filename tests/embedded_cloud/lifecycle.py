@@ -1,4 +1,4 @@
-"""What becomes of a server's disks at the volume service when the server is built, shelved or deleted."""
+"""What becomes of a server's disks, and of its own record, when it is built, shelved or deleted."""
 
 from __future__ import annotations
 
@@ -6,13 +6,29 @@ import uuid
 from typing import TYPE_CHECKING
 
 from tests.embedded_cloud import entries
-from tests.embedded_cloud.records import Attachment, Disk
+from tests.embedded_cloud.records import Action, Attachment, Disk, Event
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tests.embedded_cloud.records import Server, Volume
     from tests.embedded_cloud.world import World
+
+
+def action(name: str, moment: str, event: str | None = None, request_id: str | None = None) -> Action:
+    """Make an entry of a server's record, done by a host if it has an event."""
+    events = [Event(event, moment, moment, "Success")] if event else []
+    return Action(name, moment, request_id or f"req-{uuid.uuid4()}", updated_at=moment, events=events)
+
+
+def record_deletion(server: Server, moment: str, *, reaped: bool) -> None:
+    """Have a deletion on a server's record, unless it was asked for and is there; ``reaped``: by its host."""
+    asked = server.task_state == "deleting" and [a for a in server.actions if a.action == "delete"]
+    entry = asked[-1] if asked else action("delete", moment)
+    if not asked:
+        server.actions.insert(0, entry)
+    if reaped:
+        entry.events.append(Event("compute_terminate_instance", moment, moment, "Success"))
 
 
 def build(world: World, volumes: Iterable[Volume], project_id: str | None = None) -> Server:
@@ -61,15 +77,16 @@ def connect_disks(world: World, server: Server) -> bool:
     return True
 
 
-def erase(world: World, server: Server) -> None:
-    """Let a server's disks go and then the server, as its host does when it is deleted."""
+def erase(world: World, server: Server, *, reaped: bool = True) -> None:
+    """Let a server's disks go and then the server, as its host does, or the service itself without it."""
     for volume_id, disk in list(server.disks.items()):
         volume = world.volumes.get(volume_id)
         if volume is not None and volume.attachment(disk.attachment_id) is not None:
             entries.finish_detach(volume, disk.attachment_id, world.behaviour.stamp())
             if disk.delete_on_termination and not volume.attachments:
                 world.delete_volume(volume_id)
-    world.delete_server(server.id)
+    # Of a server that was never placed nothing is kept, its deletion included.
+    world.delete_server(server.id, reaped=reaped, purge=not server.placed)
 
 
 def _rework(volume: Volume, moment: str) -> None:

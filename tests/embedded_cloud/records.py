@@ -134,13 +134,13 @@ class Server:
         return _VM_STATES.get(self.status, self.status.lower())
 
     @property
-    def scheduled(self) -> bool:
-        """Whether it has a host: until then the compute service knows no disks of it."""
+    def placed(self) -> bool:
+        """Whether it has a host: until then the compute service knows no disks and no actions of it."""
         return not (self.status == "BUILD" and self.task_state == "scheduling")
 
     @property
     def known_disks(self) -> dict[str, Disk]:
-        return self.disks if self.scheduled else {}
+        return self.disks if self.placed else {}
 
     @property
     def from_volume(self) -> bool:

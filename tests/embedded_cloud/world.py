@@ -10,9 +10,9 @@ from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING
 
-from tests.embedded_cloud import entries
+from tests.embedded_cloud import entries, lifecycle
 from tests.embedded_cloud.detach_job import Jobs
-from tests.embedded_cloud.records import Action, Attachment, Disk, Event, Host, Server, Volume
+from tests.embedded_cloud.records import Attachment, Disk, Host, Server, Volume
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -94,7 +94,7 @@ class World:
                 created=born,
                 updated=born,
                 key=(born, server_id),
-                actions=[self._action("create", "compute__do_build_and_run_instance", born)],
+                actions=[lifecycle.action("create", born, "compute__do_build_and_run_instance")],
                 locked_by=locked_by,
                 host=host,
             )
@@ -102,11 +102,6 @@ class World:
             self.servers[server_id] = server
             self.server_shelves.setdefault(server.project_id, Shelf()).add(server.key)
             return server
-
-    @staticmethod
-    def _action(action: str, event: str | None, moment: str) -> Action:
-        events = [Event(event, moment, moment, "Success")] if event else []
-        return Action(action, moment, f"req-{uuid.uuid4()}", updated_at=moment, events=events)
 
     def host(self, name: str) -> Host:
         with self.lock:
@@ -125,7 +120,7 @@ class World:
     ) -> None:
         """Let a server go, now or at a moment in the past; what the volumes record about it stays.
 
-        Its own record, with the action ``delete``, is kept unless it is purged. ``reaped``: its host did it,
+        Its own record, with an action ``delete``, is kept unless it is purged. ``reaped``: its host did it,
         and says so by an event; else the host was down, and the guest may still run there.
         """
         with self.lock:
@@ -133,10 +128,9 @@ class World:
             if server.deleted_at is None:
                 self.server_shelves[server.project_id].drop(server.key)
                 server.deleted_at = server.updated = self.behaviour.stamp(at)
+                lifecycle.record_deletion(server, server.deleted_at, reaped=reaped)
                 server.status, server.task_state = "DELETED", None
                 server.disks.clear()
-                event = "compute_terminate_instance" if reaped else None
-                server.actions.insert(0, self._action("delete", event, server.deleted_at))
                 self.deleted[id] = server
             if purge:
                 del self.deleted[id]
