@@ -21,6 +21,8 @@ class Behaviour:
     asks_compute    os-detach asks the compute service first and refuses while the server holds the volume
                     (Cinder since the mend of CVE-2023-2088; Huawei Cloud documents no such check)
     compute_down    the compute service closes every connection; a volume service that must ask it answers 500
+    ecs_wraps       Huawei Cloud's server API refuses with Nova's answer inside of its own Ecs.1000
+    job_kept        seconds, on ``now``, that the server API knows a job after its end
     now             the clock, in seconds since the epoch: tokens, locks, ages
     volume_region, compute_region  region ids in the token's catalogue
     """
@@ -33,6 +35,8 @@ class Behaviour:
         self.settle_delay = 0.0
         self.asks_compute = flavour == "openstack"
         self.compute_down = False
+        self.ecs_wraps = False
+        self.job_kept = 3600.0
         self.now: Callable[[], float] = time.time
         self.volume_region = self.compute_region = "RegionOne" if flavour == "openstack" else "cn-north-4"
 

@@ -1,7 +1,7 @@
 """The compute service: Nova's API as far as a proof, a sweep and a live server's detach use it.
 
 Answers, words and microversions are as recorded from Nova 34. In the flavour "huawei" errors come as the
-vendor's ECS words them.
+vendor's ECS words them, and its own API of servers and jobs is there too.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from tests.embedded_cloud import instance_actions, server_view
+from tests.embedded_cloud.ecs import Ecs
 from tests.embedded_cloud.messages import Answer, Call, json_answer, request_id
 from tests.embedded_cloud.refusal import Refusal, gateway_fault, no_route, openstack_fault, vendor_fault
 from tests.embedded_cloud.server_actions import ServerActions
@@ -57,6 +58,7 @@ class Compute:
         self.list = ServerList(world)
         self.attachments = VolumeAttachments(world)
         self.actions = ServerActions(world)
+        self.ecs = Ecs(world, self.attachments)
 
     def answer(self, call: Call) -> Answer:
         request = request_id()
@@ -72,6 +74,8 @@ class Compute:
             answer = self.identity.unauthorized()
             answer.headers.append(ids[0])
             return answer
+        if vendor and call.tail.startswith("/v1/"):
+            return self.ecs.answer(call, token)
         route = _ROUTE.fullmatch(call.tail)
         if route is None or call.method not in _METHODS.get(_kind(route), ()):
             answer = no_route(call)
