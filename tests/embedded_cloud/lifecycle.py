@@ -77,7 +77,7 @@ def connect_disks(world: World, server: Server) -> bool:
     return True
 
 
-def erase(world: World, server: Server, *, reaped: bool = True) -> None:
+def erase(world: World, server: Server, *, reaped: bool = True, purge: bool = False) -> None:
     """Let a server's disks go and then the server, as its host does, or the service itself without it."""
     for volume_id, disk in list(server.disks.items()):
         volume = world.volumes.get(volume_id)
@@ -85,8 +85,7 @@ def erase(world: World, server: Server, *, reaped: bool = True) -> None:
             entries.finish_detach(volume, disk.attachment_id, world.behaviour.stamp())
             if disk.delete_on_termination and not volume.attachments:
                 world.delete_volume(volume_id)
-    # Of a server that was never placed nothing is kept, its deletion included.
-    world.delete_server(server.id, reaped=reaped, purge=not server.placed)
+    world.delete_server(server.id, reaped=reaped, purge=purge)
 
 
 def _rework(volume: Volume, moment: str) -> None:

@@ -80,13 +80,15 @@ class ServerActions:
         """
         self._check_lock(server, token)
         host = self.world.host(server.host).state
-        alone = host == "down" or not server.placed or server.status == "SHELVED_OFFLOADED"
+        placed = server.placed
+        alone = host == "down" or not placed or server.status == "SHELVED_OFFLOADED"
         if server.task_state != "deleting" or alone:
             asked = lifecycle.action("delete", self.behaviour.stamp(), request_id=request)
             server.actions.insert(0, asked)
         server.task_state = "deleting"
         if alone:
-            lifecycle.erase(self.world, server, reaped=False)
+            # Of a server that never had a host nothing is kept, its deletion included.
+            lifecycle.erase(self.world, server, reaped=False, purge=not placed)
         else:
             self.world.jobs.delete_when_idle(server)
         return Answer(204)

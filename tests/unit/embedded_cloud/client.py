@@ -43,3 +43,16 @@ def volumes(cloud: Cloud, path: str = "", project_id: str | None = None) -> str:
 
 def servers(cloud: Cloud, path: str = "", project_id: str | None = None) -> str:
     return f"/compute/v2.1/{project_id or cloud.project_id}/servers{path}"
+
+
+class Clock:
+    """A clock that stands until it is moved."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self.seconds = 1_800_000_000.0
+        cloud.now = lambda: self.seconds
+
+    def after(self, seconds: float) -> None:
+        self.seconds += seconds
+        self.cloud.world.settle()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.embedded_cloud import Cloud
+from tests.unit.embedded_cloud.client import Clock
 
 
 @pytest.fixture
@@ -17,3 +18,8 @@ def cloud() -> Iterator[Cloud]:
 def huawei() -> Iterator[Cloud]:
     with Cloud("huawei") as cloud:
         yield cloud
+
+
+@pytest.fixture
+def clock(cloud: Cloud) -> Clock:
+    return Clock(cloud)
