@@ -20,7 +20,7 @@ FLAT = 12  # modules that lie beside each other in handler/ itself
 def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
     """Judge the imports of folder/handler by the rules of folder/pyproject.toml."""
     command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8", check=False)
 
 
 def test_imports_go_down_the_floors_only() -> None:
@@ -46,7 +46,7 @@ def test_imports_go_down_the_floors_only() -> None:
 def test_an_import_up_the_floors_is_found(module: str, wrong: str, tmp_path: Path) -> None:
     shutil.copytree(HANDLER, tmp_path / "handler", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    with (tmp_path / "handler" / module).open("a") as file:
+    with (tmp_path / "handler" / module).open("a", encoding="utf-8") as file:
         file.write(f"\n{wrong}\n")
     judged = lint_imports(tmp_path)
     assert judged.returncode == 1, judged.stdout + judged.stderr
@@ -75,7 +75,7 @@ def test_a_circle_is_found() -> None:
 
 
 def test_no_module_is_longer_than_it_may_be() -> None:
-    lengths = {path: len(path.read_text().splitlines()) for path in HANDLER.rglob("*.py")}
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in HANDLER.rglob("*.py")}
     assert len(lengths) > FLAT
     assert {str(path.relative_to(ROOT)): lines for path, lines in lengths.items() if lines > LONGEST} == {}
 

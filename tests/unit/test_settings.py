@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,7 +43,7 @@ def _read(**more: str) -> Settings:
     return read_settings({**PRIVATE, **more})
 
 
-def test_every_default_is_the_contract_s() -> None:
+def test_every_default_is_as_documented() -> None:
     settings = read_settings(VENDOR)
 
     assert settings._asdict() == {
@@ -414,9 +413,3 @@ def test_settings_show_no_secret() -> None:
     settings = _read(VAULT_TOKEN="hvs.planted")
 
     assert "planted" not in repr(settings)
-
-
-def test_the_readme_names_every_setting() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-
-    assert [name for name in NAMES if f"`{name}`" not in readme] == []

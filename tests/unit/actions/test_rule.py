@@ -1,4 +1,7 @@
-"""Contract §4, row by row: what the cloud answers, in strict order, and what must come of it."""
+"""What happens to one target, row by row: what the cloud answers, in strict order, and what must come of it.
+
+The table is that of docs/contract.md.
+"""
 
 from __future__ import annotations
 

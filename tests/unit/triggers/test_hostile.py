@@ -185,7 +185,7 @@ def test_batched_cloudevents(client: FlaskClient, body: bytes) -> None:
 @given(body=BODIES)
 def test_invoke(client: FlaskClient, body: bytes) -> None:
     answer = client.post("/invoke", data=body, headers=AUTHORIZED)
-    # An event that the native door would raise for is a 500 here, with the result in it: contract §2
+    # An event that FunctionGraph's own runtime would raise for is a 500 here, with the result in it
     assert answer.status_code in {400, 500}
     assert answer.json is not None
     normal(answer.json)
