@@ -1,1 +1,4 @@
 """Clears the record of a stuck EVS or Cinder volume attachment, once its server is proven gone."""
+
+__version__ = "0.1.0"
+"""Written here and nowhere else: a zip, an image and a working copy have no installed package to ask."""

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from handler import __version__
 from handler.errors import ErrorCode
 from handler.model.schema import request_schema, result_schema
-
-VERSION = "0.1.0"
 
 _ELSEWHERE: Mapping[int, tuple[ErrorCode, ...]] = {
     405: (ErrorCode.INVALID_REQUEST,),
@@ -56,7 +55,7 @@ def document() -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "EVS detach",
-            "version": VERSION,
+            "version": __version__,
             "summary": "Clears the record of a stuck volume attachment, once its server is proven gone.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },

@@ -15,11 +15,10 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from handler.errors import ErrorCode, InvalidRequest
 from handler.model import schema
-from handler.model.openapi import VERSION, document
+from handler.model.openapi import document
 from handler.model.request import RULES
 from handler.triggers.parse import read_work
 from tests.embedded_cloud import seed
-from tests.unit.deployment import ROOT
 
 DIALECT = jsonschema.Draft202012Validator
 REQUEST = DIALECT(schema.request_schema())
@@ -151,7 +150,3 @@ def test_the_description_has_every_route_status_and_code(client: FlaskClient) ->
     for status, found in responses.items():
         if status not in {"200", "207", "422"}:
             assert re.search(r"`\w+`: ", found["description"]), status
-
-
-def test_the_descriptions_version_is_the_projects() -> None:
-    assert f'version = "{VERSION}"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
