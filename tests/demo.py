@@ -137,7 +137,7 @@ def _await(function: Function) -> None:
 
 
 def _vault_settings(cloud: Cloud) -> dict[str, str]:
-    """Keep what buys the token in the embedded cloud's Vault: a store other than a file."""
+    """Keep what the token is issued for in the embedded cloud's Vault: a store other than a file."""
     secret = {"username": DETACHER, "password": DETACHER_PASSWORD, "domain": DETACHER_DOMAIN}
     cloud.put_vault_secret("secret", VAULT_PATH, secret)
     token = secrets.token_urlsafe(16)

@@ -101,7 +101,7 @@ resource "huaweicloud_csms_secret" "token" {
 
   region      = var.region
   name        = var.csms_secret.name
-  description = "What ${var.name} buys its token with."
+  description = "What ${var.name} has its token issued for."
   kms_key_id  = var.csms_secret.kms_key_id
   tags        = local.tags
 

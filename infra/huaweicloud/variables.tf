@@ -224,7 +224,7 @@ variable "api" {
 }
 
 variable "csms_secret" {
-  description = "CSMS secret that holds the token, or what buys one, when the agency's own token is not to be used (the default). create: make it, empty; the value is stored outside of Terraform, see README. With create = false its kms_key_id must be named."
+  description = "CSMS secret that holds the token, or the credentials that one is issued for, when the agency's own token is not to be used (the default). create: make it, empty; the value is stored outside of Terraform, see README. With create = false its kms_key_id must be named."
   type = object({
     name       = string
     create     = optional(bool, true)

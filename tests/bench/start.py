@@ -1,10 +1,10 @@
 """The start of one process: ``python -m tests.bench.start CONTENDER [MODULE…]``. Prints its milliseconds.
 
 `handler` is all that a process imports until its first invocation of form *one* is done: the framework, the
-door, and the modules that are named, which that invocation imports on its way. `needs URL` finds them out, by
-doing one. `bare` imports the libraries only, and makes one model. `other` imports the modules that are
-named. A module named with a leading minus can't be imported. Processor time is taken: a neighbour's work on
-the same machine would count otherwise.
+entry point, and the modules that are named, which that invocation imports on its way. `needs URL` finds them
+out, by doing one. `bare` imports the libraries only, and makes one model. `other` imports the modules that
+are named. A module named with a leading minus can't be imported. Processor time is taken: a neighbour's work
+on the same machine would count otherwise.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ ABSENT = Record("absent")
 
 @dataclass(frozen=True)
 class User:
-    """Who buys tokens with a password, all in the domain ``Default``."""
+    """Who has tokens issued for a password, all in the domain ``Default``."""
 
     name: str
     password: str = field(repr=False)
@@ -77,19 +77,19 @@ class Lab(Protocol):
         """Make an application credential of a member; give its id and secret."""
 
     def token(self, project_id: str, role: str = "member") -> str:
-        """Buy a token."""
+        """Have a token issued."""
 
     def expired_token(self, project_id: str) -> str:
-        """Buy a member's token, and give it when its time is over."""
+        """Have a member's token issued, and give it when its time is over."""
 
     def revoke(self, token: str) -> None:
         """Revoke a token."""
 
     def revoke_all(self, user: User) -> None:
-        """Revoke all tokens that the user has bought so far; the password stays good."""
+        """Revoke all tokens that the user was issued so far; the password stays good."""
 
     def fleeting(self) -> AbstractContextManager[dict[str, str]]:
-        """Give settings with which the function buys tokens that live two seconds."""
+        """Give settings by which the function is issued tokens that live two seconds."""
 
     # Servers.
 

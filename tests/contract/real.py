@@ -98,7 +98,7 @@ class RealLab:
     def revoke_all(self, user: User) -> None:
         """Disable the user, which revokes every token, and enable it again.
 
-        Keystone counts whole seconds: a token bought in the second of the revocation would be revoked too.
+        Keystone counts whole seconds: a token issued in the second of the revocation would be revoked too.
         """
         [found] = self._keystone.get(f"/users?name={user.name}")["users"]
         for enabled in (False, True):

@@ -86,7 +86,7 @@ def test_a_revoked_token_is_reported(case: Case) -> None:
     case.ask({"volume_id": other.volume_id}, "502 failed token_rejected (401)", (other, HELD, HELD))
 
 
-def test_a_bought_token_that_was_revoked_is_bought_anew(case: Case) -> None:
+def test_an_issued_token_that_was_revoked_is_issued_anew(case: Case) -> None:
     user = case.lab.user(case.project_id)
     _with_secret(case, {"username": user.name, "password": user.password, "domain": "Default"})
     disk, other = case.never_known(), case.never_known()
@@ -95,7 +95,7 @@ def test_a_bought_token_that_was_revoked_is_bought_anew(case: Case) -> None:
     case.ask({"volume_id": other.volume_id}, "200 detached", (other, HELD, FREE))
 
 
-def test_a_bought_token_that_has_expired_is_bought_anew(case: Case) -> None:
+def test_an_issued_token_that_has_expired_is_issued_anew(case: Case) -> None:
     user = case.lab.user(case.project_id)
     with case.lab.fleeting() as settings:
         secret = {"username": user.name, "password": user.password, "domain": "Default"}

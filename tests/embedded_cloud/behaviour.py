@@ -19,7 +19,7 @@ class Behaviour:
     ignore_filters  query names that a list ignores (Cinder ignores ``server_id``)
     settle_delay    seconds, on ``now``, until an accepted detach shows
     asks_compute    os-detach asks the compute service first and refuses while the server holds the volume
-                    (Cinder since the mend of CVE-2023-2088; Huawei Cloud documents no such check)
+                    (Cinder since the fix of CVE-2023-2088; Huawei Cloud documents no such check)
     compute_down    the compute service closes every connection; a volume service that must ask it answers 500
     ecs_wraps       Huawei Cloud's server API refuses with Nova's answer inside of its own Ecs.1000
     job_kept        seconds, on ``now``, that the server API knows a job after its end

@@ -160,7 +160,7 @@ class Cloud(Behaviour):
 
     @property
     def purchases(self) -> int:
-        """How many tokens were bought."""
+        """How many tokens were issued."""
         return self.identity.purchases
 
     @property

@@ -40,7 +40,7 @@ class Token:
 
 @dataclass(slots=True, eq=False)
 class Account:
-    """Someone who can buy tokens: a user by name, or an application credential by id."""
+    """Someone whom tokens are issued to: a user by name, or an application credential by id."""
 
     user_id: str
     user_name: str
@@ -105,7 +105,7 @@ class Identity:
         *,
         unscoped: bool = False,
     ) -> str:
-        """Make a token without a purchase, valid for ``expires_in`` seconds of the cloud's clock."""
+        """Make a token without anybody asking, valid for ``expires_in`` seconds of the cloud's clock."""
         user_id = uuid.uuid5(uuid.NAMESPACE_DNS, user).hex
         scope = None if unscoped else project_id or self.project_id
         return self._make(user_id, user, "Default", scope, role, "password", expires_in).text

@@ -31,8 +31,8 @@ WITHOUT_POLICY = {"sink"}
 
 Recorded: TypeAlias = tuple[str, str, str]
 
-# FunctionGraph's own door, as the platform's token comes with the context only. A pod's token lies where only
-# a cluster can put it: here the store is told of another place.
+# FunctionGraph's own runtime, as the platform's token comes with the context only. A pod's token lies where
+# only a cluster can put it: here the store is told of another place.
 NATIVE = """
 import json, sys
 from handler.credentials.stores import vault
@@ -138,14 +138,14 @@ def made(folder: Path) -> Iterable[Recorded]:
         pod = folder / "pod-token"
         pod.write_text("pod-token", encoding="utf-8")
         bare = {"DETACH_TOKEN_SECRET": "env:SECRET", "SECRET": cloud.token()}
-        bought = {"DETACH_TOKEN_SECRET": "env:SECRET", "SECRET": password}
+        issued = {"DETACH_TOKEN_SECRET": "env:SECRET", "SECRET": password}
         vault = {"DETACH_TOKEN_SECRET": "vault:kv/evs/detach#secret", "VAULT_TOKEN": "vault-token"}
         for work, settings in [
             (one, bare),
-            (server, bought),
-            (sweep, bought),
-            (stuck, {**bought, "DETACH_SERVER_CHECK": "not-held"}),
-            ({"volume_id": seed.THIRD_ORPHAN_VOLUME}, {**bought, "DETACH_SERVER_CHECK": "recorded"}),
+            (server, issued),
+            (sweep, issued),
+            (stuck, {**issued, "DETACH_SERVER_CHECK": "not-held"}),
+            ({"volume_id": seed.THIRD_ORPHAN_VOLUME}, {**issued, "DETACH_SERVER_CHECK": "recorded"}),
             (one, vault),
         ]:
             terminal(cloud, work, settings)

@@ -76,7 +76,7 @@ class Identity:
         self._endpoint = endpoint
 
     def log_in(self, user: str, password: str, *, project: str) -> Session:
-        """Buy a token of a project, both in the default domain; its endpoint is Keystone's."""
+        """Have a token of a project issued, both in the default domain; its endpoint is Keystone's."""
         domain = {"id": "default"}
         who = {"user": {"name": user, "password": password, "domain": domain}}
         document = {

@@ -123,7 +123,7 @@ def _keystone(site: Site) -> Sections:
 
 
 def _fleeting(site: Site) -> Sections:
-    """Keystone once more, on the same records: tokens bought here live two seconds, and count everywhere."""
+    """Keystone once more, on the same records: tokens issued here live two seconds, and count everywhere."""
     return {**_keystone(site), "token": {"provider": "fernet", "expiration": 2}}
 
 

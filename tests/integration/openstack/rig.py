@@ -31,7 +31,7 @@ _LISTENERS = ("keystone", "fleeting", "placement", "cinder", "nova", "standins")
 class OpenStack:
     """A running cloud: where its services are and who may do everything there.
 
-    ``fleeting`` is a second door of the same Keystone whose tokens expire after two seconds.
+    ``fleeting`` is a second address of the same Keystone whose tokens expire after two seconds.
     """
 
     folder: str

@@ -1,4 +1,4 @@
-"""Connections are kept, mended, checked and led through proxies; nothing is followed, nothing else sent."""
+"""Connections are kept, replaced, checked and led through proxies; nothing is followed, nothing else sent."""
 
 from __future__ import annotations
 

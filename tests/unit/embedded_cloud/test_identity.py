@@ -1,4 +1,4 @@
-"""Tokens: buying, validating, ending; and what a wrong secret costs."""
+"""Tokens: issued, validated, ended; and what a wrong secret costs."""
 
 from __future__ import annotations
 

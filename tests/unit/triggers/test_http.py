@@ -1,4 +1,4 @@
-"""The HTTP door through functions-framework's own app: routes, methods, types, sizes, callers, ids."""
+"""Plain HTTP through functions-framework's own app: routes, methods, types, sizes, callers, ids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every sample in events/ through its real door gives what the table in events/README.md promises."""
+"""Every sample in events/ through its real entry point gives what the table in events/README.md promises."""
 
 from __future__ import annotations
 

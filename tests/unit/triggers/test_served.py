@@ -1,4 +1,4 @@
-"""The HTTP door as hosts run it: functions-framework's own server, a process, real sockets."""
+"""Plain HTTP as hosts serve it: functions-framework's own server, a process, real sockets."""
 
 from __future__ import annotations
 
