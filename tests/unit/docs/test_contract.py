@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import fields
 
 import pytest
 from pydantic import BaseModel
@@ -11,7 +13,7 @@ from handler import errors
 from handler.errors import ErrorCode, Failure, Refused
 from handler.invocation import Invocation, Trigger
 from handler.model.request import Batch, GoneServer, SweepBounds, Target
-from handler.model.result import Handled, Outcome, untargeted
+from handler.model.result import Handled, ManyResult, Outcome, to_json, untargeted
 from handler.settings import ServerCheck
 from handler.triggers.reply import settle
 from tests.unit.pages import Page
@@ -50,6 +52,21 @@ def test_the_table_of_forms_has_every_key_of_every_form(page: Page) -> None:
         assert keys == [
             (key, "" if field.is_required() else "?") for key, field in form.model_fields.items()
         ], name
+
+
+def test_the_result_that_it_shows_has_every_field_in_order() -> None:
+    (shown,) = map(json.loads, CONTRACT.blocks("json"))
+    result = json.loads(to_json(untargeted(Outcome.DETACHED, None, INVOCATION)))
+    assert list(shown) == list(result)
+    assert {key: list(shown[key]) for key in ("server", "volume_status")} == {
+        key: list(result[key]) for key in ("server", "volume_status")
+    }
+
+
+def test_the_result_of_several_that_it_shows_has_every_field_in_order() -> None:
+    (shown,) = re.findall(r"^Several: `(\{.*?\})`", CONTRACT.text, re.MULTILINE)
+    outermost = re.sub(r"\{[^{}]*\}", "", re.sub(r"\{[^{}]*\}", "", shown[1:-1]))
+    assert re.findall(r'"(\w+)"', outermost) == [field.name for field in fields(ManyResult)]
 
 
 def test_the_table_of_outcomes_has_every_outcome() -> None:

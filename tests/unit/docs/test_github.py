@@ -1,4 +1,4 @@
-"""What GitHub reads of it: valid by its schemas, bounded in time, and true."""
+"""What GitHub, editors and pre-commit read of it: valid by its schemas, bounded in time, and true."""
 
 from __future__ import annotations
 
@@ -96,6 +96,24 @@ def test_the_hooks_are_the_makefiles_own_tools() -> None:
     commands = [hook["entry"].split() for hook in local["hooks"]]
     assert {command[0] for command in commands} == {"make"}
     assert {command[1] for command in commands} <= targets
+
+
+def test_text_is_as_editorconfig_says() -> None:
+    suffixes = {".py", ".md", ".toml", ".yml", ".yaml", ".tf", ".json", ".env", ".sh"}
+    folders = ("handler", "tests", "docs", "events", "infra", ".github")
+    texts = [
+        path
+        for folder in folders
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in suffixes and not {"schemas", "vendor", "recorded", ".terraform"} & {*path.parts}
+    ]
+    assert len(texts) > 200
+    wrong = []
+    for path in texts:
+        text = path.read_bytes().decode()
+        if (text and not text.endswith("\n")) or re.search(r"[ \t\r]$", text, re.MULTILINE):
+            wrong.append(str(path.relative_to(ROOT)))
+    assert wrong == []
 
 
 def test_contributing_names_every_target_that_checks_something() -> None:
