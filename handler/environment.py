@@ -5,12 +5,13 @@ A fault names the variable and what is expected, never the value: a secret may s
 
 from __future__ import annotations
 
-import ipaddress
 import math
+import os
 import re
 from collections.abc import Callable, Mapping
 from typing import TypeVar
-from urllib.parse import urlsplit
+
+from handler.addresses import canonical_host, endpoint_url, is_loopback
 
 _T = TypeVar("_T")
 
@@ -21,8 +22,12 @@ class EnvironmentReader:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.environment = environment
         self.faults: list[str] = []
-        hosts = self.text("DETACH_ALLOW_HTTP") or ""
-        self._http_hosts = frozenset(host.lower() for host in re.split(r"[,\s]+", hosts) if host)
+        self.http_hosts: frozenset[str] = self.parsed(
+            "DETACH_ALLOW_HTTP",
+            frozenset(),
+            _hosts,
+            "hosts with commas between them, no scheme or port",
+        )
 
     def text(self, name: str) -> str | None:
         """The value without blanks around it, None where it is empty or not set."""
@@ -79,24 +84,27 @@ class EnvironmentReader:
         """A URL to ask at, without a slash at its end: https, or http where that is allowed."""
 
         def parse(value: str) -> str | None:
-            parts = urlsplit(value)
-            host = (parts.hostname or "").lower()
-            _ = parts.port  # raises ValueError when it is no port
-            plain = parts.scheme == "http" and (http or host in self._http_hosts or _is_loopback(host))
-            if not host or not (parts.scheme == "https" or plain):
-                raise ValueError
-            if "@" in parts.netloc or re.search(r"[?#\\\s\x00-\x1f\x7f]", value):
-                raise ValueError
-            return value.rstrip("/")
+            return endpoint_url(value, http_for=lambda host: http or self.allows_http(host))
 
         expected = "an https URL without user, query or fragment"
         if not http:
             expected += " (http only for loopback and the hosts in DETACH_ALLOW_HTTP)"
         return self.parsed(name, default, parse, expected)
 
+    def allows_http(self, host: str) -> bool:
+        """Whether a host, in its canonical form, may be asked without TLS."""
+        return is_loopback(host) or host in self.http_hosts
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    def file(self, name: str) -> str | None:
+        """The path of a file or folder that this process can read."""
+
+        def parse(value: str) -> str | None:
+            if not os.access(value, os.R_OK):
+                raise ValueError
+            return value
+
+        return self.parsed(name, None, parse, "a file (or folder) that can be read")
+
+
+def _hosts(value: str) -> frozenset[str]:
+    return frozenset(canonical_host(host) for host in re.split(r"[,\s]+", value) if host)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from enum import Enum
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
+from handler.addresses import canonical_host
 from handler.environment import EnvironmentReader
 from handler.errors import Misconfigured
 from handler.model.values import project_uuid
+from handler.regions import vendor_host, vendor_url
 from handler.secret import Secret
-
-_VENDOR_HOST = re.compile(r"[a-z0-9-]+\.([a-z0-9-]+)\.myhuaweicloud\.[a-z]+")
+from handler.secret_reference import REFERENCE_FORMS, SecretReference, Store, is_path, read_reference
+from handler.trust import Trust, at, read_trust
 
 
 class ServerCheck(str, Enum):
@@ -33,27 +33,6 @@ class InvokeAuth(str, Enum):
     PLATFORM = "platform"
 
 
-class Store(str, Enum):
-    """Where a secret is kept."""
-
-    ENV = "env"
-    FILE = "file"
-    CSMS = "csms"
-    VAULT = "vault"
-    CONTEXT = "context"
-
-
-class SecretReference(NamedTuple):
-    """A parsed secret reference.
-
-    `name` is the variable, the path, the CSMS name, or MOUNT/PATH; `part` the CSMS version or Vault field.
-    """
-
-    store: Store
-    name: str
-    part: str | None = None
-
-
 class VaultSettings(NamedTuple):
     """How to reach Vault or OpenBao, under the names that its own tools use."""
 
@@ -61,7 +40,16 @@ class VaultSettings(NamedTuple):
     token: Secret | None = None
     token_file: str | None = None
     role: str | None = None
+    kubernetes_mount: str = "kubernetes"
     namespace: str | None = None
+    trust: Trust | None = None
+
+
+class CatalogChoice(NamedTuple):
+    """Which of a token's catalog is meant: a region (None: the only one there is) and an interface."""
+
+    region: str | None = None
+    interface: str = "public"
 
 
 class SweepSettings(NamedTuple):
@@ -74,14 +62,22 @@ class SweepSettings(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """All settings of one deployment. Times are seconds. Endpoints end without a slash."""
+    """All settings of one deployment. Times are seconds. Endpoints end without a slash.
+
+    An endpoint is the one that is set (its setting's name is in `endpoints_set`), else the region's.
+    """
 
     region: str | None
+    domain: str | None
     project_id: str | None
-    volume_endpoint: str
+    volume_endpoint: str | None
     compute_endpoint: str | None
     identity_endpoint: str | None
     csms_endpoint: str | None
+    endpoints_set: frozenset[str]
+    trust_endpoints: bool
+    catalog: CatalogChoice
+    http_hosts: frozenset[str]
     token_secret: SecretReference
     invoke_auth: InvokeAuth
     invoke_secret: SecretReference | None
@@ -96,23 +92,29 @@ class Settings(NamedTuple):
     concurrency: int
     sweep: SweepSettings
     fanout_sink: str | None
-    ca_bundle: str | None
+    trust: Trust
     log_level: str
 
 
 NAMES = (
     "DETACH_REGION",
+    "DETACH_DOMAIN",
     "DETACH_PROJECT_ID",
     "DETACH_VOLUME_ENDPOINT",
     "DETACH_COMPUTE_ENDPOINT",
     "DETACH_IDENTITY_ENDPOINT",
+    "DETACH_TRUST_ENDPOINTS",
+    "OS_REGION_NAME",
+    "OS_INTERFACE",
     "DETACH_TOKEN_SECRET",
     "DETACH_CSMS_ENDPOINT",
     "VAULT_ADDR",
     "VAULT_TOKEN",
     "VAULT_TOKEN_FILE",
     "VAULT_ROLE",
+    "VAULT_K8S_MOUNT",
     "VAULT_NAMESPACE",
+    "VAULT_CACERT",
     "DETACH_SECRET_TTL",
     "DETACH_SERVER_CHECK",
     "DETACH_TIMEOUT",
@@ -135,32 +137,25 @@ NAMES = (
 """Every setting there is, in the order of the README's table."""
 
 
-_FORMS = "env:NAME, file:PATH, csms:NAME[@VERSION], vault:MOUNT/PATH[#FIELD] or context:"
+_COMPARED = ("DETACH_VOLUME_ENDPOINT", "DETACH_COMPUTE_ENDPOINT")
+"""The endpoints that have to be of one cloud and region."""
 
 
-def _reference(value: str) -> SecretReference | None:
-    scheme, colon, rest = value.partition(":")
-    store = Store(scheme)
-    if not colon or bool(rest) == (store is Store.CONTEXT):
+def _mount(value: str) -> str:
+    if not is_path(value.strip("/")):
         raise ValueError
-    if store is Store.CSMS:
-        rest, at, version = rest.partition("@")
-        if not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", rest) or (at and not re.fullmatch(r"[\w.-]+", version)):
-            raise ValueError
-        return SecretReference(store, rest, version or None)
-    if store is Store.VAULT:
-        rest, mark, part = rest.partition("#")
-        mount, slash, path = rest.partition("/")
-        if not (mount and slash and path) or (mark and not part) or re.search(r"[\s?%]|\.\.|//", rest):
-            raise ValueError
-        return SecretReference(store, rest, part or None)
-    return SecretReference(store, rest)
+    return value.strip("/")
 
 
-def _readable(value: str) -> str | None:
-    if not os.access(value, os.R_OK):
+def _domain(value: str) -> str | None:
+    return canonical_host(value)
+
+
+def _interface(value: str) -> str:
+    word = value.lower().removesuffix("url")  # OpenStack's clients take publicURL, too
+    if word not in {"public", "internal", "admin"}:
         raise ValueError
-    return value
+    return word
 
 
 def _project(value: str) -> str | None:
@@ -188,26 +183,35 @@ def read_settings(environment: Mapping[str, str], *, network: bool = True) -> Se
     Misconfigured that names every setting that is missing or wrong, and never shows a value.
     """
     read = EnvironmentReader(environment)
-    region = read.parsed("DETACH_REGION", None, _region, "a region's id, such as eu-west-101")
+    region = read.parsed("DETACH_REGION", None, _region, "a region's id, such as ap-southeast-3")
+    domain = read.parsed("DETACH_DOMAIN", None, _domain, "a domain, such as myhuaweicloud.com")
 
     def vendor(service: str, version: str) -> str | None:
-        return f"https://{service}.{region}.myhuaweicloud.com{version}" if region else None
+        return vendor_url(service, region, domain) + version if region else None
 
     volume_endpoint = read.url("DETACH_VOLUME_ENDPOINT", vendor("evs", "/v2"))
     compute_endpoint = read.url("DETACH_COMPUTE_ENDPOINT", vendor("ecs", "/v2.1"))
     identity_endpoint = read.url("DETACH_IDENTITY_ENDPOINT", vendor("iam", "/v3"))
     csms_endpoint = read.url("DETACH_CSMS_ENDPOINT", vendor("kms", ""))
-    token_secret = read.parsed("DETACH_TOKEN_SECRET", None, _reference, _FORMS)
-    invoke_secret = read.parsed("DETACH_INVOKE_SECRET", None, _reference, _FORMS)
+    token_secret = read.parsed("DETACH_TOKEN_SECRET", None, read_reference, REFERENCE_FORMS)
+    invoke_secret = read.parsed("DETACH_INVOKE_SECRET", None, read_reference, REFERENCE_FORMS)
     vault_token = read.text("VAULT_TOKEN")
     timeout = read.number("DETACH_TIMEOUT", 25.0, 0.1, 259200.0)
     settings = Settings(
         region=region,
+        domain=domain,
         project_id=read.parsed("DETACH_PROJECT_ID", None, _project, "32 hex digits or a UUID"),
-        volume_endpoint=volume_endpoint or "",
+        volume_endpoint=volume_endpoint,
         compute_endpoint=compute_endpoint,
         identity_endpoint=identity_endpoint,
         csms_endpoint=csms_endpoint,
+        endpoints_set=frozenset(name for name in _COMPARED if read.text(name)),
+        trust_endpoints=read.flag("DETACH_TRUST_ENDPOINTS", default=False),
+        catalog=CatalogChoice(
+            region or read.text("OS_REGION_NAME"),
+            read.parsed("OS_INTERFACE", "public", _interface, "public, internal or admin"),
+        ),
+        http_hosts=read.http_hosts,
         token_secret=token_secret or SecretReference(Store.CONTEXT, ""),
         invoke_auth=read.parsed("DETACH_INVOKE_AUTH", InvokeAuth.BEARER, InvokeAuth, "bearer or platform"),
         invoke_secret=invoke_secret,
@@ -216,7 +220,11 @@ def read_settings(environment: Mapping[str, str], *, network: bool = True) -> Se
             token=Secret(vault_token) if vault_token else None,
             token_file=read.text("VAULT_TOKEN_FILE"),
             role=read.text("VAULT_ROLE"),
+            kubernetes_mount=read.parsed(
+                "VAULT_K8S_MOUNT", "kubernetes", _mount, "the path where the auth method is mounted"
+            ),
             namespace=read.text("VAULT_NAMESPACE"),
+            trust=at(read.file("VAULT_CACERT")) if read.text("VAULT_CACERT") else None,
         ),
         secret_ttl=read.number("DETACH_SECRET_TTL", 300.0, 0.0, 86400.0),
         server_check=read.parsed(
@@ -236,7 +244,7 @@ def read_settings(environment: Mapping[str, str], *, network: bool = True) -> Se
             max_fraction=read.number("DETACH_SWEEP_MAX_FRACTION", 0.5, 0.0, 1.0),
         ),
         fanout_sink=read.url("DETACH_FANOUT_SINK", None, http=True),
-        ca_bundle=read.parsed("DETACH_CA_BUNDLE", None, _readable, "a file (or folder) that can be read"),
+        trust=read_trust(read),
         log_level=read.parsed("DETACH_LOG_LEVEL", "INFO", _level, "DEBUG, INFO, WARNING, ERROR or CRITICAL"),
     )
     faults = (
@@ -255,9 +263,11 @@ def _missing(read: EnvironmentReader, settings: Settings, network: bool) -> list
         if not value and read.text(name) is None:
             faults.append(f"{name} is missing ({why})")
 
-    need("DETACH_VOLUME_ENDPOINT", settings.volume_endpoint, "or set DETACH_REGION")
-    if settings.server_check is not ServerCheck.OFF:
-        need("DETACH_COMPUTE_ENDPOINT", settings.compute_endpoint, "or set DETACH_REGION")
+    if settings.identity_endpoint is None:  # else the token's catalog may have them
+        without = "or set DETACH_REGION, or DETACH_IDENTITY_ENDPOINT for the token's catalog"
+        need("DETACH_VOLUME_ENDPOINT", settings.volume_endpoint, without)
+        if settings.server_check is not ServerCheck.OFF:
+            need("DETACH_COMPUTE_ENDPOINT", settings.compute_endpoint, without)
     need("DETACH_TOKEN_SECRET", None, "where the token, or what buys one, is kept")
     if network and settings.invoke_auth is InvokeAuth.BEARER:
         need("DETACH_INVOKE_SECRET", None, "the callers' key, for DETACH_INVOKE_AUTH=bearer")
@@ -282,9 +292,9 @@ def _contradictions(settings: Settings) -> list[str]:
     }
     regions = {}
     for name, endpoint in endpoints.items():
-        host = _VENDOR_HOST.fullmatch((urlsplit(endpoint or "").hostname or "").lower())
+        host = vendor_host(endpoint or "", settings.domain)
         if host:
-            regions[name] = host[1]
+            regions[name] = host.region
     if settings.region:
         faults += [
             f"{name} is of another region than DETACH_REGION"

@@ -15,10 +15,12 @@ from typing import Any
 
 from requests.adapters import HTTPAdapter
 from requests.models import PreparedRequest, Response
-from requests.utils import select_proxy
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.poolmanager import PoolManager
+
+from handler.trust import Trust
 
 
 class _BoundedReads(io.RawIOBase):
@@ -113,18 +115,25 @@ class BoundedAdapter(HTTPAdapter):
     def get_connection_with_tls_context(
         self, request: PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
     ) -> Any:
-        """The origin's pool, with its certificates set."""
+        """The origin's pool, for one trust (`verify`)."""
         url = request.url or ""
         key = (split(url)[0], verify, cert, select_proxy(url, proxies) if proxies else None)
         pool = self._pools.get(key)
         if pool is None:
             pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
-            super().cert_verify(pool, url, verify, cert)  # type: ignore[no-untyped-call]
             self._pools[key] = pool
         return pool
 
+    def build_connection_pool_key_attributes(
+        self, request: PreparedRequest, verify: Any, cert: Any = None
+    ) -> Any:
+        """See HTTPAdapter. `verify` is whom to trust, and no two of them share a connection."""
+        host, tls = super().build_connection_pool_key_attributes(request, True, cert)
+        trust = verify if any(verify) else Trust(file=DEFAULT_CA_BUNDLE_PATH)
+        return host, {**tls, "ca_certs": trust.file, "ca_cert_dir": trust.folder}
+
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        """Nothing: the certificates were set when the pool was opened."""
+        """Nothing: the pool was opened with its certificates."""
 
     def request_url(self, request: PreparedRequest, proxies: Any) -> str:
         """What stands in the request line: the whole URL for a proxy that speaks http, else the path."""

@@ -9,6 +9,8 @@ from typing import NamedTuple
 from urllib3.exceptions import InvalidHeader
 from urllib3.util.retry import Retry
 
+from handler.trust import Trust
+
 _RETRY_AFTER = Retry(0)  # for its parser: seconds or a date
 
 LARGEST_ANSWER = 4 * 1024 * 1024
@@ -51,7 +53,7 @@ class Call(NamedTuple):
     """One request: what is sent, and how much may come back.
 
     `needs` is how many seconds must be left, or it is not sent. `secrets` are further values that must not
-    come out in what the cloud says of it.
+    come out in what the cloud says of it. `trust` is whom to trust there, where not the deployment's.
     """
 
     service: str
@@ -62,6 +64,7 @@ class Call(NamedTuple):
     largest: int = LARGEST_ANSWER
     needs: float = 0.0
     secrets: tuple[str, ...] = ()
+    trust: Trust | None = None
 
     def __repr__(self) -> str:
         """Without `secrets`, headers and body, which hold them."""

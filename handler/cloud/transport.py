@@ -16,7 +16,6 @@ from typing import Protocol
 import requests
 from requests.models import PreparedRequest
 from requests.structures import CaseInsensitiveDict
-from requests.utils import get_environ_proxies
 from urllib3.exceptions import HTTPError, IncompleteRead, MaxRetryError
 from urllib3.exceptions import TimeoutError as Urllib3TimeoutError
 from urllib3.util.retry import Retry
@@ -25,9 +24,11 @@ from urllib3.util.timeout import Timeout
 from handler.cloud.connection import BoundedAdapter, split
 from handler.cloud.faults import refuses_token
 from handler.cloud.messages import Answer, Call
+from handler.cloud.proxies import proxies_for
 from handler.errors import DeadlineExceeded, NoAnswer, UpstreamUnavailable
 from handler.invocation import CallContext
 from handler.telemetry import Event
+from handler.trust import Trust
 
 _REQUEST_ID_HEADERS = (
     "x-openstack-request-id",
@@ -48,6 +49,9 @@ _READS = Retry(
     respect_retry_after_header=True,
 )
 _FIRST_PAUSE = 0.2  # seconds at most: urllib3 itself doesn't pause before the first retry
+
+
+_CERTIFI = Trust()
 
 
 class Authenticator(Protocol):
@@ -80,13 +84,13 @@ class Transport:
         *,
         connect_timeout: float,
         read_timeout: float,
-        ca_bundle: str | None = None,
+        trust: Trust = _CERTIFI,
         connections: int = 32,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.read_timeout = read_timeout
         self._connect_timeout = connect_timeout
-        self._verify: bool | str = ca_bundle or True
+        self._trust = trust
         self._sleep = sleep
         self._adapter = BoundedAdapter(pool_connections=8, pool_maxsize=connections)
         self._proxies: dict[str, dict[str, str]] = {}
@@ -188,12 +192,12 @@ class Transport:
         origin, _ = split(call.url)
         proxies = self._proxies.get(origin)
         if proxies is None:
-            proxies = self._proxies[origin] = get_environ_proxies(call.url)
+            proxies = self._proxies[origin] = proxies_for(call.url)
         response = self._adapter.send(
             request,
             stream=True,
             timeout=timeout,  # type: ignore[arg-type]  # taken as it is, says HTTPAdapter.send
-            verify=self._verify,
+            verify=call.trust or self._trust,  # type: ignore[arg-type]  # BoundedAdapter's own
             proxies=proxies,
         )
         try:

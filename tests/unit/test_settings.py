@@ -7,20 +7,21 @@ from typing import Any
 import pytest
 
 from handler.errors import ErrorCode, Misconfigured
+from handler.secret_reference import SecretReference, Store
 from handler.settings import (
     NAMES,
+    CatalogChoice,
     InvokeAuth,
-    SecretReference,
     ServerCheck,
     Settings,
-    Store,
     SweepSettings,
     VaultSettings,
     read_settings,
 )
+from handler.trust import Trust, system_store
 
 VENDOR = {
-    "DETACH_REGION": "eu-west-101",
+    "DETACH_REGION": "ap-southeast-3",
     "DETACH_TOKEN_SECRET": "context:",
     "DETACH_INVOKE_SECRET": "env:KEY",
 }
@@ -47,12 +48,17 @@ def test_every_default_is_as_documented() -> None:
     settings = read_settings(VENDOR)
 
     assert settings._asdict() == {
-        "region": "eu-west-101",
+        "region": "ap-southeast-3",
+        "domain": None,
         "project_id": None,
-        "volume_endpoint": "https://evs.eu-west-101.myhuaweicloud.com/v2",
-        "compute_endpoint": "https://ecs.eu-west-101.myhuaweicloud.com/v2.1",
-        "identity_endpoint": "https://iam.eu-west-101.myhuaweicloud.com/v3",
-        "csms_endpoint": "https://kms.eu-west-101.myhuaweicloud.com",
+        "volume_endpoint": "https://evs.ap-southeast-3.myhuaweicloud.com/v2",
+        "compute_endpoint": "https://ecs.ap-southeast-3.myhuaweicloud.com/v2.1",
+        "identity_endpoint": "https://iam.ap-southeast-3.myhuaweicloud.com/v3",
+        "csms_endpoint": "https://kms.ap-southeast-3.myhuaweicloud.com",
+        "endpoints_set": frozenset(),
+        "trust_endpoints": False,
+        "catalog": CatalogChoice("ap-southeast-3", "public"),
+        "http_hosts": frozenset(),
         "token_secret": SecretReference(Store.CONTEXT, ""),
         "invoke_auth": InvokeAuth.BEARER,
         "invoke_secret": SecretReference(Store.ENV, "KEY"),
@@ -67,7 +73,7 @@ def test_every_default_is_as_documented() -> None:
         "concurrency": 8,
         "sweep": SweepSettings(dry_run=True, limit=20, min_age_seconds=900, max_fraction=0.5),
         "fanout_sink": None,
-        "ca_bundle": None,
+        "trust": system_store(),
         "log_level": "INFO",
     }
 
@@ -150,7 +156,13 @@ def test_a_private_cloud_needs_no_region() -> None:
         ("DETACH_INVOKE_AUTH", "platform", "invoke_auth", InvokeAuth.PLATFORM),
         ("DETACH_LOG_LEVEL", "debug", "log_level", "DEBUG"),
         ("DETACH_LOG_LEVEL", "  ", "log_level", "INFO"),
-        ("DETACH_CA_BUNDLE", __file__, "ca_bundle", __file__),
+        ("DETACH_CA_BUNDLE", __file__, "trust", Trust(file=__file__)),
+        ("DETACH_CA_BUNDLE", str(Path(__file__).parent), "trust", Trust(folder=str(Path(__file__).parent))),
+        ("DETACH_DOMAIN", "OTC.T-Systems.com.", "domain", "otc.t-systems.com"),
+        ("DETACH_TRUST_ENDPOINTS", "true", "trust_endpoints", True),
+        ("OS_REGION_NAME", "RegionOne", "catalog", CatalogChoice("RegionOne", "public")),
+        ("OS_INTERFACE", "internalURL", "catalog", CatalogChoice(None, "internal")),
+        ("DETACH_ALLOW_HTTP", "Cinder. ::1,[fd00::1]", "http_hosts", {"cinder", "::1", "fd00::1"}),
     ],
 )
 def test_each_setting_is_read(name: str, value: str, field: str, expected: Any) -> None:
@@ -216,7 +228,10 @@ WRONG = {
         "vault:/path",
         "vault:secret/path#",
         "vault:secret/../sys",
-        "vault:secret//path",
+        "vault:secret//",
+        "vault://path",
+        "vault:a//b//c",
+        "vault:a/./b",
         "vault:secret/pa%2Fth",
         "aws:planted",
     ],
@@ -233,6 +248,12 @@ WRONG = {
     "DETACH_SWEEP_LIMIT": ["-1", "x"],
     "DETACH_SWEEP_MIN_AGE_SECONDS": ["-1", "15m"],
     "DETACH_SWEEP_MAX_FRACTION": ["-0.1", "1.1", "50%", "nan"],
+    "DETACH_DOMAIN": ["https://planted", "a b", "planted/", "a..b"],
+    "DETACH_TRUST_ENDPOINTS": ["planted", "2"],
+    "OS_INTERFACE": ["planted", "publicURLs"],
+    "VAULT_K8S_MOUNT": ["a b", "../planted", "/", "a//b"],
+    "VAULT_CACERT": ["/no/such/planted.pem"],
+    "DETACH_ALLOW_HTTP": ["http://planted", "planted:8776", "cinder.example,-planted"],
     "DETACH_FANOUT_SINK": ["broker", "ftp://broker/", "http://user:planted@broker/"],
     "DETACH_INVOKE_AUTH": ["none", "BEARER", "off"],
     "DETACH_CA_BUNDLE": ["/no/such/planted.pem"],
@@ -313,8 +334,13 @@ def test_a_store_s_own_settings_are_needed_with_it() -> None:
         ("file:relative/path:with-colon", SecretReference(Store.FILE, "relative/path:with-colon")),
         ("csms:evs-detach@v1", SecretReference(Store.CSMS, "evs-detach", "v1")),
         ("csms:evs-detach", SecretReference(Store.CSMS, "evs-detach")),
-        ("vault:secret/evs/detach#token", SecretReference(Store.VAULT, "secret/evs/detach", "token")),
-        ("vault:secret/evs", SecretReference(Store.VAULT, "secret/evs")),
+        ("vault:secret/evs/detach#token", SecretReference(Store.VAULT, "evs/detach", "token", "secret")),
+        ("vault:secret/evs", SecretReference(Store.VAULT, "evs", None, "secret")),
+        (
+            "vault:kv2/on/nested/path//evs",
+            SecretReference(Store.VAULT, "evs", None, "kv2/on/nested/path"),
+        ),
+        ("vault:kv2//evs/a#b", SecretReference(Store.VAULT, "evs/a", "b", "kv2")),
         ("context:", SecretReference(Store.CONTEXT, "")),
     ],
 )
@@ -336,6 +362,8 @@ def test_the_vault_s_usual_names_are_read() -> None:
         VAULT_TOKEN_FILE="/run/token",
         VAULT_ROLE="detach",
         VAULT_NAMESPACE="team/a",
+        VAULT_K8S_MOUNT="/kubernetes-dev/eu/",
+        VAULT_CACERT=__file__,
     ).vault
 
     assert (vault.address, vault.token_file, vault.role, vault.namespace) == (
@@ -344,6 +372,7 @@ def test_the_vault_s_usual_names_are_read() -> None:
         "detach",
         "team/a",
     )
+    assert (vault.kubernetes_mount, vault.trust) == ("kubernetes-dev/eu", Trust(file=__file__))
     assert vault.token is not None
     assert vault.token.reveal() == "hvs.planted"
     assert "planted" not in repr(vault)
@@ -374,6 +403,48 @@ def test_an_endpoint_of_one_s_own_beside_a_region_is_taken() -> None:
     settings = read_settings({**VENDOR, "DETACH_VOLUME_ENDPOINT": "https://evs-proxy.example/v2"})
 
     assert settings.volume_endpoint == "https://evs-proxy.example/v2"
+
+
+def test_endpoints_may_come_from_the_catalog_where_there_is_an_identity_service() -> None:
+    asked = {"DETACH_TOKEN_SECRET": "env:TOKEN", "DETACH_INVOKE_AUTH": "platform"}
+
+    settings = read_settings({**asked, "DETACH_IDENTITY_ENDPOINT": "https://keystone.example/v3"})
+
+    assert (settings.volume_endpoint, settings.compute_endpoint) == (None, None)
+    message = _faults(asked)
+    assert "DETACH_VOLUME_ENDPOINT is missing" in message
+    assert "DETACH_COMPUTE_ENDPOINT is missing" in message
+
+
+def test_which_endpoints_are_set_is_known() -> None:
+    assert read_settings(PRIVATE).endpoints_set == {"DETACH_VOLUME_ENDPOINT", "DETACH_COMPUTE_ENDPOINT"}
+    one = {**VENDOR, "DETACH_COMPUTE_ENDPOINT": "https://ecs.ap-southeast-3.myhuaweicloud.com/v2.1"}
+    assert read_settings(one).endpoints_set == {"DETACH_COMPUTE_ENDPOINT"}
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "ECS.ap-southeast-1.myhuaweicloud.com.",
+        "ecs.ap-southeast-1.myhuaweicloud.com:443",
+        "ecs.AP-SOUTHEAST-1.MyHuaweiCloud.eu.",
+    ],
+)
+def test_a_vendor_s_host_is_known_in_every_spelling(host: str) -> None:
+    message = _faults({**VENDOR, "DETACH_COMPUTE_ENDPOINT": f"https://{host}/v2.1"})
+
+    assert "DETACH_COMPUTE_ENDPOINT is of another region than DETACH_REGION" in message
+
+
+def test_the_domain_of_one_s_own_is_the_vendor_s_too() -> None:
+    own = {**VENDOR, "DETACH_REGION": "eu-de", "DETACH_DOMAIN": "otc.t-systems.com"}
+
+    settings = read_settings(own)
+
+    assert settings.volume_endpoint == "https://evs.eu-de.otc.t-systems.com/v2"
+    assert settings.identity_endpoint == "https://iam.eu-de.otc.t-systems.com/v3"
+    message = _faults({**own, "DETACH_COMPUTE_ENDPOINT": "https://ecs.eu-nl.otc.t-systems.com/v2.1"})
+    assert "DETACH_COMPUTE_ENDPOINT is of another region than DETACH_REGION" in message
 
 
 def test_a_read_that_takes_all_of_the_time_is_a_fault() -> None:

@@ -10,7 +10,11 @@ from handler.credentials.stores.base import SecretStore
 from handler.credentials.stores.env import EnvStore
 from handler.credentials.stores.file import FileStore
 from handler.errors import Misconfigured
-from handler.settings import SecretReference, Settings, Store
+from handler.secret_reference import SecretReference, Store
+from handler.settings import Settings
+
+LOCAL_STORES = frozenset({Store.ENV, Store.FILE})
+"""Those that nobody has to be asked for."""
 
 
 def open_store(

@@ -201,7 +201,8 @@ def test_a_proxy_s_password_comes_out_nowhere(
 ) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, f"http://me:{PROXY_PASSWORD}@127.0.0.1:9")
-    runtime = deploy(cloud, DETACH_LOG_LEVEL="DEBUG", DETACH_IDENTITY_ENDPOINT="")
+    elsewhere = {"DETACH_VOLUME_ENDPOINT": "http://cloud.example/v3", "DETACH_ALLOW_HTTP": "cloud.example"}
+    runtime = deploy(cloud, DETACH_LOG_LEVEL="DEBUG", DETACH_IDENTITY_ENDPOINT="", **elsewhere)
 
     result = runtime.carry_out([ORPHAN], Invocation(Trigger.HTTP, "r-1", seconds_left=1.0))
 

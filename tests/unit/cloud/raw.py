@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from handler.cloud.messages import LARGEST_ANSWER, Call
 from handler.cloud.transport import Transport
+from handler.trust import at
 
 
 @dataclass
@@ -112,7 +113,7 @@ def transport(
 ) -> Iterator[Transport]:
     """A transport that doesn't pause before it asks again."""
     made = Transport(
-        connect_timeout=connect_timeout, read_timeout=read_timeout, ca_bundle=ca_bundle, sleep=lambda _: None
+        connect_timeout=connect_timeout, read_timeout=read_timeout, trust=at(ca_bundle), sleep=lambda _: None
     )
     try:
         yield made
