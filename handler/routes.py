@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from handler.errors import InvalidRequest, Misconfigured
+from handler.errors import Failure, InvalidRequest, Misconfigured
 from handler.invocation import Invocation, Trigger
 from handler.model.request import Work
 from handler.model.result import Handled, to_json
@@ -180,8 +180,8 @@ def _alive() -> Reply:
 
 def _ready() -> Reply:
     try:
-        runtime(platform.environment())
-    except Misconfigured as failure:
+        runtime(platform.environment()).require_ready(platform.invocation(Trigger.HTTP))
+    except Failure as failure:
         error = {"code": failure.code.value, "message": failure.message}
         return Reply(503, {"Content-Type": JSON}, json.dumps({"ready": False, "error": error}))
     return Reply(200, {"Content-Type": JSON}, json.dumps({"ready": True}))

@@ -44,7 +44,7 @@ class Runtime:
         self.transport = Transport(
             connect_timeout=self.settings.connect_timeout,
             read_timeout=self.settings.read_timeout,
-            ca_bundle=self.settings.ca_bundle,
+            trust=self.settings.trust,
             connections=max(32, 2 * self.settings.concurrency),
         )
         self._credentials = Credentials(self.settings, self.transport, environment)
@@ -60,6 +60,13 @@ class Runtime:
         if self._keys is None:
             raise Misconfigured("DETACH_INVOKE_SECRET is missing (the callers' key).")
         self._keys.check(authorization, invocation.context(self.settings.timeout))
+
+    def require_ready(self, invocation: Invocation) -> None:
+        """Raise Failure where every call would fail by the settings, or by a secret on this machine."""
+        context = invocation.context(self.settings.timeout)
+        self._credentials.require_project(context)
+        if self._keys is not None and self.settings.invoke_auth is InvokeAuth.BEARER:
+            self._keys.require_good(context)
 
     def carry_out(
         self, work: Sequence[Work], invocation: Invocation, observer: Observer | None = None
@@ -81,6 +88,12 @@ class Runtime:
         if len(work) == 1 and isinstance(work[0], Ignored):
             return untargeted(Outcome.IGNORED, None, context.invocation)
         auth = self._credentials.authenticator(context)
+        if self.settings.trust_endpoints:
+            context.log.warning(
+                Event.ENDPOINTS_TRUSTED,
+                message="That the services are of one cloud and region is taken on trust "
+                "(DETACH_TRUST_ENDPOINTS=true).",
+            )
         return carry_out(work, Project(self.settings, self.transport, auth, context, observer))
 
 

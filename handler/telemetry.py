@@ -36,6 +36,8 @@ class Event(str, Enum):
     TOKEN_REFUSED = "token_refused"
     TOKEN_KEPT = "token_kept"
     TOKEN_UNVERIFIED = "token_unverified"
+    ENDPOINTS_TRUSTED = "endpoints_trusted"
+    ENDPOINTS_WITNESSED = "endpoints_witnessed"
     SECRET_READ = "secret_read"
     CALLER_REFUSED = "caller_refused"
     SETTINGS_WRONG = "settings_wrong"

@@ -51,7 +51,11 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 2.0  # seconds between two looks
 
 
 class Clearing:
-    """Carries the rule out, for one invocation. `proof` is None where step 4 is left out."""
+    """Carries the rule out, for one invocation. `proof` is None where step 4 is left out.
+
+    `require_belonging` raises a Failure where it is not known that both services are of one cloud and region:
+    a proof of the one says nothing about the other's record then. It is asked before a dry run ends, too.
+    """
 
     def __init__(
         self,
@@ -59,12 +63,14 @@ class Clearing:
         proof: Proof | None,
         *,
         project_id: str,
+        require_belonging: Callable[[CallContext], None],
         now: Clock = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._volumes = volumes
         self._proof = proof
         self._project_id = project_id
+        self._require_belonging = require_belonging
         self._now = now
         self._sleep = sleep
 
@@ -113,6 +119,7 @@ class Clearing:
         found.server = replace(found.server, id=attachment.server_id)
         self._check_state(volume)  # 3
         self._check_server(volume, attachment, context, found)  # 4
+        self._require_belonging(context)
         if target.dry_run:  # 5
             return Outcome.WOULD_DETACH
         return self._detach(volume, attachment, context, found)  # 6, 7

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from requests.models import PreparedRequest
 
+from handler.actions.belonging import Belonging
 from handler.actions.clear import Clearing
 from handler.actions.proof import Proof
+from handler.cloud.endpoints import Endpoints
 from handler.cloud.servers import SERVICE as COMPUTE
 from handler.cloud.servers import Servers
 from handler.cloud.service import ProjectAuthenticator
@@ -40,7 +42,7 @@ class _OneProject:
 
     Where no project is configured it is the token's. A secret that is replaced in the middle by one of
     another project must not have the volume looked up in one and its server in the other, where it would
-    look gone.
+    look gone. The same holds for endpoints that come from the token's catalog.
     """
 
     def __init__(self, auth: ProjectAuthenticator) -> None:
@@ -53,6 +55,10 @@ class _OneProject:
     @cached_property
     def project_id(self) -> str:
         return self._auth.project_id
+
+    @cached_property
+    def endpoints(self) -> Endpoints:
+        return self._auth.endpoints
 
 
 class Project:
@@ -74,14 +80,17 @@ class Project:
         self.observer = observer
         self.transport = transport
         self._auth = _OneProject(auth)
-        self.volumes = Volumes(VOLUME, settings.volume_endpoint, transport, self._auth)
+        self.volumes = Volumes(VOLUME, transport, self._auth)
         self.servers: Servers | None = None
         if settings.server_check is not ServerCheck.OFF:
-            self.servers = Servers(COMPUTE, settings.compute_endpoint or "", transport, self._auth)
+            self.servers = Servers(COMPUTE, transport, self._auth)
+        self.belonging = Belonging(settings, self._auth, self.volumes, self.servers)
 
     def clearing(self, *, remember: bool = False) -> Clearing:
         """The rule, with this deployment's proof."""
         proof = None
         if self.servers is not None:
             proof = Proof(self.servers, self.settings.server_check, remember=remember)
-        return Clearing(self.volumes, proof, project_id=self._auth.project_id)
+        return Clearing(
+            self.volumes, proof, project_id=self._auth.project_id, require_belonging=self.belonging.require
+        )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 from urllib.parse import urlencode
 
+from handler.cloud.endpoints import Endpoints
 from handler.cloud.faults import upstream
 from handler.cloud.messages import LARGEST_ANSWER, Answer, Call
 from handler.cloud.transport import Authenticator, Transport
@@ -21,17 +22,21 @@ class ProjectAuthenticator(Authenticator, Protocol):
         """The project's id, as it stands in paths."""
         ...
 
+    @property
+    def endpoints(self) -> Endpoints:
+        """Where the token's services are."""
+        ...
+
 
 class Service:
-    """One service as one invocation sees it. `endpoint` goes up to the version; the project's id follows.
+    """One service as one invocation sees it. Its endpoint goes up to the version; the project's id follows.
 
     The project is always in the path: with a token of another project the service then answers 400, where
     without it a server that lives would look gone (recorded from a real Nova).
     """
 
-    def __init__(self, name: str, endpoint: str, transport: Transport, auth: ProjectAuthenticator) -> None:
+    def __init__(self, name: str, transport: Transport, auth: ProjectAuthenticator) -> None:
         self.name = name
-        self._endpoint = endpoint
         self._transport = transport
         self._auth = auth
 
@@ -48,7 +53,7 @@ class Service:
         needs: float = 0.0,
     ) -> Answer:
         """Send one request below the project's path and return its answer, whatever the status. See Call."""
-        url = f"{self._endpoint}/{self._auth.project_id}/{path}"
+        url = f"{self._auth.endpoints.of(self.name)}/{self._auth.project_id}/{path}"
         if query:
             url += "?" + urlencode(query)
         call = Call(self.name, method, url, body=body, headers=headers or {}, largest=largest, needs=needs)

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from handler.cloud.transport import Transport
-from handler.credentials.secret import is_token, parse_json
+from handler.credentials.secret import is_token, parse_json, require_plain
 from handler.credentials.single_flight import SingleFlight
-from handler.credentials.stores import open_store
+from handler.credentials.stores import LOCAL_STORES, open_store
 from handler.credentials.stores.base import CachedSecret
 from handler.errors import Failure, Forbidden, Misconfigured, Unauthenticated
 from handler.invocation import CallContext
@@ -20,6 +20,9 @@ from handler.secret import Secret
 from handler.settings import Settings
 
 _SETTING = "DETACH_INVOKE_SECRET"
+
+SHORTEST_KEY = 16
+"""Letters. Who can send a thousand guesses a second finds shorter ones."""
 
 _PATIENCE = 3.0
 """Seconds between two readings of the store for the sake of keys that are not known."""
@@ -43,12 +46,18 @@ class CallerKeys:
         if reference is None:
             raise Misconfigured(f"{_SETTING} is missing (the callers' key).")
         store = open_store(_SETTING, reference, settings, transport, environment, clock)
+        self._local = store if reference.store in LOCAL_STORES else None
         self._secret = CachedSecret(_SETTING, reference, store, settings.secret_ttl, clock)
         self._clock = clock
         self._flight = SingleFlight()
         self._digests: tuple[bytes, ...] = ()
         self._looked_at: float | None = None
         self._unseen: Failure | None = None
+
+    def require_good(self, context: CallContext) -> None:
+        """Raise what every caller would meet, where the keys are kept on this machine."""
+        if self._local is not None:
+            _digests(Secret(self._local.read(context).strip()))
 
     def check(self, authorization: str | None, context: CallContext) -> None:
         """Let a caller pass who has one of the keys.
@@ -112,17 +121,24 @@ def _digest(key: str) -> bytes:
 
 
 def _digests(text: Secret) -> tuple[bytes, ...]:
+    require_plain(text.reveal(), _SETTING)
     keys = _listed(text.reveal())
     if not keys or not all(isinstance(key, str) and is_token(key.strip()) for key in keys):
         raise Misconfigured(
             f"The content of the secret that {_SETTING} names must be keys, one a line, or a JSON list of "
             'texts, or {"keys": […]}; a key is printable ASCII without spaces.'
         )
+    if any(len(key.strip()) < SHORTEST_KEY for key in keys):
+        raise Misconfigured(
+            f"A key in the secret that {_SETTING} names has less than {SHORTEST_KEY} letters. It can be "
+            "guessed, so nobody is let in: put a longer one in its place (openssl rand -hex 32), and give it "
+            "to the callers."
+        )
     return tuple(_digest(key.strip()) for key in keys)
 
 
 def _listed(text: str) -> list[Any]:
-    if text[0] not in "[{":
+    if text[:1] not in "[{":
         return [line.strip() for line in text.splitlines() if line.strip()]
     body = parse_json(text)
     if isinstance(body, dict) and body.keys() == {"keys"}:

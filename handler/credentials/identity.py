@@ -1,7 +1,9 @@
 """Speaks to the identity service: buys a token, or asks what a bare token is good for.
 
-Keystone v3 and Huawei Cloud's IAM ("Obtaining a User Token") speak alike. The catalog is never left out of
-the answer, since it tells whether the endpoints belong together.
+Keystone v3 and Huawei Cloud's IAM ("Obtaining a User Token", "Verifying a Token") speak alike. The catalog is
+never left out of the answer, since it tells where the services are and whether they belong together. An
+answer has to say that it is about what was asked: the token, the project. Nothing of what the service says is
+quoted but its code: it was sent a password.
 """
 
 from __future__ import annotations
@@ -9,12 +11,23 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-from handler.cloud.faults import failure, upstream
+from handler.cloud.catalog import Catalog, read_catalog
+from handler.cloud.endpoints import Endpoints, find_endpoints
 from handler.cloud.messages import Answer, Call
 from handler.cloud.transport import Transport
-from handler.credentials.catalog import check_regions
-from handler.credentials.secret import ApplicationCredential, Password, is_token
-from handler.credentials.stores.base import ask, body_of
+from handler.credentials.identity_answers import (
+    SETTING,
+    described_in,
+    failed,
+    require_about,
+    require_asked,
+    role_names,
+    said_by,
+    text_at,
+    why_not_issued,
+)
+from handler.credentials.secret import ApplicationCredential, BareToken, Content, Password, is_token
+from handler.credentials.stores.base import ask
 from handler.errors import Misconfigured, TokenRejected, UpstreamUnavailable
 from handler.invocation import CallContext
 from handler.model.values import epoch, is_project, project_uuid, same_project
@@ -22,19 +35,21 @@ from handler.secret import Secret
 from handler.settings import Settings
 from handler.telemetry import Event
 
-SETTING = "DETACH_TOKEN_SECRET"
-"""The setting that names the secret; errors say where to look."""
-
 
 class Token(NamedTuple):
-    """A token and the project it is of, as the identity service spells it.
+    """A token, and what the identity service says of it; None where it doesn't.
 
-    `expires_at` is in seconds since the epoch, None where it is not known.
+    `project_id` is as that service spells it, `expires_at` in seconds since the epoch, `user` and `roles` are
+    names.
     """
 
     value: Secret
     project_id: str
+    endpoints: Endpoints
     expires_at: float | None = None
+    user: str | None = None
+    roles: tuple[str, ...] | None = None
+    catalog: Catalog | None = None
 
 
 class Identity:
@@ -61,24 +76,17 @@ class Identity:
         )
         answer = ask(self._transport, call, context)
         if answer.status == 401:
-            said = upstream(answer)
-            quoted = f" ({said.message})" if said.message else ""
-            raise TokenRejected(
-                f"The identity service refuses to sell a token{quoted}. Check user, password, domain and "
-                f"project in the secret that {SETTING} names, and whether the account is locked or disabled.",
-                upstream=said,
-            )
+            raise TokenRejected(why_not_issued(answer), upstream=said_by(answer))
         if answer.status not in {200, 201}:
-            raise failure(answer, "identity")
+            raise failed(answer)
         value = answer.headers.get("X-Subject-Token", "").strip()
         if not is_token(value):
-            raise UpstreamUnavailable("The identity service sold something that is no token.")
-        described = _described(answer)
-        token = Token(
-            Secret(value),
-            self._judged(described, self._settings.project_id),
-            _moment(described),
-        )
+            raise UpstreamUnavailable("The identity service issued something that is no token.")
+        described = described_in(answer)
+        token = self._token(Secret(value), described, self._settings.project_id)
+        require_asked(described, request["auth"])
+        if token.expires_at is None:
+            raise UpstreamUnavailable("The identity service issued a token without a time that can be read.")
         context.log.info(Event.TOKEN_BOUGHT, project_id=token.project_id, expires_at=described["expires_at"])
         return token
 
@@ -90,26 +98,24 @@ class Identity:
         and Nova: 400). Raises TokenRejected where the token is refused and no project is known.
         """
         answer = self._about(value, context)
-        if answer is not None and answer.status == 200:
-            return Token(value, self._judged(_described(answer), project_id))
-        if answer is not None and (answer.status in {408, 429} or answer.status not in range(400, 500)):
-            raise failure(answer, "identity")
+        status = answer.status if answer is not None else None
+        if answer is not None and status == 200:
+            require_about(answer, value)
+            return self._token(value, described_in(answer), project_id)
+        if answer is not None and (status in {408, 429} or status not in range(400, 500)):
+            raise failed(answer)
         if project_id is not None:
-            status = answer.status if answer is not None else None
             context.log.warning(Event.TOKEN_UNVERIFIED, project_id=project_id, status=status)
-            return Token(value, project_id)
-        if answer is None:
-            raise Misconfigured(
-                "DETACH_PROJECT_ID is missing. (Or set DETACH_IDENTITY_ENDPOINT, to look up the token's.)"
-            )
-        if answer.status == 401:
+            return Token(value, project_id, find_endpoints(self._settings, None, project_id))
+        self._require_identity_for_project()
+        if answer is not None and status == 401:
             raise TokenRejected(
                 f"The identity service refuses the token. Check the secret that {SETTING} names.",
-                upstream=upstream(answer),
+                upstream=said_by(answer),
             )
         raise Misconfigured(
             "DETACH_PROJECT_ID is missing, and the identity service doesn't say of which project the token "
-            f"is (it answered {answer.status}): set DETACH_PROJECT_ID."
+            f"is (it answered {status}): set DETACH_PROJECT_ID."
         )
 
     def _about(self, value: Secret, context: CallContext) -> Answer | None:
@@ -130,22 +136,38 @@ class Identity:
             return {"auth": {"identity": identity}}, buyer.secret
         user = {"name": buyer.username, "password": buyer.password.reveal(), "domain": {"name": buyer.domain}}
         identity = {"methods": ["password"], "password": {"user": user}}
+        project = self._project_of(buyer)
+        scope: dict[str, Any] = {"id": project}
+        if project_uuid(project) is None:
+            scope = {"name": project, "domain": {"name": buyer.project_domain or buyer.domain}}
+        return {"auth": {"identity": identity, "scope": {"project": scope}}}, buyer.password
+
+    def require_project(self, content: Content) -> None:
+        """Raise Misconfigured where no project can become known with this secret; asks nobody."""
+        if isinstance(content, Password):
+            self._project_of(content)
+        elif isinstance(content, BareToken) and self._settings.project_id is None:
+            self._require_identity_for_project()
+
+    def _project_of(self, buyer: Password) -> str:
         project = buyer.project or self._settings.project_id
         if project is None:
             raise Misconfigured(
                 f'DETACH_PROJECT_ID is missing, and so is "project" in the secret that {SETTING} names: '
                 "a token is bought for one project."
             )
-        scope: dict[str, Any] = {"id": project}
-        if project_uuid(project) is None:
-            scope = {"name": project, "domain": {"name": buyer.project_domain or buyer.domain}}
-        return {"auth": {"identity": identity, "scope": {"project": scope}}}, buyer.password
+        return project
 
-    def _judged(self, described: dict[str, Any], project_id: str | None) -> str:
-        """The project of a described token, if all of it fits the settings; else Misconfigured."""
-        project = described.get("project")
-        own = project.get("id") if isinstance(project, dict) else None
-        if not isinstance(own, str):
+    def _require_identity_for_project(self) -> None:
+        if self._settings.identity_endpoint is None:
+            raise Misconfigured(
+                "DETACH_PROJECT_ID is missing. (Or set DETACH_IDENTITY_ENDPOINT, to look up the token's.)"
+            )
+
+    def _token(self, value: Secret, described: dict[str, Any], project_id: str | None) -> Token:
+        """A described token, if all of it fits the settings; else Misconfigured."""
+        own = text_at(described, "project", "id")
+        if own is None:
             raise Misconfigured(
                 f"The token is of no project: the secret that {SETTING} names must give one of a project."
             )
@@ -156,20 +178,13 @@ class Identity:
                 f"The token is of project {own}, which is not the configured one: check "
                 f"DETACH_PROJECT_ID and the secret that {SETTING} names."
             )
-        check_regions(described.get("catalog"), self._settings)
-        return own
-
-
-def _described(answer: Answer) -> dict[str, Any]:
-    described = body_of(answer, "token")
-    if not described:
-        raise UpstreamUnavailable("The identity service sent an answer that can't be read.")
-    return described
-
-
-def _moment(described: dict[str, Any]) -> float:
-    """`expires_at` in seconds since the epoch."""
-    moment = epoch(described.get("expires_at"))
-    if moment is None:
-        raise UpstreamUnavailable("The identity service sold a token without a time that can be read.")
-    return moment
+        catalog = read_catalog(described.get("catalog"))
+        return Token(
+            value,
+            own,
+            find_endpoints(self._settings, catalog, own),
+            expires_at=epoch(text_at(described, "expires_at")),
+            user=text_at(described, "user", "name"),
+            roles=role_names(described.get("roles")),
+            catalog=catalog,
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any, NamedTuple
 
 from handler.errors import Misconfigured
@@ -9,6 +10,8 @@ from handler.model.bounded_json import loads
 from handler.secret import Secret
 
 _LONGEST_TOKEN = 16384
+_MOST_ENCODED = 3
+_STANDARD_ALPHABET = str.maketrans("-_", "+/")
 _FORMS = (
     'a bare token, {"token"}, {"username", "password", "domain"} with "project" and "project_domain" if '
     'needed, or {"application_credential_id", "application_credential_secret"}; every value a text'
@@ -44,6 +47,7 @@ Content = BareToken | Password | ApplicationCredential
 def read_content(text: Secret, setting: str) -> Content:
     """Read the text of the secret that a setting names. Raises Misconfigured, which never shows any of it."""
     value = text.reveal()
+    require_plain(value, setting)
     if value[:1] not in {"{", "[", '"'}:
         return BareToken(as_token(value, f"The token that {setting} names"))
     body = parse_json(value)
@@ -75,6 +79,29 @@ def parse_json(text: str | bytes) -> Any:
     """The JSON value, None for what is none: the decoder's own error carries the whole text."""
     try:
         return loads(text)
+    except ValueError:
+        return None
+
+
+def require_plain(value: str, setting: str) -> None:
+    """Raise Misconfigured for a secret that was encoded once too often: it would be sent as a token."""
+    for _ in range(_MOST_ENCODED):
+        decoded = _decoded(value)
+        if decoded is None:
+            return
+        if isinstance(parse_json(decoded), (dict, list)):
+            raise Misconfigured(
+                f"The content of the secret that {setting} names is base64 of JSON: encoded once too often. "
+                "Store the JSON itself (in a Kubernetes Secret under stringData, or under data encoded once)."
+            )
+        value = decoded
+
+
+def _decoded(value: str) -> str | None:
+    """The text that base64 of either alphabet stands for, padded or not, in lines or not; None where none."""
+    packed = "".join(value.split()).rstrip("=").translate(_STANDARD_ALPHABET)
+    try:
+        return base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True).decode().strip()
     except ValueError:
         return None
 

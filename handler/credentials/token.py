@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from handler.credentials.identity import SETTING, Identity, Token
+from handler.credentials.identity import Identity, Token
+from handler.credentials.identity_answers import SETTING
 from handler.credentials.secret import ApplicationCredential, BareToken, Content, Password, read_content
 from handler.credentials.single_flight import SingleFlight
 from handler.credentials.stores.base import CachedSecret

@@ -9,16 +9,20 @@ from collections.abc import Callable, Mapping
 from requests.auth import AuthBase
 from requests.models import PreparedRequest
 
+from handler.cloud.endpoints import Endpoints
 from handler.cloud.transport import Transport
-from handler.credentials.identity import SETTING, Identity
+from handler.credentials.identity import Identity
+from handler.credentials.identity_answers import SETTING
 from handler.credentials.platform import runtime_project
-from handler.credentials.stores import open_store
-from handler.credentials.stores.base import CachedSecret
+from handler.credentials.secret import read_content
+from handler.credentials.stores import LOCAL_STORES, open_store
+from handler.credentials.stores.base import CachedSecret, SecretStore
 from handler.credentials.stores.context import PlatformTokens
 from handler.credentials.token import CachedToken, SecretTokens, Tokens
 from handler.invocation import CallContext
 from handler.secret import Secret
-from handler.settings import Settings, Store
+from handler.secret_reference import Store
+from handler.settings import Settings
 from handler.telemetry import Event
 
 
@@ -66,6 +70,11 @@ class TokenAuth(AuthBase):
         """The token's project, as the cloud spells it. Raises Failure."""
         return self._tokens.current(self._context).token.project_id
 
+    @property
+    def endpoints(self) -> Endpoints:
+        """Where this token's services are. Raises Failure."""
+        return self._tokens.current(self._context).token.endpoints
+
 
 class Credentials:
     """What a process keeps to sign its calls to the cloud. Threads share it."""
@@ -78,15 +87,27 @@ class Credentials:
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        identity = Identity(settings, transport)
+        self._identity = identity = Identity(settings, transport)
+        self._local: SecretStore | None = None
         reference = settings.token_secret
         self._tokens: Tokens
         if reference.store is Store.CONTEXT:
             self._tokens = PlatformTokens(settings, identity, runtime_project(environment))
         else:
             store = open_store(SETTING, reference, settings, transport, environment, clock)
+            if reference.store in LOCAL_STORES:
+                self._local = store
             secret = CachedSecret(SETTING, reference, store, settings.secret_ttl, clock)
             self._tokens = SecretTokens(settings.project_id, secret, identity, clock)
+
+    def require_project(self, context: CallContext) -> None:
+        """Raise what every call would meet for lack of a project, as far as this machine alone can say.
+
+        A secret that is kept elsewhere is not asked for. Raises Misconfigured, or SecretUnavailable.
+        """
+        if self._local is not None:
+            text = Secret(self._local.read(context).strip())
+            self._identity.require_project(read_content(text, SETTING))
 
     def authenticator(self, context: CallContext) -> TokenAuth:
         """What signs the calls of one invocation, within its deadline and under its log."""

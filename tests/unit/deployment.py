@@ -14,7 +14,7 @@ from flask import Flask
 ROOT = Path(__file__).resolve().parents[2]
 MAIN = ROOT / "handler" / "main.py"
 EVENTS = ROOT / "events"
-KEY = "the-callers-key"
+KEY = "the-key-of-the-callers"
 AUTHORIZED = {"Authorization": f"Bearer {KEY}"}
 
 RESULT_KEYS = {

@@ -9,6 +9,7 @@ from requests.models import PreparedRequest
 
 from handler.actions.dispatch import carry_out
 from handler.actions.project import Observer, Project
+from handler.cloud.endpoints import Endpoints, Together
 from handler.cloud.transport import Transport
 from handler.model.request import GoneServer, Sweep, SweepBounds
 from handler.model.result import ManyResult
@@ -23,9 +24,10 @@ APPLY = {"DETACH_SWEEP_DRY_RUN": "false"}
 class FixedToken:
     """Signs with one token, which nothing renews."""
 
-    def __init__(self, token: str, project_id: str) -> None:
+    def __init__(self, token: str, cloud: Cloud) -> None:
         self._token = token
-        self.project_id = project_id
+        self.project_id = cloud.project_id
+        self.endpoints = Endpoints(cloud.volume_endpoint, cloud.compute_endpoint, Together.CATALOG)
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         request.headers[TOKEN_HEADER] = self._token
@@ -70,7 +72,7 @@ class EmbeddedProject:
         return Project(
             read,
             self.transport(read.read_timeout),
-            FixedToken(self.token, self.cloud.project_id),
+            FixedToken(self.token, self.cloud),
             call_context(seconds),
             self.observer,
         )

@@ -238,14 +238,17 @@ def test_single_calls_are_logged_at_debug_with_their_request_ids(
 
 def test_callers_are_let_in_by_their_key(cloud: Cloud, deploy: Deploy) -> None:
     guarded = deploy(
-        cloud, DETACH_INVOKE_AUTH="bearer", DETACH_INVOKE_SECRET="env:PLANTED_KEY", PLANTED_KEY="sesame-open"
+        cloud,
+        DETACH_INVOKE_AUTH="bearer",
+        DETACH_INVOKE_SECRET="env:PLANTED_KEY",
+        PLANTED_KEY="sesame-open-the-door",
     )
 
-    guarded.admit("Bearer sesame-open", HTTP)
+    guarded.admit("Bearer sesame-open-the-door", HTTP)
     with pytest.raises(Unauthenticated):
         guarded.admit(None, HTTP)
     with pytest.raises(Forbidden):
-        guarded.admit("Bearer sesame-shut", HTTP)
+        guarded.admit("Bearer sesame-shut-the-door", HTTP)
 
 
 def test_nobody_is_let_in_where_there_is_no_key_to_check_by(cloud: Cloud, deploy: Deploy) -> None:

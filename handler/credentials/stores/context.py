@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-from handler.credentials.identity import SETTING, Identity, Token
+from handler.credentials.identity import Identity, Token
+from handler.credentials.identity_answers import SETTING
 from handler.credentials.platform import platform_project, platform_token
 from handler.credentials.single_flight import SingleFlight
 from handler.credentials.token import CachedToken
@@ -16,7 +17,7 @@ from handler.settings import Settings
 
 
 class PlatformTokens:
-    """The platform's own token, as each invocation brings it. Cached is its project, by its digest."""
+    """The platform's own token, as each invocation brings it. What is known of it is cached by its digest."""
 
     _MOST = 16
 
@@ -25,7 +26,7 @@ class PlatformTokens:
         self._identity = identity
         self._runtime = runtime
         self._flight = SingleFlight()
-        self._projects: dict[bytes, str] = {}
+        self._known: dict[bytes, Token] = {}
 
     def current(self, context: CallContext) -> CachedToken:
         """See `Tokens`. A token is looked up once. Raises Failure, SecretUnavailable where there is none."""
@@ -37,18 +38,18 @@ class PlatformTokens:
                 "DETACH_PROJECT_ID is another project than the function's own, of which a context: token is."
             )
         digest = hashlib.sha256(value.reveal().encode()).digest()
-        project = self._projects.get(digest)
-        if project is None:
+        token = self._known.get(digest)
+        if token is None:
             with self._flight.take(context.deadline) as failure:
-                project = self._projects.get(digest)
-                if project is None:
+                token = self._known.get(digest)
+                if token is None:
                     if failure is not None and failure.retryable:  # others are about the other token
                         raise failure
-                    project = self._identity.look_up(value, configured or runtime, context).project_id
-                    while len(self._projects) >= self._MOST:
-                        del self._projects[next(iter(self._projects))]
-                    self._projects[digest] = project
-        return CachedToken(Token(value, project), None, 0.0)
+                    token = self._identity.look_up(value, configured or runtime, context)
+                    while len(self._known) >= self._MOST:
+                        del self._known[next(iter(self._known))]
+                    self._known[digest] = token._replace(value=Secret(""))
+        return CachedToken(token._replace(value=value), None, 0.0)
 
     def renew(self, _refused: Secret, _context: CallContext, *, again: bool) -> None:
         """There is no other token within the same invocation."""

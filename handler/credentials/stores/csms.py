@@ -1,7 +1,8 @@
 """`csms:NAME[@VERSION]`: a secret in Huawei Cloud's CSMS, which the KMS host serves.
 
-API: "Querying the Secret Version and Value", "Querying a Secret" and "Error Code" of the DEW API reference.
-It wants a token itself: the platform's own.
+API: "Querying the Secret Version and Value", "Querying a Secret", "Error Code" and "Actions Supported by
+Policy-based Authorization" of the DEW API reference. (An identity policy has other words for the same:
+csms:secret:getVersion, kms:cmk:decryptDataKey.) It wants a token itself: the platform's own.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from handler.credentials.stores.file import decode
 from handler.errors import Misconfigured, SecretUnavailable
 from handler.invocation import CallContext
 from handler.secret import Secret
-from handler.settings import SecretReference, Settings
+from handler.secret_reference import SecretReference
+from handler.settings import Settings
 
 _LARGEST = 262144  # bytes of an answer; a secret is 64 KiB at most
 _ABSENT = frozenset({"CSMS.0005", "CSMS.0106"})
@@ -54,6 +56,7 @@ class CsmsStore:
         token = platform_token(context.platform, self._setting)
         answer = self._get(f"/versions/{quote(self._version, safe='')}", token, context)
         if answer.status == 200:
+            self._require_asked(body_of(answer, "version", "version_metadata"))
             return self._value(body_of(answer, "version"))
         raise SecretUnavailable(
             self._why_not(answer, token, context),
@@ -75,6 +78,14 @@ class CsmsStore:
         )
         return ask_store(self._transport, call, context)
 
+    def _require_asked(self, metadata: dict[str, Any]) -> None:
+        """Raise SecretUnavailable for an answer that does not say that it is about what was asked for."""
+        named = metadata.get("secret_name") == self._name
+        if not named or (self._version != "latest" and metadata.get("id") != self._version):
+            raise SecretUnavailable(
+                f"CSMS answered about another secret, or version, than {self._setting} names.", retryable=True
+            )
+
     def _value(self, version: dict[str, Any]) -> str:
         text, binary = version.get("secret_string"), version.get("secret_binary")
         if isinstance(text, str) and binary is None:
@@ -93,7 +104,7 @@ class CsmsStore:
         if answer.status == 403:
             return (
                 f"{secret} may not be read: the function's agency needs csms:secretVersion:get and "
-                "kms:cmk:decryptDataKey."
+                "kms:dek:decrypt."
             )
         if answer.status in {400, 404}:
             # No error code says "disabled", as far as the vendor documents them: ask for the state

@@ -1,6 +1,9 @@
 """`vault:MOUNT/PATH[#FIELD]`: a secret in a KV engine, version 2, of HashiCorp Vault or OpenBao.
 
-API: "KV secrets engine - version 2 (API)" (read secret version) and "Kubernetes auth method (API)" (login).
+A mount that has slashes itself ends at a double one: `vault:MOUNT//PATH[#FIELD]`.
+
+API: "KV secrets engine - version 2 (API)" (read secret version), "Kubernetes auth method (API)" (login), and
+"High availability mode" (a standby that doesn't forward answers 307).
 """
 
 from __future__ import annotations
@@ -19,12 +22,14 @@ from handler.credentials.stores.file import decode, read_file
 from handler.errors import Misconfigured, SecretUnavailable
 from handler.invocation import CallContext
 from handler.secret import Secret
-from handler.settings import SecretReference, VaultSettings
+from handler.secret_reference import SecretReference
+from handler.settings import VaultSettings
 
 SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 """Where Kubernetes puts a pod's own token, which it rotates."""
 
 _LARGEST = 1048576  # bytes: the most that Vault stores under one path by default
+_STANDBY = 307
 _EARLY = 0.9  # of a login's lease, after which another is made
 
 
@@ -40,9 +45,8 @@ class VaultStore:
         clock: Callable[[], float],
         service_account: str,
     ) -> None:
-        mount, _, path = reference.name.partition("/")
         self._setting = setting
-        self._url = f"{vault.address}/v1/{quote(mount, safe='')}/data/{quote(path)}"
+        self._url = f"{vault.address}/v1/{quote(reference.mount or '')}/data/{quote(reference.name)}"
         self._field = reference.part
         self._vault = vault
         self._transport = transport
@@ -85,7 +89,15 @@ class VaultStore:
     def _get(self, context: CallContext) -> Answer:
         token = self._token(context)
         headers = self._headers({"X-Vault-Token": token.reveal()})
-        call = Call("vault", "GET", self._url, headers=headers, largest=_LARGEST, secrets=(token.reveal(),))
+        call = Call(
+            service="vault",
+            method="GET",
+            url=self._url,
+            headers=headers,
+            largest=_LARGEST,
+            secrets=(token.reveal(),),
+            trust=self._vault.trust,
+        )
         return ask_store(self._transport, call, context)
 
     def _headers(self, headers: Mapping[str, str]) -> dict[str, str]:
@@ -112,18 +124,20 @@ class VaultStore:
         call = Call(
             service="vault",
             method="POST",
-            url=f"{self._vault.address}/v1/auth/kubernetes/login",
+            url=f"{self._vault.address}/v1/auth/{quote(self._vault.kubernetes_mount)}/login",
             body=json.dumps({"role": self._vault.role, "jwt": jwt}).encode(),
             headers=self._headers({}),
             secrets=(jwt,) if jwt else (),
+            trust=self._vault.trust,
         )
         answer = ask_store(self._transport, call, context)
         if answer.status != 200:
             raise _failed(
                 answer,
                 _outage(answer)
-                or "Vault refuses the login with VAULT_ROLE: check that the role exists and is bound to the "
-                "pod's service account and namespace.",
+                or "Vault refuses the login with VAULT_ROLE: check that the auth method is mounted where "
+                "VAULT_K8S_MOUNT says, and that the role exists and is bound to the pod's service account "
+                "and namespace.",
             )
         login = body_of(answer, "auth")
         token, lease = login.get("client_token"), login.get("lease_duration")
@@ -156,12 +170,17 @@ def _outage(answer: Answer) -> str | None:
     errors = body_of(answer).get("errors")
     if answer.status == 503 and any("sealed" in str(error) for error in errors or ()):
         return "Vault is sealed: it gives nothing until it is unsealed."
+    if answer.status == _STANDBY:
+        return (
+            "A standby of Vault answered, and names the active node instead of asking it (a redirect, never "
+            "followed): set VAULT_ADDR to the active node, or to what stands in front of all."
+        )
     return f"Vault is not well (it answered {answer.status})." if _is_outage(answer) else None
 
 
 def _is_outage(answer: Answer) -> bool:
     # 412: a replica that is behind; 472 and 473: one that serves nobody ("HTTP API", status codes)
-    return answer.status >= 500 or answer.status in {412, 429, 472, 473}
+    return answer.status >= 500 or answer.status in {_STANDBY, 412, 429, 472, 473}
 
 
 def _failed(answer: Answer, message: str) -> SecretUnavailable:

@@ -16,6 +16,7 @@ from handler.actions.batch import clear_one
 from handler.actions.clear import Clearing
 from handler.actions.project import Project
 from handler.actions.proof import Proof
+from handler.cloud.endpoints import Endpoints, Together
 from handler.cloud.transport import Transport
 from handler.errors import ErrorCode
 from handler.invocation import Trigger
@@ -119,6 +120,7 @@ class Signer:
         self.project_id = project_id
         self.renewals = renewals
         self.renewed = 0
+        self.endpoints = Endpoints(VOLUME_ENDPOINT, COMPUTE_ENDPOINT, Together.CATALOG)
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         request.headers["X-Auth-Token"] = f"{TOKEN}-{self.renewed}"
@@ -217,6 +219,7 @@ def clearing(services: Project, clock: Clock) -> Clearing:
         services.volumes,
         proof,
         project_id=PROJECT,
+        require_belonging=services.belonging.require,
         now=clock,
         sleep=clock.sleep,
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.embedded_cloud import seed
 
-KEY = "the-callers-key"
+KEY = "the-key-of-the-callers"
 AUTHORIZED = {"Authorization": f"Bearer {KEY}"}
 NOBODY = "00000000-0000-4000-8000-000000000000"
 

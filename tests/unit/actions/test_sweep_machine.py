@@ -61,7 +61,13 @@ class WakefulProject(Project):
     def clearing(self, *, remember: bool = False) -> Clearing:
         assert self.servers is not None
         proof = Proof(self.servers, ServerCheck.GONE, remember=remember)
-        return Clearing(self.volumes, proof, project_id=self._auth.project_id, sleep=self.clock.sleep)
+        return Clearing(
+            self.volumes,
+            proof,
+            project_id=self._auth.project_id,
+            require_belonging=self.belonging.require,
+            sleep=self.clock.sleep,
+        )
 
 
 @dataclass
@@ -165,7 +171,7 @@ def services(cloud: Cloud, transport: Transport, clock: Clock, concurrency: int)
             network=False,
         ),
         transport,
-        FixedToken(cloud.token(), cloud.project_id),
+        FixedToken(cloud.token(), cloud),
         call_context(120, clock),
     )
     made.clock = clock

@@ -126,7 +126,7 @@ def test_only_the_last_tokens_are_remembered_and_none_as_itself(cloud: Cloud, de
     for token in [*tokens, tokens[-1], tokens[0]]:
         _ = deployment.auth(Platform(Secret(token))).project_id
     assert lookups(cloud) == 18
-    remembered = vars(deployment.credentials._tokens)["_projects"]
+    remembered = vars(deployment.credentials._tokens)["_known"]
     assert len(remembered) == 16
     assert not any(token in repr(remembered) for token in tokens)
 

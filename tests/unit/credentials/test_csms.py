@@ -144,16 +144,30 @@ def _unclear(cloud: Cloud) -> None:
     cloud.misbehave("csms", status=400, body=body, times=None)
 
 
+METADATA = {"version_metadata": {"id": "v1", "secret_name": "robot.pw-1"}}
+
+
+def _another(cloud: Cloud) -> None:
+    body = {"version": {"version_metadata": {"id": "v1", "secret_name": "other"}, "secret_string": "h1dden"}}
+    cloud.misbehave("csms", status=200, body=body)
+
+
+def _nobodys(cloud: Cloud) -> None:
+    cloud.misbehave("csms", status=200, body={"version": {"secret_string": "h1dden"}})
+
+
 def _neither(cloud: Cloud) -> None:
-    cloud.misbehave("csms", status=200, body={"version": {"version_metadata": {"id": "v1"}}})
+    cloud.misbehave("csms", status=200, body={"version": METADATA})
 
 
 def _both(cloud: Cloud) -> None:
-    cloud.misbehave("csms", status=200, body={"version": {"secret_string": "a", "secret_binary": "YQ=="}})
+    cloud.misbehave(
+        "csms", status=200, body={"version": {**METADATA, "secret_string": "a", "secret_binary": "YQ=="}}
+    )
 
 
 def _no_base64(cloud: Cloud) -> None:
-    cloud.misbehave("csms", status=200, body={"version": {"secret_binary": "h1dden!"}})
+    cloud.misbehave("csms", status=200, body={"version": {**METADATA, "secret_binary": "h1dden!"}})
 
 
 @pytest.mark.parametrize(
@@ -169,6 +183,8 @@ def _no_base64(cloud: Cloud) -> None:
         (_broken, "CSMS does not give the secret that DETACH_TOKEN_SECRET names (it answered 500).", True),
         (_throttled, "CSMS does not give the secret that DETACH_TOKEN_SECRET names (it answered 429).", True),
         (_unreachable, "The connection to the csms service failed (RemoteDisconnected).", True),
+        (_another, "CSMS answered about another secret, or version, than DETACH_TOKEN_SECRET names.", True),
+        (_nobodys, "CSMS answered about another secret, or version, than DETACH_TOKEN_SECRET names.", True),
         (_neither, "CSMS sent an answer that holds neither a text nor base64 data.", True),
         (_both, "CSMS sent an answer that holds neither a text nor base64 data.", True),
         (_no_base64, "CSMS sent an answer that holds neither a text nor base64 data.", True),
@@ -192,9 +208,7 @@ def test_what_the_store_itself_said_comes_along(cloud: Cloud, deployment: Deploy
 
 def test_a_token_without_the_permission(cloud: Cloud, deployment: Deployment) -> None:
     cloud.put_csms_secret("robot.pw-1", "t")
-    with pytest.raises(
-        SecretUnavailable, match="csms:secretVersion:get and kms:cmk:decryptDataKey"
-    ) as caught:
+    with pytest.raises(SecretUnavailable, match="csms:secretVersion:get and kms:dek:decrypt") as caught:
         deployment.invoke(platform=platform_of(cloud, role="reader"))
     assert caught.value.retryable is False
 

@@ -54,6 +54,6 @@ def test_the_cloud_and_the_ground_floor_know_no_credentials() -> None:
 
 
 def test_credentials_know_nothing_of_runs_and_triggers() -> None:
-    ground = "import handler.cloud.transport, handler.invocation, handler.settings"
+    ground = "import handler.cloud.endpoints, handler.cloud.transport, handler.invocation, handler.settings"
     modules = imported(f"{ground}, handler.credentials, {', '.join(STORES)}")
     assert {name for name in modules - imported(ground) if "credentials" not in name} == set()

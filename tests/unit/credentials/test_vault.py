@@ -12,7 +12,8 @@ import pytest
 from handler.credentials.stores.vault import VaultStore
 from handler.errors import Failure, Misconfigured, SecretUnavailable, Upstream
 from handler.secret import Secret
-from handler.settings import SecretReference, Store, VaultSettings
+from handler.secret_reference import SecretReference, Store
+from handler.settings import VaultSettings
 from tests.embedded_cloud import Cloud
 from tests.unit.contexts import call_context
 from tests.unit.credentials.deployment import Clock, Deployment, password
@@ -39,7 +40,8 @@ def read(cloud: Cloud, deployment: Deployment, clock: Clock) -> Read:
         settings = VaultSettings(cloud.vault_addr, **(vault or {"token": Secret(cloud.add_vault_token())}))
         key = (name, field, settings.role)
         if key not in stores or settings.role is None:
-            reference = SecretReference(Store.VAULT, name, field)
+            mount, _, path = name.partition("/")
+            reference = SecretReference(Store.VAULT, path, field, mount)
             stores[key] = VaultStore(
                 "DETACH_TOKEN_SECRET",
                 reference,
@@ -194,10 +196,10 @@ def test_a_login_is_tried_once_more_after_no_answer(cloud: Cloud, read: Read, po
     [
         (
             {"status": 400, "body": {"errors": ['invalid role name "robot"']}},
-            "check that the role exists",
+            "the role exists and is bound",
             False,
         ),
-        ({"status": 403, "body": {"errors": ["permission denied"]}}, "check that the role exists", False),
+        ({"status": 403, "body": {"errors": ["permission denied"]}}, "the role exists and is bound", False),
         ({"status": 503, "body": {"errors": ["Vault is sealed"]}}, "Vault is sealed", True),
         ({"status": 500, "body": {"errors": ["oh"]}}, r"Vault is not well \(it answered 500\)", True),
         ({"status": 200, "body": {"auth": None}}, "answered the login with what can't be read", True),
@@ -286,6 +288,10 @@ def _html(cloud: Cloud) -> None:
 
 
 NAMES = "DETACH_TOKEN_SECRET names"
+STANDBY = (
+    "A standby of Vault answered, and names the active node instead of asking it (a redirect, never "
+    "followed): set VAULT_ADDR to the active node, or to what stands in front of all."
+)
 DENIED = (
     f"Vault permits no reading of what {NAMES}: check the policy (read on MOUNT/data/PATH), and whether "
     "Vault's own token has expired."
@@ -312,7 +318,7 @@ DENIED = (
         (_no_mount, f"{NAMES} a path that Vault doesn't have: check mount, path and namespace.", False),
         (_version_one, f"{NAMES} a path that is not of a KV engine, version 2.", False),
         (_other_engine, f"{NAMES} a path that is not of a KV engine, version 2.", False),
-        (_redirected, f"Vault does not give what {NAMES} (it answered 307).", False),
+        (_redirected, STANDBY, True),
         (_behind, "Vault is not well (it answered 412).", True),
         (_html, "Vault is not well (it answered 503).", True),
         (_slow, "The connection to the vault service failed (RemoteDisconnected).", True),
