@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
-from typing import Literal
+from typing import Any, Literal
 
 Flavour = Literal["openstack", "huawei"]
 When = datetime | timedelta | float | str
@@ -25,6 +25,7 @@ class Behaviour:
     job_kept        seconds, on ``now``, that the server API knows a job after its end
     now             the clock, in seconds since the epoch: tokens, locks, ages
     volume_region, compute_region  region ids in the token's catalogue
+    catalogue       what a token shows of the catalogue, given the true rows (None: no catalogue at all)
     """
 
     def __init__(self, flavour: Flavour) -> None:
@@ -38,6 +39,7 @@ class Behaviour:
         self.ecs_wraps = False
         self.job_kept = 3600.0
         self.now: Callable[[], float] = time.time
+        self.catalogue: Callable[[list[dict[str, Any]]], object] = lambda rows: rows
         self.volume_region = self.compute_region = "RegionOne" if flavour == "openstack" else "cn-north-4"
 
     @property

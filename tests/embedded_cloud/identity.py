@@ -48,6 +48,7 @@ class Account:
     secret: str
     projects: list[str]
     role: str
+    factor: str | None = None
     failures: int = 0
     locked_until: float = 0.0
 
@@ -69,6 +70,14 @@ class _Denied(Exception):
         self.status = status
         self.message = message
         self.extra = extra or {}
+
+
+class _Half(Exception):
+    """A right password where a further factor is asked for."""
+
+    def __init__(self, account: Account) -> None:
+        super().__init__(account.user_name)
+        self.account = account
 
 
 class Identity:
@@ -133,6 +142,10 @@ class Identity:
         self.users[domain, name] = Account(user_id, name, domain, password, scope, role)
         return user_id
 
+    def require_factor(self, name: str, factor: str, domain: str = "Default") -> None:
+        """Have a user's password alone bring no token, but a receipt (Keystone, "Multi-Factor Auth")."""
+        self.users[domain, name].factor = factor
+
     def add_application_credential(
         self, project_id: str | None = None, role: str = "member", user: str = "tester"
     ) -> tuple[str, str]:
@@ -175,6 +188,8 @@ class Identity:
     def answer(self, call: Call) -> Answer:
         try:
             answer = self._route(call)
+        except _Half as half:
+            answer = self._receipt(half.account)
         except _Denied as denied:
             title = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found"}[
                 denied.status
@@ -217,6 +232,12 @@ class Identity:
             return Answer(204)
         return self._shown(200, subject, call)
 
+    @staticmethod
+    def _receipt(account: Account) -> Answer:
+        receipt = {"methods": ["password"], "user": {"id": account.user_id, "name": account.user_name}}
+        content = {"receipt": receipt, "required_auth_methods": [["password", account.factor]]}
+        return json_answer(401, content, ("Openstack-Auth-Receipt", f"gAAAAA{uuid.uuid4().hex}"))
+
     def _buy(self, body: Any) -> Token:
         auth = _part(body, "auth", "request body")
         identity = _part(auth, "identity", "auth")
@@ -234,6 +255,8 @@ class Identity:
             extra = {"identity": {"methods": ["password", "token", "application_credential"]}}
             raise _Denied(401, "Attempted to authenticate with an unsupported method.", extra)
         account = self._checked(claimed, secret)
+        if account.factor is not None:
+            raise _Half(account)
         scope = self._scope(auth.get("scope"), account) if methods == ["password"] else account.projects[0]
         return self._make(
             account.user_id, account.user_name, account.domain, scope, account.role, methods[0], self.lifetime
@@ -322,7 +345,10 @@ class Identity:
             project = self.projects.setdefault(token.project_id, Project(token.project_id, token.project_id))
         content = token_view.shown(token, project)
         if project is not None and "nocatalog" not in call.query:
-            content["catalog"] = token_view.catalogue(self.base_url, project.id, self.behaviour)
+            rows = token_view.catalogue(self.base_url, project.id, self.behaviour)
+            shown = self.behaviour.catalogue(rows)
+            if shown is not None:
+                content["catalog"] = shown
         return json_answer(status, {"token": content}, ("X-Subject-Token", token.text))
 
 

@@ -32,11 +32,15 @@ class Vault:
     tokens  valid client tokens and when each expires, on the cloud's clock
     roles   for the Kubernetes login: which service account token a role takes
     denied  ``MOUNT/PATH`` that no policy allows
+    kubernetes_mount  where the Kubernetes login is mounted
+    active  where the active node is, for a standby that doesn't forward; None for the active node itself
     """
 
     def __init__(self, behaviour: Behaviour) -> None:
         self.behaviour = behaviour
         self.sealed = False
+        self.kubernetes_mount = "kubernetes"
+        self.active: str | None = None
         self.tokens: dict[str, float] = {}
         self.roles: dict[str, str] = {}
         self.denied: set[str] = set()
@@ -73,10 +77,12 @@ class Vault:
             status = 503 if self.sealed and path == "sys/health" else 200
             state = {"initialized": True, "sealed": self.sealed, "standby": False, "version": "1.18.3"}
             return json_answer(status, state)
+        if self.active is not None:
+            return Answer(307, b"", [("Location", f"{self.active}{call.tail}")])
         if self.sealed:
             return _errors(503, "Vault is sealed")
         namespace = call.headers.get("x-vault-namespace", "").strip("/")
-        if path == "auth/kubernetes/login" and call.method in {"POST", "PUT"}:
+        if path == f"auth/{self.kubernetes_mount}/login" and call.method in {"POST", "PUT"}:
             return self._login(call.body)
         token = call.headers.get("x-vault-token")
         if not token:

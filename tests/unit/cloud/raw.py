@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 
 from handler.cloud.messages import LARGEST_ANSWER, Call
 from handler.cloud.transport import Transport
-from handler.trust import at
+from handler.trust import Trust
+
+CERTIFI_S = Trust()
 
 
 @dataclass
@@ -109,11 +111,11 @@ class _Recording(Connection):
 
 @contextlib.contextmanager
 def transport(
-    connect_timeout: float = 3.0, read_timeout: float = 5.0, ca_bundle: str | None = None
+    connect_timeout: float = 3.0, read_timeout: float = 5.0, trust: Trust = CERTIFI_S
 ) -> Iterator[Transport]:
     """A transport that doesn't pause before it asks again."""
     made = Transport(
-        connect_timeout=connect_timeout, read_timeout=read_timeout, trust=at(ca_bundle), sleep=lambda _: None
+        connect_timeout=connect_timeout, read_timeout=read_timeout, trust=trust, sleep=lambda _: None
     )
     try:
         yield made

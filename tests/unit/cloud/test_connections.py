@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 from requests.models import PreparedRequest
 
+from handler.environment import EnvironmentReader
 from handler.errors import NoAnswer
+from handler.trust import Trust, read_trust
 from tests.unit.actions.answers import TOKEN, Signer
 from tests.unit.cloud.raw import (
     Connection,
@@ -28,6 +30,7 @@ from tests.unit.cloud.raw import (
 from tests.unit.contexts import call_context
 
 TLS = Path(__file__).parent / "tls"
+ISSUER = Trust(file=str(TLS / "certificate.pem"))
 
 
 def _serves(body: bytes = b"{}", status: str = "200 OK", *headers: bytes) -> Script:
@@ -254,7 +257,7 @@ def test_a_certificate_of_an_unknown_issuer_is_refused_before_anything_is_sent()
 def test_a_private_issuer_is_trusted_by_its_file_and_its_connection_is_kept() -> None:
     with (
         raw_server(_over_tls(_serves())) as server,
-        transport(ca_bundle=str(TLS / "certificate.pem")) as sender,
+        transport(trust=ISSUER) as sender,
     ):
         for _ in range(2):
             assert sender.send(get(_https(server)), call_context(), Signer()).status == 200
@@ -263,13 +266,40 @@ def test_a_private_issuer_is_trusted_by_its_file_and_its_connection_is_kept() ->
     assert TOKEN.encode() in server.requests[1]
 
 
+@pytest.mark.parametrize(
+    "name", ["DETACH_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"]
+)
+def test_a_private_issuer_is_trusted_whichever_setting_names_it(name: str) -> None:
+    trust = read_trust(EnvironmentReader({name: str(TLS / "certificate.pem")}))
+    with raw_server(_over_tls(_serves())) as server, transport(trust=trust) as sender:
+        assert sender.send(get(_https(server)), call_context(), Signer()).status == 200
+
+
+def test_a_private_issuer_is_trusted_by_a_folder_of_openssl_s(tmp_path: Path) -> None:
+    # `openssl x509 -subject_hash` of the certificate
+    (tmp_path / "f6d4602e.0").write_bytes((TLS / "certificate.pem").read_bytes())
+    trust = read_trust(EnvironmentReader({"SSL_CERT_DIR": str(tmp_path)}))
+    with raw_server(_over_tls(_serves())) as server, transport(trust=trust) as sender:
+        assert sender.send(get(_https(server)), call_context(), Signer()).status == 200
+
+
+def test_whom_one_call_trusts_the_others_do_not() -> None:
+    """Vault's own authority is nobody else's, at the same host and with a connection that is kept."""
+    with raw_server(_over_tls(_serves())) as server, transport() as sender:
+        call = get(_https(server))
+        vault = call._replace(trust=ISSUER)
+        assert sender.send(vault, call_context()).status == 200
+        with pytest.raises(NoAnswer, match="TLS with the volume service failed"):
+            sender.send(call, call_context())
+
+
 def test_a_certificate_of_another_host_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     original = socket.getaddrinfo
     monkeypatch.setattr(socket, "getaddrinfo", lambda _host, *args: original("127.0.0.1", *args))
 
     with (
         raw_server(_over_tls(_serves())) as server,
-        transport(ca_bundle=str(TLS / "certificate.pem")) as sender,
+        transport(trust=ISSUER) as sender,
         pytest.raises(NoAnswer, match="TLS with the volume service failed"),
     ):
         sender.send(get(_https(server, "volume.example")), call_context(), Signer())
@@ -284,7 +314,7 @@ def test_an_answer_over_tls_is_bounded_in_time_too() -> None:
 
     with (
         raw_server(_over_tls(drip)) as server,
-        transport(read_timeout=0.3, ca_bundle=str(TLS / "certificate.pem")) as sender,
+        transport(read_timeout=0.3, trust=ISSUER) as sender,
         pytest.raises(NoAnswer, match="did not answer in time"),
     ):
         sender.send(get(_https(server)), call_context())
@@ -301,7 +331,7 @@ def test_a_tls_handshake_that_never_ends_is_bounded() -> None:
 def test_a_ca_bundle_that_is_not_there_is_no_answer(tmp_path: Path) -> None:
     with (
         raw_server(_over_tls(_serves())) as server,
-        transport(ca_bundle=str(tmp_path / "none.pem")) as sender,
+        transport(trust=Trust(str(tmp_path / "none.pem"))) as sender,
         pytest.raises(NoAnswer),
     ):
         sender.send(get(_https(server)), call_context())

@@ -1,0 +1,303 @@
+"""Where a token's services are, and what is known of them without asking: catalogs of every shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from handler.cloud.catalog import read_catalog
+from handler.cloud.endpoints import Endpoints, Together, find_endpoints
+from handler.errors import Misconfigured
+from handler.settings import read_settings
+
+PROJECT = "0123456789abcdef0123456789abcdef"
+VOLUME, COMPUTE = "https://volume.example/v3", "https://compute.example/v2.1"
+SET = {"DETACH_VOLUME_ENDPOINT": VOLUME, "DETACH_COMPUTE_ENDPOINT": COMPUTE}
+IDENTITY = {"DETACH_IDENTITY_ENDPOINT": "https://keystone.example/v3"}
+
+
+def row(type_: str, url: str, region: str = "r1", interface: str = "public") -> dict[str, Any]:
+    return {"type": type_, "endpoints": [{"interface": interface, "region_id": region, "url": url}]}
+
+
+def found(catalog: object, **environment: str) -> Endpoints:
+    settings = read_settings({"DETACH_TOKEN_SECRET": "env:T", **environment}, network=False)
+    return find_endpoints(settings, read_catalog(catalog), PROJECT)
+
+
+def places(endpoints: Endpoints) -> tuple[str, str | None, Together | None]:
+    return endpoints.volume, endpoints.compute, endpoints.together
+
+
+BOTH = [row("volumev3", f"{VOLUME}/{PROJECT}"), row("compute", COMPUTE)]
+
+
+# Which address is taken.
+
+
+def test_what_is_not_set_comes_from_the_catalog() -> None:
+    assert places(found(BOTH, **IDENTITY)) == (VOLUME, COMPUTE, Together.ONE_SOURCE)
+
+
+def test_what_is_set_wins_over_the_catalog_and_the_catalog_over_the_region() -> None:
+    region = {"DETACH_REGION": "ap-southeast-3"}
+    listed = [
+        row("volumev2", f"{VOLUME}/{PROJECT}", "ap-southeast-3"),
+        row("compute", COMPUTE, "ap-southeast-3"),
+    ]
+    assert places(found(listed, **region)) == (VOLUME, COMPUTE, Together.ONE_SOURCE)
+    own = "https://evs-proxy.example/v2"
+    assert found(listed, **region, DETACH_VOLUME_ENDPOINT=own).volume == own
+    by_region = (
+        "https://evs.ap-southeast-3.myhuaweicloud.com/v2",
+        "https://ecs.ap-southeast-3.myhuaweicloud.com/v2.1",
+        Together.ONE_SOURCE,
+    )
+    for nothing in (None, [], listed[:1], listed[1:], BOTH):
+        assert places(found(nothing, **region)) == by_region
+
+
+@pytest.mark.parametrize(
+    ("listed", "volume"),
+    [
+        (["volume", "volumev2", "block-storage", "volumev3"], "volumev3"),
+        (["volume", "volumev2", "block-storage"], "block-storage"),
+        (["volume", "volumev2"], "volumev2"),
+        (["volume"], "volume"),
+    ],
+)
+def test_the_newest_type_of_a_service_is_preferred(listed: list[str], volume: str) -> None:
+    rows = [row(type_, f"https://{type_}.example/v3") for type_ in listed]
+    assert found([*rows, BOTH[1]], **IDENTITY).volume == f"https://{volume}.example/v3"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"{VOLUME}/{PROJECT}",
+        f"{VOLUME}/{PROJECT}/",
+        f"{VOLUME}/{PROJECT.upper()}",
+        f"{VOLUME}/01234567-89ab-cdef-0123-456789abcdef",
+        VOLUME,
+        f"{VOLUME}/",
+    ],
+)
+def test_a_project_behind_the_address_is_cut(url: str) -> None:
+    assert found([row("volumev3", url), BOTH[1]], **IDENTITY).volume == VOLUME
+
+
+def test_an_address_without_a_version_is_of_no_use() -> None:
+    listed = [
+        row("volumev3", "https://volume.example"),
+        row("volumev2", "https://volume.example/v2"),
+        BOTH[1],
+    ]
+    assert found(listed, **IDENTITY).volume == "https://volume.example/v2"
+    with pytest.raises(
+        Misconfigured, match="DETACH_VOLUME_ENDPOINT is missing, and the token's catalog does"
+    ):
+        found(listed[:1], **IDENTITY)
+
+
+INSIDE = [
+    row("volumev3", "https://inside.example/v3", interface="internal"),
+    row("compute", "https://inside.example/v2.1", interface="internal"),
+]
+
+
+def test_the_interface_is_the_one_that_is_named_else_the_public_one() -> None:
+    assert found([*INSIDE, *BOTH], **IDENTITY).volume == VOLUME
+    assert found([*INSIDE, *BOTH], **IDENTITY, OS_INTERFACE="internal").volume == "https://inside.example/v3"
+    with pytest.raises(Misconfigured, match="catalog does not list the services"):
+        found(INSIDE, **IDENTITY)
+
+
+ELSEWHERE = [
+    row("volumev3", "https://two.example/v3", "r2"),
+    row("compute", "https://two.example/v2.1", "r2"),
+]
+
+
+def test_the_region_is_the_one_that_is_named_or_the_only_one_never_the_first() -> None:
+    assert found([*BOTH, *ELSEWHERE], **IDENTITY, OS_REGION_NAME="r2").volume == "https://two.example/v3"
+    assert found([*BOTH, *ELSEWHERE], **IDENTITY, OS_REGION_NAME="r1").volume == VOLUME
+    assert found([*BOTH, ELSEWHERE[0]], **IDENTITY).volume == VOLUME
+    with pytest.raises(Misconfigured, match=r"in several regions \(r1, r2\).*OS_REGION_NAME"):
+        found([*BOTH, *ELSEWHERE], **IDENTITY)
+    with pytest.raises(Misconfigured, match="in the region that OS_REGION_NAME names"):
+        found([*BOTH, *ELSEWHERE], **IDENTITY, OS_REGION_NAME="r3")
+    with pytest.raises(Misconfigured, match="catalog does not list the services"):
+        found([BOTH[0], ELSEWHERE[1]], **IDENTITY)
+
+
+def test_our_own_region_s_setting_comes_before_the_ecosystem_s() -> None:
+    more = {"DETACH_REGION": "r1", "OS_REGION_NAME": "r2"}
+    assert found([*BOTH, *ELSEWHERE], **more).volume == VOLUME
+
+
+def test_a_plain_address_must_be_allowed_like_any_other() -> None:
+    plain = [row("volumev3", "http://Cinder.example./v3"), row("compute", "http://localhost:8774/v2.1")]
+    with pytest.raises(Misconfigured, match=r"gives the volume service an http address.*DETACH_ALLOW_HTTP"):
+        found(plain, **IDENTITY)
+    allowed = found(plain, **IDENTITY, DETACH_ALLOW_HTTP="cinder.example")
+    assert places(allowed) == (
+        "http://Cinder.example./v3",
+        "http://localhost:8774/v2.1",
+        Together.ONE_SOURCE,
+    )
+
+
+@pytest.mark.parametrize(
+    "url", ["https://a b/v3", "https://user@volume.example/v3", "ftp://volume.example/v3"]
+)
+def test_an_odd_address_is_never_asked(url: str) -> None:
+    with pytest.raises(Misconfigured, match="an address that can't be used"):
+        found([row("volumev3", url), BOTH[1]], **IDENTITY)
+
+
+@pytest.mark.parametrize(
+    "catalog",
+    [
+        "none",
+        {"volume": VOLUME},
+        [None, 5, {"endpoints": None}, {"type": "volumev3", "endpoints": [None, {"url": 5}]}],
+        [{"type": 5, "endpoints": [{"interface": "public", "region_id": "r1", "url": VOLUME}]}],
+        [{"type": "volumev3", "endpoints": [{"interface": "public", "url": VOLUME}]}],
+    ],
+)
+def test_what_is_no_catalog_lists_nothing(catalog: object) -> None:
+    with pytest.raises(Misconfigured, match="DETACH_VOLUME_ENDPOINT is missing"):
+        found(catalog, **IDENTITY)
+    assert found(catalog, **SET).together is None
+
+
+def test_without_a_compute_service_the_catalog_need_not_list_one() -> None:
+    alone = found(BOTH[:1], **IDENTITY, DETACH_SERVER_CHECK="off")
+    assert places(alone) == (VOLUME, None, Together.ONE_SOURCE)
+    with pytest.raises(ValueError, match="no compute service is asked"):
+        alone.of("compute")
+
+
+# What is known of addresses that are set.
+
+
+@pytest.mark.parametrize(
+    ("volume", "compute"),
+    [
+        (f"{VOLUME}/{PROJECT}", COMPUTE),
+        ("https://VOLUME.example.:443/v2", "http://compute.example:80"),
+        ("http://volume.example/v1/0123456789ABCDEF0123456789ABCDEF/", "https://Compute.example/v2"),
+        ("http://volume.example:443/v3", COMPUTE),
+        ("https://volume.example", COMPUTE),
+    ],
+)
+@pytest.mark.parametrize(
+    "types", [("volumev3", "internal"), ("block-storage", "admin"), ("volume", "public")]
+)
+def test_addresses_that_the_catalog_lists_in_one_region_belong_together(
+    volume: str, compute: str, types: tuple[str, str]
+) -> None:
+    listed = [row(types[0], volume, interface=types[1]), row("compute", compute)]
+    assert places(found(listed, **SET)) == (VOLUME, COMPUTE, Together.CATALOG)
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        None,
+        [],
+        BOTH[:1],
+        BOTH[1:],
+        [row("volumev3", "https://volume.example:8776/v3"), BOTH[1]],
+        [row("volumev3", "https://volume.example.evil/v3"), BOTH[1]],
+        [row("volumev3", "https://volume.example/volume/v3"), BOTH[1]],
+        [row("volumev3", "https://volume.example/v3/elsewhere"), BOTH[1]],
+        [BOTH[0], row("computev2", COMPUTE)],
+        [row("object-store", VOLUME), BOTH[1]],
+        [row("compute", VOLUME), row("volumev3", COMPUTE)],
+        [BOTH[0], row("compute", COMPUTE, "")],
+    ],
+)
+def test_what_the_catalog_does_not_list_is_not_known(listed: object) -> None:
+    endpoints = found(listed, **SET)
+    assert (endpoints.together, len(endpoints.tried)) == (None, 2)
+
+
+@pytest.mark.parametrize(
+    ("volume", "compute"),
+    [
+        (f"{VOLUME}/{PROJECT}", COMPUTE),
+        ("https://Volume.example.:443/v2", "http://COMPUTE.example./v2.1"),
+    ],
+)
+def test_addresses_of_two_regions_are_a_fault_that_names_both(volume: str, compute: str) -> None:
+    listed = [row("volumev3", volume, "r1"), row("compute", compute, "r2")]
+    with pytest.raises(Misconfigured, match="of different regions by the token's catalog") as caught:
+        found(listed, **SET)
+    for said in ("volume.example", "compute.example", "DETACH_TRUST_ENDPOINTS"):
+        assert said in caught.value.message
+    assert found(listed, **SET, DETACH_TRUST_ENDPOINTS="true").together is None
+    assert found([*listed, row("volume", VOLUME, "r2")], **SET).together is Together.CATALOG
+
+
+def test_a_path_is_compared_by_whole_segments() -> None:
+    places = {
+        "DETACH_VOLUME_ENDPOINT": "https://cloud.example/volume/v3",
+        "DETACH_COMPUTE_ENDPOINT": "https://cloud.example/compute/v2.1",
+    }
+    near = [
+        row("volumev3", "https://cloud.example/volumes/v3"),
+        row("compute", "https://cloud.example/compute"),
+    ]
+    assert found(near, **places).together is None
+    assert found([row("volumev3", "https://cloud.example/volume"), near[1]], **places).together
+
+
+@pytest.mark.parametrize(
+    ("volume", "compute", "together"),
+    [
+        (
+            "https://evs.r-1.myhuaweicloud.com/v2",
+            "https://ECS.r-1.myhuaweicloud.com.:443/v2.1",
+            Together.VENDOR,
+        ),
+        ("https://evs.r-1.myhuaweicloud.eu/v2", "https://ecs.r-1.myhuaweicloud.com/v2.1", None),
+        ("https://ecs.r-1.myhuaweicloud.com/v2", "https://evs.r-1.myhuaweicloud.com/v2.1", None),
+        ("https://evs.r-1.myhuaweicloud.com/v2", "https://ecs-proxy.example/v2.1", None),
+        ("https://evs.r-1.myhuaweicloud.com:8443/v2", "https://ecs.r-1.myhuaweicloud.com/v2.1", None),
+    ],
+)
+def test_the_vendor_s_hosts_of_one_region_and_domain_belong_together(
+    volume: str, compute: str, together: Together | None
+) -> None:
+    set_ = {"DETACH_VOLUME_ENDPOINT": volume, "DETACH_COMPUTE_ENDPOINT": compute}
+    assert found(None, **set_).together is together
+
+
+def test_one_address_that_is_set_is_compared_with_the_other_s() -> None:
+    vendor = {"DETACH_REGION": "r-1", "DETACH_VOLUME_ENDPOINT": "https://evs.r-1.myhuaweicloud.com/v2"}
+    assert found(None, **vendor).together is Together.VENDOR
+    own = {**vendor, "DETACH_VOLUME_ENDPOINT": "https://evs-proxy.example/v2"}
+    assert found(None, **own).together is None
+    listed = [row("volumev3", "https://evs-proxy.example/v2", "r-1"), row("compute", COMPUTE, "r-1")]
+    assert places(found(listed, **own)) == ("https://evs-proxy.example/v2", COMPUTE, Together.CATALOG)
+
+
+@pytest.mark.parametrize(
+    ("volume", "catalog", "together"),
+    [
+        (VOLUME, BOTH, Together.CATALOG),
+        (VOLUME, BOTH[:1], Together.CATALOG),
+        (VOLUME, BOTH[1:], None),
+        (VOLUME, None, None),
+        ("https://evs.r-1.myhuaweicloud.com/v2", None, Together.VENDOR),
+    ],
+)
+def test_without_a_look_at_servers_the_volume_endpoint_alone_is_compared(
+    volume: str, catalog: object, together: Together | None
+) -> None:
+    off = {"DETACH_VOLUME_ENDPOINT": volume, "DETACH_SERVER_CHECK": "off"}
+    assert places(found(catalog, **off)) == (volume, None, together)
+    ignored = found(catalog, **off, DETACH_COMPUTE_ENDPOINT="https://ignored.example/v2.1")
+    assert places(ignored) == (volume, None, together)
