@@ -13,7 +13,7 @@ from handler.cloud.transport import Transport
 from handler.credentials.secret import is_token, parse_json, require_plain
 from handler.credentials.single_flight import SingleFlight
 from handler.credentials.stores import LOCAL_STORES, open_store
-from handler.credentials.stores.base import CachedSecret
+from handler.credentials.stores.base import CachedSecret, read_secret
 from handler.errors import Failure, Forbidden, Misconfigured, Unauthenticated
 from handler.invocation import CallContext
 from handler.secret import Secret
@@ -57,7 +57,7 @@ class CallerKeys:
     def require_good(self, context: CallContext) -> None:
         """Raise what every caller would meet, where the keys are kept on this machine."""
         if self._local is not None:
-            _digests(Secret(self._local.read(context).strip()))
+            _digests(read_secret(_SETTING, self._local, context))
 
     def check(self, authorization: str | None, context: CallContext) -> None:
         """Let a caller pass who has one of the keys.

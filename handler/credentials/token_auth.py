@@ -16,7 +16,7 @@ from handler.credentials.identity_answers import SETTING
 from handler.credentials.platform import runtime_project
 from handler.credentials.secret import read_content
 from handler.credentials.stores import LOCAL_STORES, open_store
-from handler.credentials.stores.base import CachedSecret, SecretStore
+from handler.credentials.stores.base import CachedSecret, SecretStore, read_secret
 from handler.credentials.stores.context import PlatformTokens
 from handler.credentials.token import CachedToken, SecretTokens, Tokens
 from handler.invocation import CallContext
@@ -106,7 +106,7 @@ class Credentials:
         A secret that is kept elsewhere is not asked for. Raises Misconfigured, or SecretUnavailable.
         """
         if self._local is not None:
-            text = Secret(self._local.read(context).strip())
+            text = read_secret(SETTING, self._local, context)
             self._identity.require_project(read_content(text, SETTING))
 
     def authenticator(self, context: CallContext) -> TokenAuth:

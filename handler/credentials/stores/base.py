@@ -26,6 +26,18 @@ class SecretStore(Protocol):
         ...
 
 
+def read_secret(setting: str, store: SecretStore, context: CallContext) -> Secret:
+    """The text that a store has now. Raises SecretUnavailable for what is none."""
+    text = store.read(context).strip()
+    if not text:
+        raise SecretUnavailable(f"The secret that {setting} names is empty.")
+    if len(text) > LARGEST_SECRET or not is_text(text):
+        raise SecretUnavailable(
+            f"The secret that {setting} names is not UTF-8 of at most {LARGEST_SECRET} characters."
+        )
+    return Secret(text)
+
+
 class CachedSecret:
     """A secret's text, read anew when its time is over or on demand, by one thread at a time."""
 
@@ -58,14 +70,7 @@ class CachedSecret:
 
     def anew(self, context: CallContext) -> Secret:
         """The text as the store has it now."""
-        text = self._store.read(context).strip()
-        if not text:
-            raise SecretUnavailable(f"The secret that {self.setting} names is empty.")
-        if len(text) > LARGEST_SECRET or not is_text(text):
-            raise SecretUnavailable(
-                f"The secret that {self.setting} names is not UTF-8 of at most {LARGEST_SECRET} characters."
-            )
-        secret = Secret(text)
+        secret = read_secret(self.setting, self._store, context)
         context.log.info(
             Event.SECRET_READ, setting=self.setting, store=self._kind.value, changed=secret != self._text
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -58,6 +59,53 @@ def test_a_token_that_cannot_stand_in_a_header_is_not_sent(text: str) -> None:
     with pytest.raises(Misconfigured, match="is not a token: printable ASCII") as caught:
         read(text)
     assert HIDDEN not in caught.value.message
+
+
+SECRET = {"username": "u", "password": HIDDEN, "domain": "d"}
+
+
+def encoded(text: str, times: int = 1) -> str:
+    for _ in range(times):
+        text = base64.b64encode(text.encode()).decode()
+    return text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        encoded(json.dumps(SECRET)),
+        encoded(json.dumps(SECRET, indent=2) + "\n"),
+        encoded(json.dumps(SECRET)).rstrip("="),
+        encoded(json.dumps(SECRET), times=2),
+        encoded(json.dumps(SECRET), times=3),
+        base64.urlsafe_b64encode(
+            json.dumps({**SECRET, "domain": "?>~ÿ"}, ensure_ascii=False).encode()
+        ).decode(),
+        base64.encodebytes(json.dumps({**SECRET, "project": "p" * 64}).encode()).decode(),
+        encoded(f'["{HIDDEN}"]'),
+        encoded("{}"),
+    ],
+)
+def test_json_that_was_encoded_twice_is_said_by_name_and_is_no_token(text: str) -> None:
+    with pytest.raises(Misconfigured, match="DETACH_TOKEN_SECRET names is base64 of JSON") as caught:
+        read(text)
+    assert HIDDEN not in caught.value.message
+    assert text not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        encoded("a token that is no JSON, only encoded"),
+        encoded('"a text"'),
+        encoded("5"),
+        "MIIRtwYJKoZI" + "hvcNAQcCoIIRqDCCEaQCAQExDTALBglghkgBZQMEAgEw",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmVk",
+        "gAAAAABnSmQtZm9ybWF0LWlzLW5vdC1qc29u",
+    ],
+)
+def test_a_token_that_happens_to_be_base64_is_one(text: str) -> None:
+    assert read(text) == BareToken(Secret(text))
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def read(cloud: Cloud, deployment: Deployment, clock: Clock) -> Read:
         name: str = "secret/robot", field: str | None = None, jwt: Path | None = None, **vault: Any
     ) -> str:
         settings = VaultSettings(cloud.vault_addr, **(vault or {"token": Secret(cloud.add_vault_token())}))
-        key = (name, field, settings.role)
+        key = (name, field, settings.role, settings.kubernetes_mount)
         if key not in stores or settings.role is None:
             mount, _, path = name.partition("/")
             reference = SecretReference(Store.VAULT, path, field, mount)
@@ -70,6 +70,16 @@ def test_the_fields_of_a_password_buy_a_token(cloud: Cloud, deployment: Deployme
 def test_one_field_is_the_secret_whatever_its_name(cloud: Cloud, read: Read) -> None:
     cloud.put_vault_secret("secret", "robot", {"value": "the token"})
     assert read() == "the token"
+
+
+@pytest.mark.parametrize("field", ["", "#token"])
+def test_a_mount_may_have_slashes(cloud: Cloud, deploy: Deploy, field: str) -> None:
+    cloud.put_vault_secret("kv2/on/nested/path", "evs/detach", {"token": cloud.token()})
+    environment = {**cloud.environment(), "VAULT_TOKEN": cloud.add_vault_token(expires_in=1e9)}
+    reference = f"vault:kv2/on/nested/path//evs/detach{field}"
+    deploy({**environment, "DETACH_TOKEN_SECRET": reference}).invoke()
+    asked = [call.tail for call in cloud.calls if call.service == "vault"]
+    assert asked == ["/v1/kv2/on/nested/path/data/evs/detach"]
 
 
 def test_a_field_can_be_named(cloud: Cloud, read: Read) -> None:
@@ -139,6 +149,24 @@ def pod(cloud: Cloud, tmp_path: Path) -> Path:
 def test_a_role_logs_in_with_the_pods_service_account(cloud: Cloud, read: Read, pod: Path) -> None:
     assert read(role="robot", jwt=pod) == "t"
     assert cloud.calls[0].body == {"role": "robot", "jwt": "jwt-of-the-pod"}
+
+
+def test_the_login_is_mounted_where_the_setting_says(cloud: Cloud, read: Read, pod: Path) -> None:
+    cloud.vault.kubernetes_mount = "kubernetes-dev/eu"
+    with pytest.raises(SecretUnavailable, match="VAULT_K8S_MOUNT says"):
+        read(role="robot", jwt=pod)
+    assert read(role="robot", jwt=pod, kubernetes_mount="kubernetes-dev/eu") == "t"
+    assert cloud.calls[-2].tail == "/v1/auth/kubernetes-dev/eu/login"
+
+
+def test_a_standby_that_does_not_forward_is_said_and_asked_again(cloud: Cloud, read: Read, pod: Path) -> None:
+    cloud.vault.active = "https://active.example"
+    for token in ({}, {"role": "robot", "jwt": pod}):
+        with pytest.raises(SecretUnavailable, match="A standby of Vault answered") as caught:
+            read(**token)
+        assert caught.value.retryable is True
+    cloud.vault.active = None
+    assert read(role="robot", jwt=pod) == "t"
 
 
 def test_a_login_lasts_for_nine_tenths_of_its_lease(

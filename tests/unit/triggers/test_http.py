@@ -74,6 +74,60 @@ def test_wrong_settings_are_named_by_readiness_and_by_events_while_the_process_l
 
 
 @pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        (
+            {
+                "DETACH_PROJECT_ID": "",
+                "CLOUD_TOKEN": json.dumps(dict.fromkeys(("username", "password", "domain"), "h1dden")),
+            },
+            'DETACH_PROJECT_ID is missing, and so is "project"',
+        ),
+        (
+            {"DETACH_PROJECT_ID": "", "DETACH_IDENTITY_ENDPOINT": ""},
+            "DETACH_PROJECT_ID is missing. (Or set DETACH_IDENTITY_ENDPOINT",
+        ),
+        (
+            {"CLOUD_TOKEN": '{"h1dden": "x"}'},
+            "The content of the secret that DETACH_TOKEN_SECRET names must be",
+        ),
+        ({"CLOUD_TOKEN": "eyJ0b2tlbiI6ICJoMWRkZW4ifQ=="}, "DETACH_TOKEN_SECRET names is base64 of JSON"),
+        (
+            {"DETACH_TOKEN_SECRET": "env:NOT_SET"},
+            "DETACH_TOKEN_SECRET names an environment variable that is not",
+        ),
+        ({"DETACH_TOKEN_SECRET": "file:/no/such"}, "DETACH_TOKEN_SECRET names a file that does not exist"),
+        ({"CALLERS_KEY": "h1dden"}, "DETACH_INVOKE_SECRET names has less than 16 letters"),
+        ({"CALLERS_KEY": ""}, "DETACH_INVOKE_SECRET"),
+    ],
+)
+def test_what_every_call_would_meet_is_said_by_readiness(
+    cloud: Cloud, client: FlaskClient, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], says: str
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    ready = client.get("/readyz")
+    assert ready.json is not None
+    assert (ready.status_code, says in ready.json["error"]["message"]) == (503, True), ready.text
+    assert "h1dden" not in ready.text
+    answer = client.post("/", json=FORM, headers=AUTHORIZED)
+    assert answer.json is not None
+    assert answer.json["error"]["code"] == ready.json["error"]["code"]
+    assert cloud.calls == []
+
+
+def test_readiness_asks_nobody_for_a_secret_that_is_kept_elsewhere(
+    cloud: Cloud, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAULT_ADDR", cloud.vault_addr)
+    monkeypatch.setenv("VAULT_TOKEN", "none")
+    monkeypatch.setenv("DETACH_TOKEN_SECRET", "vault:secret/none")
+    monkeypatch.setenv("DETACH_INVOKE_SECRET", "vault:secret/none")
+    assert client.get("/readyz").status_code == 200
+    assert cloud.calls == []
+
+
+@pytest.mark.parametrize(
     ("path", "methods", "allowed"),
     [
         ("/", ("GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"), "POST"),
