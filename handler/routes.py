@@ -11,7 +11,7 @@ from handler.errors import Failure, InvalidRequest, Misconfigured
 from handler.invocation import Invocation, Trigger
 from handler.model.request import Work
 from handler.model.result import Handled, to_json
-from handler.runtime import Caller, Environment, caught, handle, runtime, turn_away
+from handler.runtime import Caller, Environment, caught, handle, refused, runtime, turn_away
 from handler.settings import Settings
 from handler.triggers import functiongraph as envelopes
 from handler.triggers import platform
@@ -52,7 +52,7 @@ def _event_of_platform(
     environment: Environment,
     *,
     network: bool,
-    authorization: str | None = None,
+    caller: Caller | None = None,
     request_id: str | None = None,
 ) -> Handled:
     trigger = envelopes.trigger_of(event)
@@ -64,7 +64,7 @@ def _event_of_platform(
             request_id,
             envelopes.gateway_header(event, "x-request-id"),
         )
-        authorization = authorization or envelopes.gateway_header(event, "authorization")
+        caller = caller or Caller(envelopes.gateway_header(event, "authorization"))
     return handle(
         invocation(trigger, *ids),
         lambda settings: envelopes.read(
@@ -72,7 +72,7 @@ def _event_of_platform(
         ),
         environment=environment,
         network=network,
-        caller=Caller(authorization) if network or by_gateway else None,
+        caller=caller,
     )
 
 
@@ -128,18 +128,20 @@ def _event(request: Request, body: Body, invocation: Invocation) -> Reply:
 
 def _invoke(request: Request, body: Body, invocation: Invocation) -> Reply:
     """Answer an event as `serve_event` does: what that raises is a 500 here."""
-    authorization = request.headers.get("Authorization")
+    caller = Caller(request.headers.get("Authorization"))
+    turned_away = refused(invocation, caller, environment=platform.environment)
+    if turned_away is not None:
+        return as_json(turned_away)
     try:
         event = parse_json(body.read(_body_limit()))
     except InvalidRequest as failure:
-        caller = Caller(authorization)
         return as_json(handle(invocation, _raising(failure), environment=platform.environment, caller=caller))
     handled = _event_of_platform(
         event,
         partial(platform.from_headers, request.headers),
         platform.environment,
         network=True,
-        authorization=authorization,
+        caller=caller,
         request_id=request.headers.get("X-Request-Id"),
     )
     if handled.result.trigger is Trigger.APIG:

@@ -113,14 +113,36 @@ def handle(
     """
     try:
         warm = runtime(environment(), network=network)
-        if caller is not None and warm.settings.invoke_auth is InvokeAuth.BEARER:
-            warm.admit(caller.authorization, invocation)
+        if caller is not None:
+            _judge(warm, caller, invocation)
         work = read(warm.settings)
         return Handled(warm.carry_out(work, invocation, observer), work)
     except Failure as failure:
         return turn_away(failure, invocation)
     except Exception as bug:  # noqa: BLE001 (the last net: a host would show its text to the caller)
         return caught(bug, invocation)
+
+
+def refused(invocation: Invocation, caller: Caller, *, environment: Environment) -> Handled | None:
+    """How a caller over a network is turned away, before anything of the body is read; None: let in.
+
+    While the settings are wrong nobody can be judged, and nothing will be done: that is no refusal.
+    """
+    try:
+        warm = runtime(environment())
+    except Misconfigured:
+        return None
+    try:
+        _judge(warm, caller, invocation)
+    except Failure as failure:
+        return turn_away(failure, invocation)
+    return None
+
+
+def _judge(warm: Runtime, caller: Caller, invocation: Invocation) -> None:
+    """Raise Failure for a caller who may not come in, where the host in front doesn't check that."""
+    if warm.settings.invoke_auth is InvokeAuth.BEARER:
+        warm.admit(caller.authorization, invocation)
 
 
 def caught(bug: Exception, invocation: Invocation) -> Handled:
