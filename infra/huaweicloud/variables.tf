@@ -10,12 +10,12 @@ variable "name" {
 }
 
 variable "region" {
-  description = "Region of the function and of the disks and servers that it looks at, for example eu-west-101."
+  description = "Region of the function and of the disks and servers that it looks at, for example ap-southeast-3."
   type        = string
 
   validation {
     condition     = can(regex("^[a-z]{2,}-[a-z]+(-[a-z]+)?-[0-9]+$", var.region))
-    error_message = "The region must look like eu-west-101."
+    error_message = "The region must look like ap-southeast-3."
   }
 }
 

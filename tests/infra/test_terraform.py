@@ -29,7 +29,7 @@ EVENT_DATA = json.loads(
 CALLS = json.loads((MODULE / "calls.json").read_text(encoding="utf-8"))["calls"]
 PLANTED = "planted-5f2c.internal.example"
 EVERYTHING = {
-    "region": "eu-west-101",
+    "region": "ap-southeast-3",
     "package_file": "./tests/empty.zip",
     "csms_secret": {"name": "detach"},
     "private_settings": {"DETACH_VOLUME_ENDPOINT": f"https://{PLANTED}/v3"},
@@ -136,7 +136,7 @@ def test_example_is_valid_and_can_clear_nothing(workspace: Workspace) -> None:
     below = str(EXAMPLE.relative_to(MODULE))
     workspace.run("init", "-backend=false", below=below)
     assert "configuration is valid" in workspace.run("validate", "-no-color", below=below)
-    variables = ["-var=region=eu-west-101", "-var=package_file=../../tests/empty.zip"]
+    variables = ["-var=region=ap-southeast-3", "-var=package_file=../../tests/empty.zip"]
     workspace.run("apply", "-no-color", "-auto-approve", "-input=false", *variables, below=below)
     state = json.loads(workspace.run("show", "-json", below=below))["values"]
     (module,) = state["root_module"]["child_modules"]

@@ -3,7 +3,7 @@
 mock_provider "huaweicloud" {}
 
 variables {
-  region       = "eu-west-101"
+  region       = "ap-southeast-3"
   package_file = "./tests/empty.zip"
 }
 
@@ -117,7 +117,7 @@ run "settings_and_tags_of_the_user" {
 run "image" {
   variables {
     package_file = null
-    image        = { url = "swr.eu-west-101.myhuaweicloud.com/storage/evs-detach:0.1.0" }
+    image        = { url = "swr.ap-southeast-3.myhuaweicloud.com/storage/evs-detach:0.1.0" }
   }
 
   assert {
@@ -144,7 +144,7 @@ run "image" {
 run "public_image" {
   variables {
     package_file = null
-    image        = { url = "swr.eu-west-101.myhuaweicloud.com/storage/evs-detach@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", private = false }
+    image        = { url = "swr.ap-southeast-3.myhuaweicloud.com/storage/evs-detach@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", private = false }
   }
 
   assert {

@@ -3,13 +3,13 @@
 mock_provider "huaweicloud" {}
 
 variables {
-  region       = "eu-west-101"
+  region       = "ap-southeast-3"
   package_file = "./tests/empty.zip"
 }
 
 run "one_project" {
   assert {
-    condition     = one(huaweicloud_identity_agency.code[0].project_role).project == "eu-west-101" && one(huaweicloud_identity_agency.code[0].project_role).roles == toset(["evs-detach-code"])
+    condition     = one(huaweicloud_identity_agency.code[0].project_role).project == "ap-southeast-3" && one(huaweicloud_identity_agency.code[0].project_role).roles == toset(["evs-detach-code"])
     error_message = "The agency must have one role, in the region's own project."
   }
 
@@ -51,11 +51,11 @@ run "one_project" {
 
 run "project_by_name" {
   variables {
-    project_name = "eu-west-101_storage"
+    project_name = "ap-southeast-3_storage"
   }
 
   assert {
-    condition     = one(huaweicloud_identity_agency.code[0].project_role).project == "eu-west-101_storage" && one(huaweicloud_identity_agency.platform[0].project_role).project == "eu-west-101_storage"
+    condition     = one(huaweicloud_identity_agency.code[0].project_role).project == "ap-southeast-3_storage" && one(huaweicloud_identity_agency.platform[0].project_role).project == "ap-southeast-3_storage"
     error_message = "The agencies must be limited to the named project."
   }
 }

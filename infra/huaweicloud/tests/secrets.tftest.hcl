@@ -3,7 +3,7 @@
 mock_provider "huaweicloud" {}
 
 variables {
-  region       = "eu-west-101"
+  region       = "ap-southeast-3"
   package_file = "./tests/empty.zip"
 }
 

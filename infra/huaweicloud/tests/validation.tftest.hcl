@@ -3,7 +3,7 @@
 mock_provider "huaweicloud" {}
 
 variables {
-  region       = "eu-west-101"
+  region       = "ap-southeast-3"
   package_file = "./tests/empty.zip"
 }
 
@@ -41,7 +41,7 @@ run "project_id_for_a_name" {
   command = plan
 
   variables {
-    project_id = "eu-west-101"
+    project_id = "ap-southeast-3"
   }
 
   expect_failures = [var.project_id]

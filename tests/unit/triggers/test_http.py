@@ -431,7 +431,7 @@ class Unread(io.RawIOBase):
         return 0  # werkzeug's client goes to the end, to see how long it is
 
     def tell(self) -> int:
-        return 25_000_000
+        return 0
 
     def readinto(self, _buffer: object) -> int:
         raise AssertionError("the body was read")
@@ -444,7 +444,10 @@ class Unread(io.RawIOBase):
 def test_no_byte_of_an_unknown_callers_body_is_read(
     client: FlaskClient, headers: dict[str, str], path: str, kind: str
 ) -> None:
-    answer = client.post(path, input_stream=Unread(), content_type=kind, headers=headers)
+    length = {"CONTENT_LENGTH": "25000000"}
+    answer = client.post(
+        path, input_stream=Unread(), content_type=kind, headers=headers, environ_overrides=length
+    )
     assert answer.status_code in {401, 403}
     assert answer.headers["Connection"] == "close"
 

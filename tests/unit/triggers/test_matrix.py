@@ -50,7 +50,7 @@ class Fake:
     settings: Settings = field(
         default_factory=lambda: read_settings(
             {
-                "DETACH_REGION": "eu-west-101",
+                "DETACH_REGION": "ap-southeast-3",
                 "DETACH_TOKEN_SECRET": "env:TOKEN",
                 "DETACH_INVOKE_AUTH": "platform",
             }

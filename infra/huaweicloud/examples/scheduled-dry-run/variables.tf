@@ -1,5 +1,5 @@
 variable "region" {
-  description = "Region whose project is looked through, for example eu-west-101."
+  description = "Region whose project is looked through, for example ap-southeast-3."
   type        = string
 }
 
