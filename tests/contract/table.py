@@ -49,7 +49,7 @@ class Table:
 
 
 def case_name(file: str, test: str) -> Name:
-    """SingleFlight a test's names into what the table calls it."""
+    """Turn a test's names into what the table calls it."""
     title, _, parameters = test.removeprefix("test_").partition("[")
     what = title.replace("_", " ")
     return file.removeprefix("test_").removesuffix(".py"), what + (

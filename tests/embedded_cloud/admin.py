@@ -62,7 +62,7 @@ class Admin:
 
 
 def _plain(record: Any) -> dict[str, Any]:
-    """SingleFlight a record into what JSON can carry."""
+    """Turn a record into what JSON can carry."""
     plain = {name: value for name, value in asdict(record).items() if not name.startswith("_")}
     plain.pop("key", None)
     return {name: sorted(value) if isinstance(value, frozenset) else value for name, value in plain.items()}

@@ -20,6 +20,7 @@ class Behaviour:
     settle_delay    seconds, on ``now``, until an accepted detach shows
     asks_compute    os-detach asks the compute service first and refuses while the server holds the volume
                     (Cinder since the fix of CVE-2023-2088; Huawei Cloud documents no such check)
+    deleted_shown   seconds for which a deleted server is still shown by its id, as DELETED (Nova: an instant)
     compute_down    the compute service closes every connection; a volume service that must ask it answers 500
     ecs_wraps       Huawei Cloud's server API refuses with Nova's answer inside of its own Ecs.1000
     job_kept        seconds, on ``now``, that the server API knows a job after its end
@@ -35,6 +36,7 @@ class Behaviour:
         self.ignore_filters: set[str] = {"server_id"} if flavour == "openstack" else set()
         self.settle_delay = 0.0
         self.asks_compute = flavour == "openstack"
+        self.deleted_shown = 0.0
         self.compute_down = False
         self.ecs_wraps = False
         self.job_kept = 3600.0

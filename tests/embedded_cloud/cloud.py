@@ -234,7 +234,8 @@ class Cloud(Behaviour):
             answer = rule.bend(self._act(call) if rule.act or not rule.forced else Answer(0))
             if rule.delay:
                 self._listener.stopping.wait(rule.delay)
-        call.status = 0 if answer.manner and answer.manner.drop else answer.status
+        if not (answer.manner and answer.manner.drop):
+            call.status, call.answer = answer.status, answer
         return answer
 
     def _act(self, call: Call) -> Answer:

@@ -7,7 +7,8 @@ vendor's ECS words them, and its own API of servers and jobs is there too.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
 
 from tests.embedded_cloud import instance_actions, server_view
 from tests.embedded_cloud.ecs import Ecs
@@ -19,7 +20,7 @@ from tests.embedded_cloud.volume_attachments import VolumeAttachments
 
 if TYPE_CHECKING:
     from tests.embedded_cloud.identity import Identity, Token
-    from tests.embedded_cloud.records import Server
+    from tests.embedded_cloud.records import Action, Server
     from tests.embedded_cloud.world import World
 
 _ROUTE = re.compile(
@@ -99,7 +100,10 @@ class Compute:
 
     def _refused(self, refusal: Refusal) -> Answer:
         if self.behaviour.flavour == "huawei":
-            return vendor_fault(refusal.vendor[0], refusal.vendor[1], refusal.message)
+            # The vendor documents this one without an id
+            gone = refusal.vendor[1] == "Ecs.0114"
+            message = "The ECS does not exist." if gone else refusal.message
+            return vendor_fault(refusal.vendor[0], refusal.vendor[1], message)
         answer = openstack_fault(refusal.status, refusal.message)
         answer.headers = [("Content-Type", "application/json; charset=UTF-8")]
         return answer
@@ -144,12 +148,20 @@ class Compute:
 
     def _seen(self, server_id: str, token: Token, *, deleted: bool = False) -> Server:
         """Find a server as MySQL does, which minds no case, but never without its hyphens."""
-        server = self.world.servers.get(server_id.lower())
+        server = self.world.find_server(server_id) or self._vanishing(server_id)
         if server is None and deleted:
             server = self.world.deleted.get(server_id.lower())
         if server is None or not (token.role == "admin" or server.project_id == token.project_id):
             raise _not_found(server_id)
         return server
+
+    def _vanishing(self, server_id: str) -> Server | None:
+        """Give a server that was deleted so short a time ago that it is still shown."""
+        server = self.world.deleted.get(server_id.lower())
+        if server is None or server.deleted_at is None:
+            return None
+        deleted_at = datetime.fromisoformat(server.deleted_at).replace(tzinfo=timezone.utc).timestamp()
+        return server if self.behaviour.now() - deleted_at < self.behaviour.deleted_shown else None
 
     def _show(self, server: Server, token: Token, version: Version) -> Answer:
         if not self.world.in_down_cell(server):

@@ -128,9 +128,11 @@ class Listener:
             return True
         if manner.drop:
             return False
+        for status in manner.interim:
+            connection.sendall(f"HTTP/1.1 {status} {_reason(status)}\r\nLink: </hint>\r\n\r\n".encode())
         if manner.endless:
             answer.headers.append(("Transfer-Encoding", "chunked"))
-        data = _rendered(answer, method, keep=keep)
+        data = _rendered(answer, method, keep=keep) + manner.stray.encode()
         quick = 0 if manner.drip_head or not answer.body else len(data) - len(answer.body)
         if manner.endless:
             quick = 0 if manner.drip_head else len(data)
@@ -212,12 +214,15 @@ def _parsed(raw: bytes) -> object:
         return None
 
 
-def _rendered(answer: Answer, method: str, *, keep: bool) -> bytes:
+def _reason(status: int) -> str:
     try:
-        reason = HTTPStatus(answer.status).phrase
+        return HTTPStatus(status).phrase
     except ValueError:
-        reason = "Unknown"
-    lines = [f"HTTP/1.1 {answer.status} {reason}"]
+        return "Unknown"
+
+
+def _rendered(answer: Answer, method: str, *, keep: bool) -> bytes:
+    lines = [f"HTTP/1.1 {answer.status} {_reason(answer.status)}"]
     lines += [f"{name}: {value}" for name, value in answer.headers]
     chunked = any(name == "Transfer-Encoding" for name, _ in answer.headers)
     if answer.status != 204 and not chunked:

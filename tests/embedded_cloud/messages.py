@@ -9,6 +9,8 @@ from typing import Any
 
 JSON = "application/json"
 
+Question = tuple[str, str, tuple[tuple[str, str], ...], bytes]
+
 
 @dataclass(slots=True, eq=False)
 class Call:
@@ -17,7 +19,7 @@ class Call:
     ``path`` is the whole path, percent-decoded and without its query; ``tail`` the part below the service's
     own prefix. ``headers`` have lower-case names. ``body`` is the parsed JSON, None when there is none or it
     is not JSON; ``raw`` the bytes. ``status`` is 0 until it is answered, and stays 0 when the connection is
-    closed without an answer. ``started_at`` is on the monotonic clock, in seconds.
+    closed without an answer, as does ``answer``. ``started_at`` is on the monotonic clock, in seconds.
     """
 
     service: str
@@ -30,6 +32,12 @@ class Call:
     body: Any
     started_at: float
     status: int = 0
+    answer: Answer | None = None
+
+    @property
+    def question(self) -> Question:
+        """What is asked, without its headers."""
+        return self.method, self.path, tuple(sorted(self.query.items())), self.raw
 
     @property
     def segments(self) -> list[str]:
@@ -45,6 +53,8 @@ class Manner:
     drip: float | None = None
     drip_head: bool = False
     endless: bool = False
+    interim: tuple[int, ...] = ()
+    stray: str = ""
 
 
 @dataclass(slots=True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tests.embedded_cloud.messages import Answer, Call, Manner
+from tests.embedded_cloud.messages import Answer, Call, Manner, Question
 
 
 @dataclass(slots=True, eq=False)
@@ -15,6 +16,7 @@ class Rule:
     """What goes wrong with the calls that match; ``hits`` counts those it was applied to.
 
     service, method, path_contains  which calls; None matches all
+    like           exactly this question (``Call.question``)
     times, after   it is applied to ``times`` matching calls (None: for ever), ``after`` letting so many pass
     status, body, headers  the answer given instead of the real one; ``body`` may be JSON data, text or bytes
     act            the real handling takes effect all the same, although its answer is replaced (default no)
@@ -24,11 +26,15 @@ class Rule:
     endless        a body that never ends
     huge           the body is padded with blanks to so many bytes
     redirect_to    302 (or ``status``) to this location
+    interim        statuses of interim answers (1xx) that come before the answer
+    stray          text that follows the answer at once
+    instead        an answer to another call, sent instead of the real one, which took effect
     """
 
     service: str | None = None
     method: str | None = None
     path_contains: str | None = None
+    like: Question | None = None
     times: int | None = 1
     after: int = 0
     status: int | None = None
@@ -42,6 +48,9 @@ class Rule:
     endless: bool = False
     huge: int = 0
     redirect_to: str | None = None
+    interim: tuple[int, ...] = ()
+    stray: str = ""
+    instead: Answer | None = None
     hits: int = 0
     _seen: int = 0
 
@@ -50,6 +59,7 @@ class Rule:
             (self.service is None or self.service == call.service)
             and (self.method is None or self.method.upper() == call.method)
             and (self.path_contains is None or self.path_contains in call.path)
+            and (self.like is None or self.like == call.question)
         )
 
     @property
@@ -58,7 +68,9 @@ class Rule:
         return self.status is not None or self.redirect_to is not None or self.drop == "before"
 
     def bend(self, answer: Answer) -> Answer:
-        """SingleFlight the real answer (or a placeholder, when it was not to act) into what is sent."""
+        """Turn the real answer (or a placeholder, when it was not to act) into what is sent."""
+        if self.instead is not None:
+            answer = Answer(self.instead.status, self.instead.body, list(self.instead.headers))
         if self.redirect_to is not None:
             answer = Answer(self.status or 302, b"", [("Location", self.redirect_to)])
         elif self.status is not None:
@@ -71,7 +83,9 @@ class Rule:
             _replace(answer, {"Content-Type": kind if plain else "application/json"})
         _replace(answer, self.headers or {})
         answer.body = answer.body.ljust(self.huge)
-        answer.manner = Manner(self.drop is not None, self.drip, self.drip_head, self.endless)
+        answer.manner = Manner(
+            self.drop is not None, self.drip, self.drip_head, self.endless, tuple(self.interim), self.stray
+        )
         return answer
 
 
@@ -106,6 +120,10 @@ class Misbehaviour:
         endless: bool = False,
         huge: int = 0,
         redirect_to: str | None = None,
+        interim: tuple[int, ...] = (),
+        stray: str = "",
+        instead: Answer | None = None,
+        like: Question | None = None,
     ) -> Rule:
         """Add a rule; the parameters are Rule's."""
         rule = Rule(
@@ -125,10 +143,30 @@ class Misbehaviour:
             endless=endless,
             huge=huge,
             redirect_to=redirect_to,
+            interim=interim,
+            stray=stray,
+            instead=instead,
+            like=like,
         )
         with self._lock:
             self.rules.append(rule)
         return rule
+
+    def exchange(self, calls: Sequence[Call], first: int, second: int) -> None:
+        """Have two calls get each other's answer.
+
+        ``calls`` are those of an earlier run through the same world, with their answers.
+        """
+        self.replay(calls, first, second)
+        self.replay(calls, second, first)
+        if calls[first].question == calls[second].question:
+            self.rules[-1].after -= 1  # the rule before it takes one such call away
+
+    def replay(self, calls: Sequence[Call], asked: int, answered: int) -> None:
+        """Have one call get what another one was answered."""
+        question = calls[asked].question
+        before = sum(call.question == question for call in calls[:asked])
+        self.add(like=question, after=before, instead=calls[answered].answer)
 
     def take(self, call: Call) -> Rule | None:
         """Find the rule for this call and count it as hit."""

@@ -92,7 +92,7 @@ class Event:
 
 @dataclass(slots=True, eq=False)
 class Action:
-    """An entry of a server's own record."""
+    """An entry of a server's own record. ``events`` is what a nova-compute wrote of it: names, results."""
 
     action: str
     start_time: str

@@ -235,6 +235,10 @@ class World:
             self.settle()
             return self.servers.get(id) or self.deleted[id]
 
+    def find_server(self, spelling: str) -> Server | None:
+        """Find a server as MySQL does, which minds no case, but never without its hyphens."""
+        return self.servers.get(spelling) or self.servers.get(spelling.lower())
+
     def attach(self, volume: Volume, server: Server, *, delete_on_termination: bool = False) -> Attachment:
         """Attach a volume to a server, at both services and at once."""
         with self.lock:

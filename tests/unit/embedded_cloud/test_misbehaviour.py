@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -185,3 +187,117 @@ def test_every_answer_is_later_by_the_latency(cloud: Cloud) -> None:
     ask(cloud, "GET", volumes(cloud), cloud.token())
 
     assert time.monotonic() - started >= 0.1
+
+
+def test_interim_answers_come_before_the_answer_and_a_stray_text_behind_it(cloud: Cloud) -> None:
+    cloud.misbehave(interim=(103, 102), stray="HTTP/1.1 404 Not Found\r\n\r\n")
+    port = int(cloud.url.rpartition(":")[2])
+    path = volumes(cloud).encode()
+
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        said = b""
+        while part := client.recv(65536):
+            said += part
+
+    lines = [line for line in said.split(b"\r\n") if line.startswith(b"HTTP/1.1") or b"}HTTP" in line]
+    assert [line[:12] for line in lines[:3]] == [b"HTTP/1.1 103", b"HTTP/1.1 102", b"HTTP/1.1 401"]
+    assert said.endswith(b"HTTP/1.1 404 Not Found\r\n\r\n")
+
+
+def test_two_calls_get_each_other_s_answer_and_both_take_effect(cloud: Cloud) -> None:
+    first, second = _orphan(cloud), _orphan(cloud)
+    paths = [volumes(cloud, f"/{volume.id}") for volume in (first, second)]
+    token = cloud.token()
+    for path in paths:
+        ask(cloud, "GET", path, token)
+    calls = list(cloud.calls)
+    cloud.misbehaviour.exchange(calls, 0, 1)
+
+    answers = [ask(cloud, "GET", path, token).json()["volume"]["id"] for path in paths]
+    again = ask(cloud, "GET", paths[0], token).json()["volume"]["id"]
+
+    assert answers == [second.id, first.id]
+    assert again == first.id
+
+
+def test_the_same_question_asked_twice_gets_its_answers_the_other_way_round(cloud: Cloud) -> None:
+    volume, token = _orphan(cloud), cloud.token()
+    path = volumes(cloud, f"/{volume.id}")
+
+    def statuses() -> list[str]:
+        said = [ask(cloud, "GET", path, token)]
+        volume.status = "error"
+        said.append(ask(cloud, "GET", path, token))
+        volume.status = "in-use"
+        return [str(answer.json()["volume"]["status"]) for answer in said]
+
+    assert statuses() == ["in-use", "error"]
+    cloud.misbehaviour.exchange(list(cloud.calls), 0, 1)
+    assert statuses() == ["error", "in-use"]
+
+
+def test_a_call_gets_what_another_one_was_answered(cloud: Cloud) -> None:
+    server, token = cloud.add_server(), cloud.token()
+    paths = [servers(cloud, f"/{id_}") for id_ in (server.id, str(uuid.uuid4()))]
+    for path in paths:
+        ask(cloud, "GET", path, token)
+    cloud.misbehaviour.replay(list(cloud.calls), 0, 1)
+
+    assert [ask(cloud, "GET", path, token).status_code for path in (*paths, paths[0])] == [404, 404, 200]
+
+
+def test_a_deleted_server_is_shown_for_a_while(cloud: Cloud) -> None:
+    now = [1_800_000_000.0]
+    cloud.now = lambda: now[0]
+    cloud.deleted_shown = 2
+    server, token = cloud.add_server(), cloud.token()
+    cloud.delete_server(server.id)
+    path = servers(cloud, f"/{server.id}")
+
+    shown = ask(cloud, "GET", path, token)
+    now[0] += 2
+    gone = ask(cloud, "GET", path, token)
+
+    assert (shown.status_code, shown.json()["server"]["status"]) == (200, "DELETED")
+    assert shown.json()["server"]["os-extended-volumes:volumes_attached"] == []
+    assert gone.status_code == 404
+    assert server.id not in [row["id"] for row in ask(cloud, "GET", servers(cloud), token).json()["servers"]]
+
+
+@pytest.mark.parametrize(
+    ("version", "shown"), [("2.21", None), ("2.50", None), ("2.51", True), ("2.84", True)]
+)
+@pytest.mark.parametrize("host_down", [True, False])
+def test_the_record_of_a_deletion_says_whether_a_host_ended_the_guest(
+    cloud: Cloud, host_down: bool, version: str, shown: bool | None
+) -> None:
+    server, token = cloud.add_server(), cloud.token()
+    cloud.delete_server(server.id, reaped=not host_down)
+    path = servers(cloud, f"/{server.id}/os-instance-actions")
+    headers = {"X-OpenStack-Nova-API-Version": version}
+
+    listed = ask(cloud, "GET", path, token, headers=headers).json()["instanceActions"][0]
+    one = ask(cloud, "GET", f"{path}/{listed['request_id']}", token, headers=headers).json()["instanceAction"]
+
+    assert "events" not in listed
+    assert ("events" in one) is (shown is True)
+    if shown:
+        ended = [(event["event"], event["result"]) for event in one["events"]]
+        assert ended == ([] if host_down else [("compute_terminate_instance", "Success")])
+    assert ask(cloud, "GET", f"{path}/req-unknown", token, headers=headers).status_code == 404
+
+
+@pytest.mark.parametrize("spelling", ["{SERVER}", "urn:uuid:SERVER", "SERVER_WITHOUT_HYPHENS"])
+def test_a_server_may_be_known_by_another_spelling_alone(cloud: Cloud, spelling: str) -> None:
+    canonical = str(uuid.uuid4())
+    known = spelling.replace("SERVER_WITHOUT_HYPHENS", canonical.replace("-", "")).replace(
+        "SERVER", canonical
+    )
+    cloud.add_server(known)
+    token = cloud.token()
+
+    assert (
+        ask(cloud, "GET", servers(cloud, f"/{quote(known, safe='')}"), token).json()["server"]["id"] == known
+    )
+    assert ask(cloud, "GET", servers(cloud, f"/{canonical}"), token).status_code == 404
