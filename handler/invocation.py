@@ -17,6 +17,9 @@ from handler.telemetry import Log
 
 Clock = Callable[[], float]
 
+MOST_REQUEST_IDS = 64
+"""Ids of the cloud that one result names. A target with every look and repeat there can be stays below it."""
+
 
 class Trigger(str, Enum):
     """What an event came by."""
@@ -131,7 +134,7 @@ class CallContext:
             self.deadline = whole
 
     def called(self, request_id: str | None) -> None:
-        """Note one call at the cloud, and the id that the cloud gave it."""
+        """Note one call at the cloud, and the id that the cloud gave it (of the first `MOST_REQUEST_IDS`)."""
         self.calls += 1
-        if request_id and request_id not in self.request_ids:
+        if request_id and request_id not in self.request_ids and len(self.request_ids) < MOST_REQUEST_IDS:
             self.request_ids.append(request_id)

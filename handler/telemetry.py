@@ -5,6 +5,7 @@ A line holds ids, codes, counts and durations. It never holds a token, a key, a 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
@@ -31,6 +32,8 @@ class Event(str, Enum):
     INVOCATION = "invocation"
     TARGET = "target"
     CALL = "call"
+    CHANGING = "changing"
+    CHANGED = "changed"
     RETRY = "retry"
     TOKEN_BOUGHT = "token_bought"
     TOKEN_REFUSED = "token_refused"
@@ -54,7 +57,16 @@ class _JsonLines(logging.Formatter):
         return json.dumps(line, default=str)
 
 
-class _StandardOutput(_StreamHandler):
+class _Lines(_StreamHandler):
+    """Writes lines. One that can't be written stops nothing: the work is worth more than its log."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
+        """Say so on standard error, if that can be written to."""
+        with contextlib.suppress(Exception):
+            super().handleError(record)
+
+
+class _StandardOutput(_Lines):
     """Writes to whatever sys.stdout is at that moment: hosts and tests replace it."""
 
     def __init__(self) -> None:
@@ -74,7 +86,7 @@ def configure(level: str, stream: Any | None = None) -> None:
 
     The terminal hands in standard error, since its standard output belongs to the result.
     """
-    handler = _StandardOutput() if stream is None else logging.StreamHandler(stream)
+    handler = _StandardOutput() if stream is None else _Lines(stream)
     handler.setFormatter(_JsonLines())
     _LOGGER.handlers[:] = [handler]
     _LOGGER.setLevel(level)
@@ -112,6 +124,13 @@ class Log(NamedTuple):
         """Something is broken until somebody mends it."""
         self._write(logging.ERROR, event, fields)
 
+    def always(self, event: Event, **fields: Any) -> None:
+        """What has to be on record whatever the level: a change at the cloud, before it is made and after."""
+        record = _LOGGER.makeRecord(
+            _LOGGER.name, logging.INFO, "", 0, event.value, (), None, extra=self._extra(fields)
+        )
+        _LOGGER.handle(record)
+
     def bug(self, error: BaseException) -> Internal:
         """Log an unforeseen exception, and give the failure that stands for it.
 
@@ -126,4 +145,7 @@ class Log(NamedTuple):
 
     def _write(self, level: int, event: Event, fields: dict[str, Any]) -> None:
         if _LOGGER.isEnabledFor(level):
-            _LOGGER.log(level, event.value, extra={"fields": {**self.bound, **fields}})
+            _LOGGER.log(level, event.value, extra=self._extra(fields))
+
+    def _extra(self, fields: dict[str, Any]) -> dict[str, Any]:
+        return {"fields": {**self.bound, **fields}}

@@ -14,7 +14,7 @@ from handler.cloud.endpoints import COMPUTE_SETTING, VOLUME_SETTING, Together, h
 from handler.cloud.faults import failure
 from handler.cloud.messages import Answer
 from handler.cloud.paging import LARGEST_PAGE, PAGE
-from handler.cloud.servers import Servers
+from handler.cloud.servers import Server, Servers
 from handler.cloud.service import ProjectAuthenticator, Service, unreadable
 from handler.cloud.volumes import Volumes
 from handler.errors import DeadlineExceeded, Failure, Misconfigured, SecretUnavailable, TokenRejected
@@ -94,7 +94,7 @@ class Belonging:
                 if server_id in named
             ]
             for server_id in shown[:_MOST_ASKED]:
-                if servers.get(server_id, context) is not None:
+                if isinstance(servers.find(server_id, context), Server):
                     context.log.info(Event.ENDPOINTS_WITNESSED, server_id=server_id)
                     return server_id
         except Failure as fault:

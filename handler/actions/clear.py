@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from handler.actions.proof import Proof
-from handler.cloud.faults import failure, refuses_token
+from handler.actions.proof import Proof, Proven
+from handler.cloud.faults import failure, passes, refuses_token
 from handler.cloud.volumes import SERVICE as VOLUME
 from handler.cloud.volumes import Attachment, Volume, Volumes
 from handler.errors import (
@@ -48,6 +48,9 @@ PASSING_STATES = frozenset(
 STUCK_AFTER = 3600.0  # seconds
 CONFIRM_WITHIN = 8.0  # seconds
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 2.0  # seconds between two looks
+
+_REFUSALS = frozenset({400, 403, 404, 405, 406, 409, 410, 411, 415, 422})
+"""Statuses of a call that was looked at and not carried out. What another one leaves behind is not known."""
 
 
 class Clearing:
@@ -86,7 +89,7 @@ class Clearing:
         """Have the proof remember what it finds of this server, before its attachments are judged."""
         if self._proof is not None:
             with contextlib.suppress(Failure):  # each attachment's own judgement meets it again
-                self._proof.find(server_id, context)
+                self._proof.find((server_id,), context)
 
     def resolve(self, target: Target, context: CallContext) -> Target | Cleared:
         """Steps 1 and 2 only: the same target with its attachment_id, or what became of it already there."""
@@ -118,11 +121,11 @@ class Clearing:
         found.attachment_id = attachment.id
         found.server = replace(found.server, id=attachment.server_id)
         self._check_state(volume)  # 3
-        self._check_server(volume, attachment, context, found)  # 4
+        proven = self._check_server(volume, attachment, context, found)  # 4
         self._require_belonging(context)
         if target.dry_run:  # 5
             return Outcome.WOULD_DETACH
-        return self._detach(volume, attachment, context, found)  # 6, 7
+        return self._detach(volume, attachment, proven, context, found)  # 6, 7
 
     def _check_project(self, volume: Volume) -> None:
         if volume.project_id is not None and not same_project(volume.project_id, self._project_id):
@@ -194,66 +197,71 @@ class Clearing:
 
     def _check_server(
         self, volume: Volume, attachment: Attachment, context: CallContext, found: Findings
-    ) -> None:
+    ) -> Proven:
         if self._proof is None:
-            return
+            return Proven.UNCHECKED
         found.server = replace(found.server, checked=True)
-        server = self._proof.find(attachment.server_id, context)
-        found.server = replace(
-            found.server, exists=server is not None, status=server.status if server is not None else None
-        )
-        if server is not None:
-            self._proof.require_let_go(server, volume, context)
+        judged = self._proof.find(attachment.server_spellings, context)
+        if isinstance(judged, Proven):
+            found.server = replace(found.server, exists=False)
+            return judged
+        found.server = replace(found.server, exists=True, status=judged.status)
+        return self._proof.require_let_go(judged, volume, context)
 
     def _detach(
-        self, volume: Volume, attachment: Attachment, context: CallContext, found: Findings
+        self, volume: Volume, attachment: Attachment, proven: Proven, context: CallContext, found: Findings
     ) -> Outcome:
         """Steps 6 and 7. A second POST is sent only after a first one that had no answer or a 5xx."""
         unanswered: Failure | None = None
         while True:
             try:
-                fault = self._post(volume, attachment, context, found)
+                fault, refused = self._post(volume, attachment, proven, context, found)
             except DeadlineExceeded as late:
                 raise unanswered or late from None
-            rejected = fault is not None and not isinstance(fault, UpstreamUnavailable)
-            if rejected and unanswered is None:
+            answered = fault is not None and not isinstance(fault, UpstreamUnavailable)
+            refused = refused and unanswered is None
+            if refused:
                 found.changed = False
             try:
-                seen = self._look(volume.id, attachment, context, found, once=rejected)
+                seen = self._look(volume.id, attachment, context, found, once=answered)
             except Failure as blind:
                 raise (
                     fault or _unconfirmed(f"could not be read afterwards ({blind.message})", blind)
                 ) from None
             if seen is not None:
-                return self._gone(seen, found, refused=rejected and unanswered is None)
+                return self._gone(seen, found, refused=refused)
             if fault is None:
                 raise _unconfirmed(f"still lists the attachment after {CONFIRM_WITHIN:g} s")
             if unanswered is not None:
                 # A refusal of the second says nothing about the first, which may yet take effect
                 raise unanswered if isinstance(fault, Refused) else fault
-            if rejected:
+            if answered:
                 raise fault
             unanswered = fault
 
     def _post(
-        self, volume: Volume, attachment: Attachment, context: CallContext, found: Findings
-    ) -> Failure | None:
-        """Send os-detach. None when it was accepted, else what stood against it."""
+        self, volume: Volume, attachment: Attachment, proven: Proven, context: CallContext, found: Findings
+    ) -> tuple[Failure | None, bool]:
+        """Send os-detach. What stood against it, None when it was accepted; and whether it was refused.
+
+        Of a refused call it is known that it changed nothing. A 408, 413, 425 or 429 may come from what
+        stands between, which had passed the call on.
+        """
         before, found.changed = found.changed, None
         try:
-            answer = self._volumes.detach(volume.id, attachment, context)
+            answer = self._volumes.detach(volume.id, attachment, proven.value, context)
         except Failure as failed:
             if isinstance(failed, UpstreamUnavailable) and not failed.unsent:
-                return failed
+                return failed, False
             found.changed = before
             raise
         if 200 <= answer.status < 300:
-            return None
+            return None, False
         fault = failure(answer, VOLUME)
         if refuses_token(answer):
             found.changed = before  # the token is looked at before anything is done
             raise fault
-        return fault
+        return fault, answer.status in _REFUSALS and not passes(answer)
 
     def _look(
         self, volume_id: str, attachment: Attachment, context: CallContext, found: Findings, *, once: bool

@@ -7,7 +7,7 @@ import uuid
 from cloudevents.conversion import to_binary
 from cloudevents.http import CloudEvent
 
-from handler.cloud.faults import upstream
+from handler.cloud.faults import passes, retry_hint, upstream
 from handler.cloud.messages import Answer, Call
 from handler.cloud.transport import Transport
 from handler.errors import Failure, Throttled, UpstreamRejected, UpstreamUnavailable
@@ -35,7 +35,7 @@ class Fanout:
         """
         try:
             self._post(target, context)
-        except UpstreamUnavailable as unclear:
+        except (UpstreamUnavailable, Throttled) as unclear:
             failed = untouched(target, Outcome.FAILED, unclear)
             failed.findings.changed = None  # it may have got through, and been acted on
             return failed
@@ -65,7 +65,7 @@ class Fanout:
 
 def _refusal(answer: Answer) -> Failure:
     kind: type[Failure] = UpstreamRejected
-    if answer.status == 429:
+    if passes(answer):
         kind = Throttled
     elif answer.status >= 500:
         kind = UpstreamUnavailable
@@ -73,5 +73,5 @@ def _refusal(answer: Answer) -> Failure:
         f"The event broker at DETACH_FANOUT_SINK answered {answer.status}: this candidate may not have been "
         "passed on. The next sweep finds it again; check the sink's address and the broker.",
         upstream=upstream(answer),
-        retry_after=answer.retry_after,
+        retry_after=retry_hint(answer),
     )

@@ -90,7 +90,12 @@ class Project:
         """The rule, with this deployment's proof."""
         proof = None
         if self.servers is not None:
-            proof = Proof(self.servers, self.settings.server_check, remember=remember)
+            proof = Proof(
+                self.servers,
+                self.settings.server_check,
+                remember=remember,
+                witness=self.belonging.witness,
+            )
         return Clearing(
             self.volumes, proof, project_id=self._auth.project_id, require_belonging=self.belonging.require
         )

@@ -1,19 +1,59 @@
 """Step 4 of the rule: the proof that the attachment's server is gone.
 
-What counts as proof is the deployment's choice (`DETACH_SERVER_CHECK`). A look-up that failed proves nothing.
+What counts as proof is the deployment's choice (`DETACH_SERVER_CHECK`). Every answer must say of itself what
+it is about, and one that can't is not believed; what is believed is listed, never what is not; where a check
+can't be made, nothing is proven. A look-up that failed proves nothing.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Sequence
+from enum import Enum
+
+from handler.cloud.absence import Absence
 from handler.cloud.servers import Server, Servers
 from handler.cloud.volumes import Volume
 from handler.errors import ErrorCode, Failure, Refused
-from handler.invocation import CallContext
+from handler.invocation import CallContext, Clock
+from handler.model.values import epoch
 from handler.settings import ServerCheck
+
+Witness = Callable[[CallContext], str | None]
+"""The id of a server that a volume in use in this project names and this compute service shows, or None.
+
+Then it is this project's compute service that says of another server that there is none.
+"""
+
+STILL_SHOWN = 3600.0
+"""Seconds for which a server of status DELETED may be about to vanish. Nova shows it for an instant."""
 
 # Powered off, so that no guest writes: what Nova's own list doesn't hold then is held by nobody. A running
 # one may still have the disk at its hypervisor, whatever the list says.
 _AT_REST = frozenset({"SHUTOFF", "SHELVED_OFFLOADED"})
+
+
+_PAUSES = (0.5, 1.0, 2.0)
+"""Seconds between two looks at a deletion that is under way: Nova gives the 404 a little before its end."""
+
+
+class Proven(str, Enum):
+    """The word for what showed that nobody holds the disk any more, as it is logged before the call."""
+
+    GONE = "gone"
+    """The compute service said so of this very id."""
+
+    WITNESSED = "gone-witnessed"
+    """It said so without an id, twice, and is seen to be this project's."""
+
+    RECORDED = "recorded"
+    """It said so, and has on record that the server's host ended the guest."""
+
+    NOT_HELD = "not-held"
+    """The server is off, and is not listed to hold the volume."""
+
+    UNCHECKED = "off"
+    """Nothing was asked: the deployment has no compute service."""
 
 
 class Proof:
@@ -21,74 +61,155 @@ class Proof:
 
     With `remember` each server is asked for once, for where one is judged for many attachments (form
     *server*): a server that is gone doesn't come back. One that is there and judged by its state is asked for
-    again: it may have been started since.
+    again: it may have been started since. Without a `witness` a word that names no id proves nothing.
     """
 
-    def __init__(self, servers: Servers, check: ServerCheck, *, remember: bool = False) -> None:
+    def __init__(
+        self,
+        servers: Servers,
+        check: ServerCheck,
+        *,
+        remember: bool = False,
+        witness: Witness | None = None,
+        now: Clock = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._servers = servers
         self._check = check
-        self._known: dict[str, Server | Failure | None] | None = {} if remember else None
+        self._witness = witness
+        self._now = now
+        self._sleep = sleep
+        self._known: dict[tuple[str, ...], Server | Proven | Failure] | None = {} if remember else None
 
-    def find(self, server_id: str | None, context: CallContext) -> Server | None:
-        """The server, or None when it is proven gone. Raises Failure when nothing is proven."""
-        if server_id is None:
+    def find(self, spellings: Sequence[str], context: CallContext) -> Server | Proven:
+        """The server, or what proves it gone. `spellings` are its id's, the canonical one first.
+
+        Raises Failure when nothing is proven.
+        """
+        if not spellings:
             raise Refused(
                 ErrorCode.SERVER_UNKNOWN,
-                "The attachment names no server, so none can be proven gone. If a host (not a server) held "
-                "the volume, a cloud administrator has to clear it.",
+                "The attachment names no server by a UUID, so none can be proven gone. If a host (not a "
+                "server) held the volume, a cloud administrator has to clear it.",
             )
+        key = tuple(spellings)
         if self._known is None:
-            return self._ask(server_id, context)
-        known = self._known.get(server_id)
+            return self._ask(key, context)
+        known = self._known.get(key)
         may_have_started = isinstance(known, Server) and self._check is ServerCheck.NOT_HELD
-        if server_id not in self._known or may_have_started:
+        if known is None or may_have_started:
             try:
-                known = self._ask(server_id, context)
+                known = self._ask(key, context)
             except Failure as failed:
                 known = failed
-            self._known[server_id] = known
+            self._known[key] = known
         if isinstance(known, Failure):
             raise known
         return known
 
-    def _ask(self, server_id: str, context: CallContext) -> Server | None:
-        server = self._servers.get(server_id, context)
-        must_be_recorded = server is None and self._check is ServerCheck.RECORDED
-        if must_be_recorded and not self._servers.deletion_recorded(server_id, context):
+    def _ask(self, spellings: Sequence[str], context: CallContext) -> Server | Proven:
+        """It has to be gone by every spelling: Nova knows a server by one alone."""
+        proven = Proven.GONE
+        for spelling in spellings:
+            found = self._servers.find(spelling, context)
+            if isinstance(found, Server):
+                return found
+            if found is not Absence.NAMED:
+                proven = Proven.WITNESSED
+        if proven is Proven.WITNESSED and (self._witness is None or not self._witness(context)):
             raise Refused(
                 ErrorCode.SERVER_UNKNOWN,
-                "The server is not shown to this token, and its deletion is not on the compute service's "
-                "record (which DETACH_SERVER_CHECK=recorded asks for): it may be another project's, or its "
-                "record is purged.",
+                "The compute service says that there is no such server, but names none, and no server that a "
+                "volume of this project names is shown by it: it may be another region's or project's, so "
+                "nothing was cleared. Check DETACH_COMPUTE_ENDPOINT.",
             )
-        return server
+        if self._check is ServerCheck.RECORDED:
+            self._require_deletion(spellings[0], context)
+            proven = Proven.RECORDED
+        return proven
 
-    def require_let_go(self, server: Server, volume: Volume, context: CallContext) -> None:
-        """Raise Refused `server_exists`, unless the deployment takes *not held* for proof and it is not."""
-        if self._check is ServerCheck.NOT_HELD and server.idle and server.status in _AT_REST:
-            if self._servers.holds(server.id, volume.id, context):
-                raise _exists(server, volume, "its own list still holds this volume")
+    def _require_deletion(self, server_id: str, context: CallContext) -> None:
+        deletion = self._servers.deletion(server_id, context)
+        for pause in _PAUSES:
+            if deletion.ended or deletion.since is None or context.deadline.remaining() <= pause:
+                break
+            self._sleep(pause)
+            deletion = self._servers.deletion(server_id, context)
+        if deletion.evacuated:
+            raise _not_on_record(
+                "The server was evacuated from a host that did not answer, where its guest may still run: "
+                "its deletion says nothing about that one. Once that host is fenced, a cloud administrator "
+                "can clear the record."
+            )
+        if deletion.ended:
             return
-        raise _exists(server, volume, "it may still have the disk")
+        if deletion.since is not None and self._now() - deletion.since <= STILL_SHOWN:
+            raise _not_on_record(
+                "The server's host is still removing its guest. Ask again soon.", passes=True
+            )
+        if deletion.asked_for:
+            raise _not_on_record(
+                "The server's deletion is on record, but its host never said that it removed the guest "
+                "(event compute_terminate_instance, result Success): it may have been deleted while its host "
+                "did not answer; its guest may still run. A server that was on no host, or that its host "
+                "reclaimed, looks the same. Where that is known, an administrator can clear the record."
+            )
+        raise _not_on_record(
+            "The server is not shown to this token, and its deletion is not on the compute service's record: "
+            "it may be another project's, or its record is purged."
+        )
 
+    def require_let_go(self, server: Server, volume: Volume, context: CallContext) -> Proven:
+        """What proves that a server that is there has let the volume go; raises Refused where nothing does.
 
-def _exists(server: Server, volume: Volume, why: str) -> Refused:
-    state = server.status or "state unknown"
-    if server.task_state:
-        state += f", {server.task_state}"
-    if server.task_state == "deleting":
+        Only where the deployment takes *not held* for proof: neither the answer that names the server nor the
+        list of its volumes may hold this one.
+        """
+        if self._check is not ServerCheck.NOT_HELD or not server.idle or server.status not in _AT_REST:
+            raise self._exists(server, volume, "it may still have the disk")
+        if server.held is None:
+            raise Refused(
+                ErrorCode.SERVER_UNKNOWN,
+                "The server exists, and the compute service's answer about it doesn't list its volumes "
+                "(os-extended-volumes:volumes_attached): what it holds is not known, so nothing was cleared.",
+            )
+        if volume.id in server.held or self._servers.holds(server.id, volume.id, context):
+            raise self._exists(server, volume, "its own list still holds this volume")
+        return Proven.NOT_HELD
+
+    def _exists(self, server: Server, volume: Volume, why: str) -> Refused:
+        state = server.status or "state unknown"
+        if server.task_state:
+            state += f", {server.task_state}"
+        if server.task_state == "deleting" or self._vanishes(server):
+            return Refused(
+                ErrorCode.SERVER_EXISTS,
+                f"The server still exists ({state}): until its deletion is done {why}. Ask again in a "
+                "minute.",
+                retryable=True,
+            )
+        if server.status == "SOFT_DELETED":
+            help_ = "Restore the server, or delete it for good (forceDelete); then ask again."
+        else:
+            help_ = (
+                f"Detach the volume at the server instead: ECS DELETE /cloudservers/{server.id}/detachvolume/"
+                f"{volume.id}, or Nova DELETE /servers/{server.id}/os-volume_attachments/{volume.id}."
+            )
         return Refused(
-            ErrorCode.SERVER_EXISTS,
-            f"The server still exists ({state}): until its deletion is done {why}. Ask again in a minute.",
-            retryable=True,
+            ErrorCode.SERVER_EXISTS, f"The server exists ({state}), and {why}: nothing was cleared. {help_}"
         )
-    if server.status == "SOFT_DELETED":
-        help_ = "Restore the server, or delete it for good (forceDelete); then ask again."
-    else:
-        help_ = (
-            f"Detach the volume at the server instead: ECS DELETE /cloudservers/{server.id}/detachvolume/"
-            f"{volume.id}, or Nova DELETE /servers/{server.id}/os-volume_attachments/{volume.id}."
-        )
+
+    def _vanishes(self, server: Server) -> bool:
+        """Whether the server is shown as deleted and not for long: recorded of Nova, just before the 404."""
+        if server.status != "DELETED":
+            return False
+        since = epoch(server.updated)
+        return since is None or self._now() - since <= STILL_SHOWN
+
+
+def _not_on_record(what: str, *, passes: bool = False) -> Refused:
     return Refused(
-        ErrorCode.SERVER_EXISTS, f"The server exists ({state}), and {why}: nothing was cleared. {help_}"
+        ErrorCode.SERVER_UNKNOWN,
+        f"{what} (DETACH_SERVER_CHECK=recorded asks for the deletion's end on record.)",
+        retryable=passes,
     )

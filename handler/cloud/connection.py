@@ -1,16 +1,25 @@
-"""Connections whose whole answer is bounded in time.
+"""Connections that keep to one call's time, and are kept only while nothing about them is in doubt.
 
 A socket's time-out is per read: a server that drips a byte now and then never meets it (requests documents
-this under "Timeouts"). Here every read of one answer, headers included, gets only what is left of that
-answer's time. This sits below `requests`, as connection classes of its adapter's urllib3 pools.
+this under "Timeouts"). Here the name's look-up, every address and TLS share the time to connect, every read
+of one answer, headers included, gets only what is left of that answer's time, and nothing is sent any more
+when connecting has taken too long. This sits below `requests`, as connection classes of its adapter's
+urllib3 pools.
+
+An answer has to be the answer to the request before it: whatever lies behind its end belongs to nobody, so
+the connection is closed there and then. Interim answers (1xx) are read past, as RFC 9110 (15.2) obliges
+clients to: taken for the answer, one would leave the real answer to the next question.
 """
 
 from __future__ import annotations
 
+import functools
 import http.client
 import io
 import socket
+import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from requests.adapters import HTTPAdapter
@@ -18,9 +27,35 @@ from requests.models import PreparedRequest, Response
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.poolmanager import PoolManager
+from urllib3.util.timeout import Timeout
 
+from handler.cloud.dial import dial
 from handler.trust import Trust
+
+MOST_INTERIM = 16
+"""Interim answers before an answer that are read past; who sends more is not understood."""
+
+
+class TooLate(Exception):
+    """Connecting took so long that the request was not sent."""
+
+
+class Budget(Timeout):
+    """The time of one call: seconds to connect, seconds for the answer, and two moments (monotonic seconds).
+
+    At `until` all of it is over; after `latest` the request is not sent any more.
+    """
+
+    def __init__(self, *, connect: float, read: float, until: float, latest: float) -> None:
+        super().__init__(connect=connect, read=read)
+        self.until = until
+        self.latest = latest
+
+    def clone(self) -> Budget:
+        """A copy, as urllib3 makes one for each request."""
+        return Budget(connect=self._connect, read=self._read, until=self.until, latest=self.latest)  # type: ignore[arg-type]
 
 
 class _BoundedReads(io.RawIOBase):
@@ -32,11 +67,14 @@ class _BoundedReads(io.RawIOBase):
         # makefile counts as a user of the socket: a closed connection leaves it open until we are done
         self._raw = sock.makefile("rb", buffering=0)
         self._until = until
+        self._over = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
+        if self._over:
+            return 0
         left = self._until - time.monotonic()
         if left <= 0:
             raise TimeoutError("the answer took too long")
@@ -44,47 +82,162 @@ class _BoundedReads(io.RawIOBase):
         count: int | None = self._raw.readinto(buffer)
         return count
 
+    def end(self) -> bool:
+        """Read nothing more. Whether TLS has already taken more from the socket than was read."""
+        self._over = True
+        pending: Callable[[], int] = getattr(self._sock, "pending", int)
+        return pending() > 0
+
     def close(self) -> None:
         self._raw.close()
+        super().close()
+
+
+class _AnswerFile(io.BufferedReader):
+    """What an answer is read from. `spoil` is called when more lay there than the answer."""
+
+    def __init__(self, reads: _BoundedReads, spoil: Callable[[], None]) -> None:
+        super().__init__(reads, 65536)
+        self._reads = reads
+        self._spoil = spoil
+
+    def close(self) -> None:
+        if not self.closed and (self._reads.end() or self.peek(1)):
+            self._spoil()
         super().close()
 
 
 class _BoundedSocket:
     """What http.client's response needs of a socket: a file to read from."""
 
-    def __init__(self, sock: Any, seconds: float) -> None:
+    def __init__(self, sock: Any, spoil: Callable[[], None]) -> None:
         self._sock = sock
-        self._seconds = seconds
+        self._spoil = spoil
 
     def makefile(self, *_: Any) -> io.BufferedReader:
-        return io.BufferedReader(_BoundedReads(self._sock, time.monotonic() + self._seconds), 65536)
+        # urllib3 sets the read time-out on the socket just before it asks for the response
+        until = time.monotonic() + (self._sock.gettimeout() or 0.0)
+        return _AnswerFile(_BoundedReads(self._sock, until), self._spoil)
 
 
 class _BoundedAnswer(http.client.HTTPResponse):
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-        # urllib3 sets the read time-out on the socket just before it asks for the response
-        bounded: Any = _BoundedSocket(sock, sock.gettimeout() or 0.0)
+    """One answer of a connection. `spoilt` is told the socket on which something was not as it should be."""
+
+    def __init__(self, sock: Any, *args: Any, spoilt: Callable[[Any], None], **kwargs: Any) -> None:
+        bounded: Any = _BoundedSocket(sock, functools.partial(spoilt, sock))
         super().__init__(bounded, *args, **kwargs)
 
+    def _read_status(self) -> tuple[str, int, str]:
+        for _ in range(MOST_INTERIM + 1):
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if status not in range(100, 200):
+                return version, status, reason
+            if status == http.client.SWITCHING_PROTOCOLS:
+                raise http.client.BadStatusLine("101: nobody asked for another protocol")
+            http.client.parse_headers(self.fp)
+        raise http.client.BadStatusLine("too many interim answers")
 
-class _Connection(HTTPConnection):
-    response_class = _BoundedAnswer
+    def begin(self) -> None:
+        """See http.client. Where the answer ends must be said once and plainly, or the connection ends."""
+        super().begin()
+        if not self._framed_plainly():
+            self.will_close = True
+
+    def _framed_plainly(self) -> bool:
+        headers = self.headers
+        if headers.defects or headers.get_payload():
+            return False
+        lengths = headers.get_all("Content-Length", [])
+        codings = headers.get_all("Transfer-Encoding", [])
+        if codings:
+            chunked = [coding.strip().lower() for coding in codings] == ["chunked"]
+            return chunked and not lengths and self.version == 11
+        return len(lengths) <= 1 and all(length.isascii() and length.isdigit() for length in lengths)
 
 
-class _TlsConnection(HTTPSConnection):
-    response_class = _BoundedAnswer
+class _Timed(HTTPConnection):
+    """What both kinds of connection add to urllib3's. The pool sets the two moments before each request."""
+
+    until = latest = float("-inf")
+    _connect_until = float("-inf")
+
+    @property
+    def response_class(self) -> Any:  # type: ignore[override]
+        """See http.client."""
+        return functools.partial(_BoundedAnswer, spoilt=self._spoilt)
+
+    def _spoilt(self, sock: Any) -> None:
+        if self.sock is sock:
+            self.close()
+
+    def connect(self) -> None:
+        """See urllib3."""
+        self._connect_until = time.monotonic() + (self.timeout or 0.0)
+        super().connect()
+
+    def _new_conn(self) -> socket.socket:
+        """See urllib3, whose errors these are."""
+        try:
+            sock = dial(
+                self._dns_host, self.port, self._connect_until - time.monotonic(), self.socket_options or ()
+            )
+            self._hurry(sock)
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, f"Connection to {self.host} timed out.") from error
+        except (OSError, UnicodeError) as error:
+            raise NewConnectionError(self, f"Failed to establish a new connection: {error}") from error
+        sys.audit("http.client.connect", self, self.host, self.port)
+        return sock
+
+    def _tunnel(self) -> None:
+        """See http.client. TLS comes after it, in what is left of the time."""
+        self._hurry(self.sock)
+        super()._tunnel()
+        if self.sock is None:
+            raise OSError("the proxy said more than that it consents")
+        self._hurry(self.sock)
+
+    def _hurry(self, sock: Any) -> None:
+        sock.settimeout(max(0.001, self._connect_until - time.monotonic()))
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        """See urllib3. Raises TooLate when connecting has taken the time that the answer would need."""
+        if self.sock is None:
+            self.connect()
+        if time.monotonic() > self.latest:
+            raise TooLate
+        super().request(*args, **kwargs)
+
+    def getresponse(self) -> Any:
+        """See urllib3."""
+        left = self.until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("no time is left for the answer")
+        self.timeout = min(self.timeout or left, left)
+        return super().getresponse()
 
 
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
+class _TlsConnection(_Timed, HTTPSConnection):
+    pass
 
 
-class _TlsPool(HTTPSConnectionPool):
+class _TimedPool(HTTPConnectionPool):
+    ConnectionCls = _Timed
+
+    def _make_request(self, conn: Any, *args: Any, **kwargs: Any) -> Any:
+        budget: Budget = kwargs["timeout"]
+        conn.until, conn.latest = budget.until, budget.latest
+        return super()._make_request(conn, *args, **kwargs)
+
+
+class _TlsPool(_TimedPool, HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
 
 
 class BoundedAdapter(HTTPAdapter):
-    """An adapter of `requests` whose read time-out holds for a whole answer.
+    """An adapter of `requests` whose calls keep to their `Budget`, which `timeout` has to be.
 
     What HTTPAdapter works out anew for each request is kept per origin here, and cookies are left alone: that
     took as long as the exchange itself. There must be room for all origins (`pool_connections`), since a pool
@@ -110,7 +263,7 @@ class BoundedAdapter(HTTPAdapter):
 
     @staticmethod
     def _bound(manager: PoolManager) -> None:
-        manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+        manager.pool_classes_by_scheme = {"http": _TimedPool, "https": _TlsPool}
 
     def get_connection_with_tls_context(
         self, request: PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None

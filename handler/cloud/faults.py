@@ -7,12 +7,11 @@ ECS wraps Nova's answer as JSON inside a message under status 400. The SDK's own
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
-from handler.cloud.messages import Answer
+from handler.cloud.messages import Answer, seconds_of
+from handler.cloud.redaction import holds, redact
 from handler.errors import (
     ErrorCode,
     Failure,
@@ -31,8 +30,14 @@ _PAIRS = (("error_code", "error_msg"), ("errorCode", "errorMsg"), ("code", "mess
 _TOKEN_CODES = frozenset({"EVS.0002", "Common.0013"})
 _PROJECT_CODES = frozenset({"EVS.0001", "Common.0018"})
 _LONGEST_MESSAGE = 300
+_LONGEST_CODE = 80
+_MOST_READ = 64 * 1024  # letters of a text that secrets are looked for in, far more than are quoted
 _DEEPEST = 4
-_UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
+_PLAIN_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
+_ASKS_TO_WAIT = frozenset({408, 425, 429})
+
+UNREADABLE = "unreadable"
+"""What stands for a word of the cloud that is no short plain one."""
 
 
 class Fault(NamedTuple):
@@ -100,24 +105,31 @@ def _fault(kind: str | None, code: Any, message: Any, secrets: tuple[str, ...], 
         inner = _from_text(message, secrets, depth - 1)
         inner = inner if inner.kind or inner.code else None
     return Fault(
-        _clean(kind, secrets),
-        _clean(str(code), secrets) if code is not None else None,
+        _clean(kind, secrets, _LONGEST_CODE),
+        _clean(str(code), secrets, _LONGEST_CODE) if code is not None else None,
         _clean(message, secrets),
         inner,
     )
 
 
-def _clean(text: str | None, secrets: tuple[str, ...]) -> str | None:
+def _clean(text: str | None, secrets: tuple[str, ...], longest: int = _LONGEST_MESSAGE) -> str | None:
     """One printable line of bounded length, without what we sent in confidence."""
     if text is None:
         return None
-    for secret in secrets:
-        # As it is, as it stands in a URL, and as it stands in JSON that is quoted unread
-        for spelling in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1]):
-            text = text.replace(spelling, "[secret]")
-    text = "".join(letter if letter.isprintable() else " " for letter in text[: _LONGEST_MESSAGE * 4])
+    text = redact(text[:_MOST_READ], secrets)[: longest * 4]
+    text = "".join(letter if letter.isprintable() else " " for letter in text)
     text = " ".join(text.split())
-    return text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 1] + "…"
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def plain_word(value: object, secrets: tuple[str, ...] = ()) -> str:
+    """A status of the cloud, where it is a short plain word, else `UNREADABLE`.
+
+    It ends in results, messages and logs, where nothing else may.
+    """
+    if isinstance(value, str) and _PLAIN_WORD.fullmatch(value) and not holds(value, secrets):
+        return value
+    return UNREADABLE
 
 
 def upstream(answer: Answer, fault: Fault | None = None) -> Upstream:
@@ -137,27 +149,34 @@ def refuses_token(answer: Answer) -> bool:
     return bool({fault.code, fault.innermost.code} & _TOKEN_CODES)
 
 
-def names_absence(answer: Answer, vendor_codes: frozenset[str], *, of: str) -> bool:
-    """Whether this is the service's **own** word that what was asked for is not there.
+def passes(answer: Answer) -> bool:
+    """Whether a 4xx only asks to come back later.
 
-    Own words are Cinder's and Nova's `itemNotFound` and the vendor's not-found codes, under 404 or wrapped
-    into the vendor's 400. A gateway's 404, a router's ("The resource could not be found."), an empty or HTML
-    one, and one about another id than `of` say nothing about it.
+    408 (a balancer whose idle time is over), 425, 429; 413 as Cinder's and Nova's rate limit words it
+    (`overLimit`) or with a Retry-After: without either it is about a size or a quota.
     """
-    if answer.status not in {400, 404}:
-        return False
-    fault = read_fault(answer)
-    own = fault.innermost
-    if answer.status == 400 and fault.inner is None and own.code not in vendor_codes:
-        return False
-    if own.kind != "itemNotFound" and own.code not in vendor_codes:
-        return False
-    message = (own.message or "").lower()
-    if "resource could not be found" in message or "block device" in message or "not attached" in message:
-        return False
-    wanted = of.replace("-", "").lower()
-    named = [match.replace("-", "") for match in _UUID.findall(message)]
-    return not named or wanted in named
+    if answer.status == 413:
+        return answer.retry_after is not None or _over_limit(answer) is not None
+    return answer.status in _ASKS_TO_WAIT
+
+
+def retry_hint(answer: Answer) -> float | None:
+    """The cloud's hint in seconds, when to ask again: the header's, else the one that `overLimit` holds."""
+    if answer.retry_after is not None:
+        return answer.retry_after
+    hint = (_over_limit(answer) or {}).get("retryAfter")
+    return seconds_of(str(hint)) if isinstance(hint, (str, int)) else None
+
+
+def _over_limit(answer: Answer) -> dict[str, Any] | None:
+    if answer.status not in {413, 429}:
+        return None
+    try:
+        body = loads(answer.body)
+    except ValueError:
+        return None
+    said = body.get("overLimit") if isinstance(body, dict) else None
+    return said if isinstance(said, dict) else None
 
 
 def failure(answer: Answer, service: str) -> Failure:
@@ -180,8 +199,8 @@ def failure(answer: Answer, service: str) -> Failure:
             f"{found}. The token's role or policy doesn't allow this call: grant it (README, permissions).",
             upstream=said,
         )
-    elif status == 429:
-        result = Throttled(f"{found}. Too many requests: ask again later.", upstream=said)
+    elif passes(answer):
+        result = Throttled(f"{found}. That passes by itself: ask again later.", upstream=said)
     elif status >= 500:
         result = UpstreamUnavailable(f"{found}. Ask again later.", upstream=said)
     elif status == 400 and (
@@ -209,5 +228,5 @@ def failure(answer: Answer, service: str) -> Failure:
         )
     else:
         result = UpstreamRejected(f"{found}.", upstream=said)
-    result.retry_after = answer.retry_after
+    result.retry_after = retry_hint(answer)
     return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from urllib3.exceptions import InvalidHeader
 from urllib3.util.retry import Retry
@@ -35,25 +35,38 @@ class Answer(NamedTuple):
 
     @property
     def retry_after(self) -> float | None:
-        """The cloud's hint in seconds, when to ask again."""
-        return _retry_after(self.headers)
+        """The hint in seconds, when to ask again, that stands in the header."""
+        return seconds_of(self.headers.get("Retry-After"))
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    value = headers.get("Retry-After")
-    if not value:
+def seconds_of(hint: str | None) -> float | None:
+    """A hint when to ask again, in seconds from now, a day at most; None where there is none."""
+    if not hint:
         return None
     try:
-        return min(max(0.0, _RETRY_AFTER.parse_retry_after(value)), 86400.0)
+        return min(max(0.0, _RETRY_AFTER.parse_retry_after(hint)), 86400.0)
     except (InvalidHeader, ValueError, OverflowError):
         return None
+
+
+class CallOptions(TypedDict, total=False):
+    """What a call may have beside its address. See Call."""
+
+    body: bytes | None
+    headers: Mapping[str, str]
+    largest: int
+    needs: float
+    changes: Mapping[str, Any] | None
+    fresh: bool
 
 
 class Call(NamedTuple):
     """One request: what is sent, and how much may come back.
 
-    `needs` is how many seconds must be left, or it is not sent. `secrets` are further values that must not
-    come out in what the cloud says of it. `trust` is whom to trust there, where not the deployment's.
+    `needs` is how many seconds must be left when it leaves, or it is not sent. `secrets` are further values
+    that must not come out in what the cloud says of it. `changes` says what it changes: it is then logged
+    before it is sent and after, whatever the log level. `fresh` asks for a connection made for it alone.
+    `trust` is whom to trust there, where not the deployment's.
     """
 
     service: str
@@ -64,6 +77,8 @@ class Call(NamedTuple):
     largest: int = LARGEST_ANSWER
     needs: float = 0.0
     secrets: tuple[str, ...] = ()
+    changes: Mapping[str, Any] | None = None
+    fresh: bool = False
     trust: Trust | None = None
 
     def __repr__(self) -> str:

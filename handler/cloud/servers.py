@@ -1,88 +1,162 @@
 """The compute service (ECS, Nova): does a server exist, was it deleted, what does it hold.
 
-Facts: recorded from a real Nova. A 404 proves a server gone only in the service's own words, for the
-canonical id, to a token of the server's own project: the same 404 answers another project's token, an id
-without hyphens and a trailing slash.
+Facts: recorded from a real Nova. A 404 proves a server gone only in the service's own words about the very
+id (`handler.cloud.absence`), to a token of the server's own project: the same 404 answers another project's
+token and an id in a spelling that Nova doesn't know.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
-from handler.cloud.faults import failure, names_absence, upstream
+from handler.cloud.absence import Absence, Speech
+from handler.cloud.faults import failure, plain_word, upstream
 from handler.cloud.messages import Answer
 from handler.cloud.paging import LARGEST_PAGE, PAGE, Listing, record
 from handler.cloud.service import Service, unreadable
-from handler.errors import ErrorCode, Refused
+from handler.errors import ErrorCode, Misconfigured, Refused
 from handler.invocation import CallContext
 from handler.model.bounded_json import loads
-from handler.model.values import canonical
+from handler.model.values import canonical, epoch, same_project
 
 SERVICE = "compute"
-_NOT_FOUND_CODES = frozenset({"Ecs.0114", "Ecs.0614"})
+ABSENT = Speech(
+    frozenset({"instance", "server", "ecs"}),
+    "Instance could not be found",
+    frozenset({"Ecs.0114", "Ecs.0614"}),
+)
 _RECORD_VERSION = {
-    # Below 2.21 the record of a deleted server is a 404
-    "X-OpenStack-Nova-API-Version": "2.21",
-    "OpenStack-API-Version": "compute 2.21",
+    # Below 2.21 the record of a deleted server is a 404, below 2.51 a member sees no events in it
+    "X-OpenStack-Nova-API-Version": "2.51",
+    "OpenStack-API-Version": "compute 2.51",
 }
+_REQUEST_ID = re.compile(r"req-[0-9A-Za-z-]{1,64}")
+_MOST_DELETIONS = 5
+"""Actions `delete` of one server that are read: it is asked to be deleted again while it is being deleted."""
+
 _MOST_HELD = 1000
 _MOST_HIDDEN = 8
 """Devices of one server that Nova counts but doesn't list: the image's disk, swap, ephemeral disks."""
 
 
 class Server(NamedTuple):
-    """A server that exists, in whatever state. `idle`: the service says that no task is under way."""
+    """A server that exists, in whatever state. `idle`: the service says that no task is under way.
+
+    `updated` is the cloud's text. `held` are the volumes that the answer which names this server lists at it,
+    None where it lists none readably.
+    """
 
     id: str
     status: str | None
     task_state: str | None
     idle: bool
+    updated: str | None = None
+    held: frozenset[str] | None = None
+
+
+class Deletion(NamedTuple):
+    """What the compute service's own record says of a server's deletion. Recorded from a real Nova.
+
+    `asked_for`: there is an action `delete`. `ended`: one of them has the event `compute_terminate_instance`
+    with the result Success. Only a nova-compute writes that event: where a server's host does not answer,
+    Nova's API deletes the record alone. `since`: such an event has begun (epoch seconds) and not ended; the
+    server may be a 404 some seconds before it does. `evacuated`: the server was moved away from a host that
+    did not answer, where its first guest may go on.
+    """
+
+    asked_for: bool = False
+    ended: bool = False
+    since: float | None = None
+    evacuated: bool = False
 
 
 class Servers(Service):
     """Calls of one invocation at the compute service."""
 
-    def get(self, server_id: str, context: CallContext) -> Server | None:
-        """The server, or None when the service itself says that there is none.
+    def find(self, spelling: str, context: CallContext) -> Server | Absence:
+        """The server with this id, a UUID in whatever spelling, or the service's own word that there is none.
 
         No microversion is asked for: from 2.69 on a server in a cell that is down can be a 404 too. Raises
         Refused `server_unknown` when the answer proves nothing, another Failure when there was none.
         """
-        answer = self.ask("GET", f"servers/{server_id}", context)
+        answer = self.look_up(f"servers/{quote(spelling, safe='')}", ABSENT, context, of=spelling)
+        if isinstance(answer, Absence):
+            return answer
         if answer.status == 200:
-            server = _read_server(answer)
-            if server is None or server.id != server_id:
-                raise _proves_nothing(answer, "an answer that is not about this server")
+            server = self._read_server(answer)
+            if server is None or server.id != canonical(spelling):
+                raise _proves_nothing(answer, "an answer that is not about this project's server of that id")
             return server
-        if names_absence(answer, _NOT_FOUND_CODES, of=server_id):
-            return None
         if answer.status == 404:
-            raise _proves_nothing(answer, "a 404 that is not the compute service's own")
+            raise _proves_nothing(
+                answer, "a 404 that is not its own word, in English, about this very server"
+            )
         raise failure(answer, SERVICE)
 
-    def deletion_recorded(self, server_id: str, context: CallContext) -> bool:
-        """Whether the compute service has this server's deletion on record. Raises Failure."""
-        answer = self.ask("GET", f"servers/{server_id}/os-instance-actions", context, headers=_RECORD_VERSION)
-        if answer.status == 404:
-            return False
-        if answer.status != 200:
-            raise failure(answer, SERVICE)
+    def _read_server(self, answer: Answer) -> Server | None:
         try:
-            actions = loads(answer.body)["instanceActions"]
-            return any(
-                action["action"] == "delete" and canonical(action["instance_uuid"]) == server_id
-                for action in actions
+            record: Any = loads(answer.body)["server"]
+            owner = record.get("tenant_id")
+            if owner is not None and not (isinstance(owner, str) and same_project(owner, self.project_id)):
+                return None
+            status, task = record.get("status"), record.get("OS-EXT-STS:task_state", ...)
+            updated = record.get("updated")
+            return Server(
+                id=canonical(record["id"]),
+                status=plain_word(status, answer.secrets) if isinstance(status, str) else None,
+                task_state=plain_word(task, answer.secrets) if isinstance(task, str) else None,
+                idle=task is None,
+                updated=updated if isinstance(updated, str) else None,
+                held=_read_attached(record.get("os-extended-volumes:volumes_attached")),
             )
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise unreadable(answer, SERVICE) from None
+            return None
+
+    def deletion(self, server_id: str, context: CallContext) -> Deletion:
+        """What is on record of this server's deletion. Raises Failure.
+
+        Each action `delete` is read by its request id, since the list has no events; the newest may have none
+        where an older one has.
+        """
+        path = f"servers/{server_id}/os-instance-actions"
+        answer = self.ask("GET", path, context, headers=_RECORD_VERSION)
+        if answer.status == 404:
+            return Deletion()
+        if answer.status == 406:
+            raise Misconfigured(
+                "The compute service has no microversion 2.51, which shows how a deletion ended: "
+                "DETACH_SERVER_CHECK=recorded can't be proved here. Set it to gone.",
+                upstream=upstream(answer),
+            )
+        if answer.status != 200:
+            raise failure(answer, SERVICE)
+        actions = _read_actions(answer, server_id)
+        deletes = [request_id for action, request_id in actions if action == "delete"]
+        found = Deletion(bool(deletes), evacuated=any(action == "evacuate" for action, _ in actions))
+        for request_id in deletes[:_MOST_DELETIONS]:
+            if not _REQUEST_ID.fullmatch(request_id):
+                continue
+            answer = self.ask("GET", f"{path}/{request_id}", context, headers=_RECORD_VERSION)
+            if answer.status == 404:
+                continue
+            if answer.status != 200:
+                raise failure(answer, SERVICE)
+            ended, since = _read_end(answer, server_id, request_id)
+            if ended:
+                return found._replace(ended=True)
+            found = found._replace(since=since or found.since)
+        return found
 
     def holds(self, server_id: str, volume_id: str, context: CallContext) -> bool:
         """Whether the server's own list holds this volume. Raises Failure.
 
-        Nova pages this list by `limit` and `offset`, without links, and pages before it leaves out what is no
-        volume (the image's disk, swap): so the next page begins no later than the volumes seen say, and may
-        show some of them again. A list that still does so far behind its end comes from a cloud that ignores
-        `offset`: that one is not known to be whole.
+        An empty list names nobody: it is to be believed only together with `Server.held`. Nova pages this
+        list by `limit` and `offset`, without links, and pages before it leaves out what is no volume (the
+        image's disk, swap): so the next page begins no later than the volumes seen say, and may show some of
+        them again. A list that still does so far behind its end comes from a cloud that ignores `offset`:
+        that one is not known to be whole.
         """
         held: set[str] = set()
         offset = 0
@@ -91,7 +165,7 @@ class Servers(Service):
             answer = self.ask("GET", f"servers/{server_id}/os-volume_attachments", context, query=query)
             if answer.status != 200:
                 raise failure(answer, SERVICE)
-            page = _read_held(answer)
+            page = _read_held(answer, server_id)
             if volume_id in page:
                 return True
             if not page:
@@ -117,24 +191,44 @@ def _read_id(listed: Any) -> str:
     return canonical(listed["id"])
 
 
-def _read_server(answer: Answer) -> Server | None:
+def _read_attached(listed: Any) -> frozenset[str] | None:
     try:
-        record: Any = loads(answer.body)["server"]
-        status, task = record.get("status"), record.get("OS-EXT-STS:task_state", ...)
-        return Server(
-            id=canonical(record["id"]),
-            status=status if isinstance(status, str) else None,
-            task_state=task if isinstance(task, str) else None,
-            idle=task is None,
-        )
+        return frozenset(canonical(entry["id"]) for entry in listed)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def _read_held(answer: Answer) -> set[str]:
+def _read_held(answer: Answer, server_id: str) -> set[str]:
     try:
         entries = loads(answer.body)["volumeAttachments"]
+        if any(canonical(entry.get("serverId", server_id)) != server_id for entry in entries):
+            raise _proves_nothing(answer, "a list of another server's volumes")
         return {canonical(entry["volumeId"]) for entry in entries}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise unreadable(answer, SERVICE) from None
+
+
+def _read_actions(answer: Answer, server_id: str) -> list[tuple[str, str]]:
+    """Names and request ids of this server's actions, the latest first, as Nova lists them."""
+    try:
+        actions = loads(answer.body)["instanceActions"]
+        if any(canonical(action["instance_uuid"]) != server_id for action in actions):
+            raise _proves_nothing(answer, "another server's record")
+        return [(str(action["action"]), str(action["request_id"])) for action in actions]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise unreadable(answer, SERVICE) from None
+
+
+def _read_end(answer: Answer, server_id: str, request_id: str) -> tuple[bool, float | None]:
+    """Whether this action ended the guest, and since when it is about to."""
+    try:
+        action = loads(answer.body)["instanceAction"]
+        about = canonical(action["instance_uuid"]), action["request_id"], action["action"]
+        if about != (server_id, request_id, "delete"):
+            raise _proves_nothing(answer, "the record of another action")
+        events = [event for event in action["events"] if event["event"] == "compute_terminate_instance"]
+        begun = [epoch(event["start_time"]) for event in events if event["result"] is None]
+        return any(event["result"] == "Success" for event in events), next(iter(begun), None)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise unreadable(answer, SERVICE) from None
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlencode
 
+from handler.cloud.absence import Absence, Speech, read_absence
 from handler.cloud.endpoints import Endpoints
 from handler.cloud.faults import upstream
-from handler.cloud.messages import LARGEST_ANSWER, Answer, Call
+from handler.cloud.messages import Answer, Call, CallOptions
 from handler.cloud.transport import Authenticator, Transport
 from handler.errors import UpstreamUnavailable
 from handler.invocation import CallContext
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class ProjectAuthenticator(Authenticator, Protocol):
@@ -40,6 +44,11 @@ class Service:
         self._transport = transport
         self._auth = auth
 
+    @property
+    def project_id(self) -> str:
+        """The project whose things are asked for. Raises Failure."""
+        return self._auth.project_id
+
     def ask(
         self,
         method: str,
@@ -47,17 +56,26 @@ class Service:
         context: CallContext,
         *,
         query: Mapping[str, str | int] | None = None,
-        body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-        largest: int = LARGEST_ANSWER,
-        needs: float = 0.0,
+        **options: Unpack[CallOptions],
     ) -> Answer:
         """Send one request below the project's path and return its answer, whatever the status. See Call."""
         url = f"{self._auth.endpoints.of(self.name)}/{self._auth.project_id}/{path}"
         if query:
             url += "?" + urlencode(query)
-        call = Call(self.name, method, url, body=body, headers=headers or {}, largest=largest, needs=needs)
-        return self._transport.send(call, context, self._auth)
+        return self._transport.send(Call(self.name, method, url, **options), context, self._auth)
+
+    def look_up(self, path: str, speech: Speech, context: CallContext, *, of: str) -> Answer | Absence:
+        """Ask for one thing: the answer about it, or how far the service's word goes that it is not there.
+
+        A word that names no id may be the answer to another question, left over on a kept connection: it is
+        asked for again on a connection made for it, and what that says holds.
+        """
+        answer = self.ask("GET", path, context)
+        absence = read_absence(answer, speech, of=of)
+        if absence is Absence.UNNAMED:
+            answer = self.ask("GET", path, context, fresh=True)
+            absence = read_absence(answer, speech, of=of)
+        return answer if absence is None else absence
 
 
 def unreadable(answer: Answer, service: str) -> UpstreamUnavailable:

@@ -19,12 +19,12 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import HTTPError, IncompleteRead, MaxRetryError
 from urllib3.exceptions import TimeoutError as Urllib3TimeoutError
 from urllib3.util.retry import Retry
-from urllib3.util.timeout import Timeout
 
-from handler.cloud.connection import BoundedAdapter, split
-from handler.cloud.faults import refuses_token
+from handler.cloud.connection import BoundedAdapter, Budget, TooLate, split
+from handler.cloud.faults import passes, plain_word, refuses_token, retry_hint
 from handler.cloud.messages import Answer, Call
 from handler.cloud.proxies import proxies_for
+from handler.cloud.redaction import holds
 from handler.errors import DeadlineExceeded, NoAnswer, UpstreamUnavailable
 from handler.invocation import CallContext
 from handler.telemetry import Event
@@ -38,15 +38,14 @@ _REQUEST_ID_HEADERS = (
 )
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
 
-# 429, 502, 503 and 504 pass by themselves; a 500 of Cinder or Nova is most often there to stay.
+_PASSING = frozenset({502, 503, 504})
+"""Beside what `passes` says of 4xx. A 500 of Cinder or Nova is most often there to stay."""
+
 _READS = Retry(
     total=3,
-    status_forcelist=(429, 502, 503, 504),
-    allowed_methods=("GET",),
     backoff_factor=0.2,
     backoff_jitter=0.2,
     backoff_max=5.0,
-    respect_retry_after_header=True,
 )
 _FIRST_PAUSE = 0.2  # seconds at most: urllib3 itself doesn't pause before the first retry
 
@@ -72,6 +71,8 @@ _BASE_HEADERS = {
     "Accept-Encoding": "identity",
     # A 404 may be kept by what stands between (RFC 9111), and an old one would prove a live server gone
     "Cache-Control": "no-cache",
+    # What a service says is compared with sentences that it says in English
+    "Accept-Language": "en",
     "User-Agent": "evs-detach",
 }
 
@@ -102,9 +103,10 @@ class Transport:
     def send(self, call: Call, context: CallContext, auth: Authenticator | None = None) -> Answer:
         """Send a call and read its whole answer, whatever its status.
 
-        A GET is repeated on 429, 502, 503, 504 and broken connections, as the deadline allows; anything else
-        is sent once. Where the credentials are refused they are renewed once and the call is sent again: a
-        refused call was not acted on. Raises NoAnswer, UpstreamUnavailable or DeadlineExceeded.
+        A GET is repeated on 408, 413 over a limit, 425, 429, 502, 503, 504 and broken connections, as the
+        deadline allows; anything else is sent once. Where the credentials are refused they are renewed once
+        and the call is sent again: a refused call was not acted on. Raises NoAnswer, UpstreamUnavailable or
+        DeadlineExceeded.
         """
         with _signing():
             request = self._prepare(call, auth)
@@ -133,13 +135,13 @@ class Transport:
         retry = _READS
         while True:
             outcome = self._once(call, request, context)
-            if not _may_repeat(retry, call.method, outcome):
+            if not _may_repeat(call.method, outcome):
                 break
             try:
                 retry = retry.increment(call.method, call.path)
             except MaxRetryError:
                 break
-            hint = outcome.retry_after
+            hint = retry_hint(outcome) if isinstance(outcome, Answer) else None
             pause = hint if hint is not None else retry.get_backoff_time() or _jitter()
             if pause >= context.deadline.remaining():
                 break
@@ -159,50 +161,61 @@ class Transport:
     def _once(self, call: Call, request: PreparedRequest, context: CallContext) -> Answer | NoAnswer:
         left = context.deadline.remaining()
         if left <= 0 or left < call.needs:
-            short = "Less time is left than one answer may take" if call.needs else "No time is left"
-            raise DeadlineExceeded(
-                f"{short}, so nothing was sent to the {call.service} service. Ask again, or raise "
-                "DETACH_TIMEOUT (and the platform's own limit)."
-            )
-        timeout = Timeout(
-            total=left, connect=min(self._connect_timeout, left), read=min(self.read_timeout, left)
-        )
+            raise _too_late(call)
         started = time.monotonic()
-        answer: Answer | None = None
+        until = started + left
+        budget = Budget(
+            connect=min(self._connect_timeout, left),
+            read=min(self.read_timeout, left),
+            until=until,
+            latest=until - call.needs,
+        )
+        if call.changes is not None:
+            context.log.always(Event.CHANGING, **call.changes)
+        outcome: Answer | NoAnswer | None = None
+        sent = True
         try:
-            answer = self._exchange(call, request, timeout)
+            outcome = self._exchange(call, request, budget)
+        except TooLate:
+            sent = False
+            raise _too_late(call) from None
         except (requests.exceptions.RequestException, HTTPError, OSError) as error:
             # Not raised here: the library's error, which holds the request, would be its context
-            return _no_answer(call.service, error)
+            outcome = _no_answer(call.service, error)
         finally:
-            request_id = answer.request_id if answer is not None else None
-            context.called(request_id)
-            context.log.debug(
-                Event.CALL,
-                service=call.service,
-                method=call.method,
-                path=call.path,
-                status=answer.status if answer is not None else None,
-                upstream_request_id=request_id,
-                duration_ms=round((time.monotonic() - started) * 1000),
-            )
-        return answer
+            _note(call, outcome, context, time.monotonic() - started, sent=sent)
+        return outcome
 
-    def _exchange(self, call: Call, request: PreparedRequest, timeout: Timeout) -> Answer:
+    def _exchange(self, call: Call, request: PreparedRequest, budget: Budget) -> Answer:
+        if not call.fresh:
+            return self._sent_by(self._adapter, call, request, budget)
+        adapter = BoundedAdapter(pool_connections=1, pool_maxsize=1)
+        try:
+            return self._sent_by(adapter, call, request, budget)
+        finally:
+            adapter.close()
+
+    def _sent_by(
+        self, adapter: BoundedAdapter, call: Call, request: PreparedRequest, budget: Budget
+    ) -> Answer:
         origin, _ = split(call.url)
         proxies = self._proxies.get(origin)
         if proxies is None:
             proxies = self._proxies[origin] = proxies_for(call.url)
-        response = self._adapter.send(
+        response = adapter.send(
             request,
             stream=True,
-            timeout=timeout,  # type: ignore[arg-type]  # taken as it is, says HTTPAdapter.send
+            timeout=budget,  # type: ignore[arg-type]  # taken as it is, says HTTPAdapter.send
             verify=call.trust or self._trust,  # type: ignore[arg-type]  # BoundedAdapter's own
             proxies=proxies,
         )
         try:
-            if response.headers.get("Content-Encoding", "identity") != "identity":
-                raise UpstreamUnavailable(f"The {call.service} service sent an encoding nobody asked for.")
+            encoding = response.headers.get("Content-Encoding", "").strip().lower()
+            if encoding not in {"", "identity"}:
+                raise UpstreamUnavailable(
+                    f"The {call.service} service's answer is encoded ({plain_word(encoding)}), although it "
+                    "was asked not to be: check what stands between."
+                )
             body = response.raw.read(call.largest + 1, decode_content=False)
             if len(body) > call.largest:
                 raise UpstreamUnavailable(
@@ -220,6 +233,32 @@ class Transport:
         return Answer(
             response.status_code, response.headers, body, _request_id(response.headers, secrets), secrets
         )
+
+
+def _note(
+    call: Call, outcome: Answer | NoAnswer | None, context: CallContext, seconds: float, *, sent: bool
+) -> None:
+    """Count and log a call. `outcome` is None where nothing was sent, or what came was not understood."""
+    answer = outcome if isinstance(outcome, Answer) else None
+    request_id = answer.request_id if answer is not None else None
+    said = {
+        "status": answer.status if answer is not None else None,
+        "upstream_request_id": request_id,
+        "duration_ms": round(seconds * 1000),
+    }
+    if sent:
+        context.called(request_id)
+    context.log.debug(Event.CALL, service=call.service, method=call.method, path=call.path, sent=sent, **said)
+    if call.changes is not None:
+        context.log.always(Event.CHANGED, **call.changes, sent=sent, **said)
+
+
+def _too_late(call: Call) -> DeadlineExceeded:
+    short = "Less time is left than one answer may take" if call.needs else "No time is left"
+    return DeadlineExceeded(
+        f"{short}, so nothing was sent to the {call.service} service. Ask again, or raise "
+        "DETACH_TIMEOUT (and the platform's own limit)."
+    )
 
 
 @contextmanager
@@ -250,17 +289,19 @@ def _jitter() -> float:
     return random.uniform(0.0, _FIRST_PAUSE)  # noqa: S311 (nothing secret hangs on it)
 
 
-def _may_repeat(retry: Retry, method: str, outcome: Answer | NoAnswer) -> bool:
+def _may_repeat(method: str, outcome: Answer | NoAnswer) -> bool:
+    if method != "GET":
+        return False
     if isinstance(outcome, Answer):
-        return retry.is_retry(method, outcome.status)
+        return outcome.status in _PASSING or passes(outcome)
     # A read that timed out has had its time; a broken connection is often a kept one gone stale.
-    return outcome.broken and retry.is_retry(method, 503)
+    return outcome.broken
 
 
 def _request_id(headers: Mapping[str, str], secrets: tuple[str, ...]) -> str | None:
     for name in _REQUEST_ID_HEADERS:
         value = headers.get(name)
-        if value and _REQUEST_ID.fullmatch(value) and not any(secret in value for secret in secrets):
+        if value and _REQUEST_ID.fullmatch(value) and not holds(value, secrets):
             return value
     return None
 

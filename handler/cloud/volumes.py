@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from handler.cloud.faults import failure, names_absence
+from handler.cloud.absence import Absence, Speech
+from handler.cloud.faults import failure, plain_word
 from handler.cloud.messages import Answer
 from handler.cloud.paging import LARGEST_PAGE, PAGE, Listing, record
 from handler.cloud.service import Service, unreadable
@@ -20,7 +21,8 @@ from handler.model.bounded_json import loads
 from handler.model.values import canonical
 
 SERVICE = "volume"
-_NOT_FOUND_CODES = frozenset({"EVS.5404"})
+ABSENT = Speech(frozenset({"volume", "disk"}), "Volume could not be found", frozenset({"EVS.5404"}))
+_LONGEST_ID = 64  # letters of a listed id: a UUID as a URN in braces has 47
 
 # What `read_volume` reads of a listed volume
 _WANTED = record(
@@ -37,8 +39,9 @@ _WANTED = record(
 class Attachment(NamedTuple):  # a long list makes one for each record: no dataclass is as quick
     """One entry of `attachments[]`.
 
-    `id` and `server_id` are canonical, None where the cloud names none that is a UUID. `listed_id` is the id
-    as the cloud spells it: it compares letters, so that is the one to send. `attached_at` is its own text.
+    `id` and `server_id` are canonical, None where the cloud names none that is a UUID. `listed_id` and
+    `listed_server_id` are the ids as the cloud spells them: it compares letters, so the one is to be sent,
+    and the other asked for. `attached_at` is its own text.
     """
 
     id: str | None
@@ -46,6 +49,17 @@ class Attachment(NamedTuple):  # a long list makes one for each record: no datac
     server_id: str | None
     attached_at: str | None = None
     device: str | None = None
+    listed_server_id: str | None = None
+
+    @property
+    def server_spellings(self) -> tuple[str, ...]:
+        """The server's id in canonical form and, where that is another, as it is listed. Empty without one.
+
+        Nova knows a server by one spelling only: asked for in another, one that lives looks gone.
+        """
+        if self.server_id is None:
+            return ()
+        return tuple(dict.fromkeys((self.server_id, self.listed_server_id or self.server_id)))
 
 
 class Volume(NamedTuple):
@@ -61,7 +75,7 @@ class Volume(NamedTuple):
 
 
 def _uuid(value: object) -> str | None:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or len(value) > _LONGEST_ID:
         return None
     try:
         return canonical(value)
@@ -73,8 +87,8 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def read_volume(record: Any) -> Volume:
-    """Read a volume's record. Raises ValueError when it is none."""
+def read_volume(record: Any, secrets: tuple[str, ...] = ()) -> Volume:
+    """Read a volume's record. Raises ValueError when it is none. Its status will be none of `secrets`."""
     volume_id = _uuid(record.get("id")) if isinstance(record, dict) else None
     status = _text(record.get("status")) if volume_id else None
     entries = record.get("attachments") if status else None
@@ -86,19 +100,21 @@ def read_volume(record: Any) -> Volume:
             raise ValueError("no attachment")  # noqa: TRY004 (the answer is wrong, not our types)
         listed = _text(entry.get("attachment_id"))
         attachment_id = _uuid(listed)
+        server_id = _uuid(entry.get("server_id"))
         attachments.append(
             Attachment(
                 id=attachment_id,
                 listed_id=listed if attachment_id else None,
-                server_id=_uuid(entry.get("server_id")),
+                server_id=server_id,
                 attached_at=_text(entry.get("attached_at")),
                 device=_text(entry.get("device")),
+                listed_server_id=entry["server_id"] if server_id else None,
             )
         )
     size, metadata = record.get("size"), record.get("metadata")
     return Volume(
         id=volume_id,
-        status=status,
+        status=plain_word(status, secrets),
         project_id=_text(record.get("os-vol-tenant-attr:tenant_id")),
         attachments=tuple(attachments),
         updated_at=_text(record.get("updated_at")),
@@ -112,28 +128,40 @@ class Volumes(Service):
 
     def get(self, volume_id: str, context: CallContext) -> Volume | None:
         """The volume, or None when the service itself says that there is none. Raises Failure."""
-        answer = self.ask("GET", f"volumes/{volume_id}", context)
-        if answer.status == 200:
-            try:
-                volume = read_volume(loads(answer.body)["volume"])
-            except (ValueError, KeyError, TypeError):
-                raise unreadable(answer, SERVICE) from None
-            if volume.id != volume_id:
-                raise unreadable(answer, SERVICE)
-            return volume
-        if names_absence(answer, _NOT_FOUND_CODES, of=volume_id):
+        answer = self.look_up(f"volumes/{volume_id}", ABSENT, context, of=volume_id)
+        if isinstance(answer, Absence):
             return None
-        raise failure(answer, SERVICE)
+        if answer.status != 200:
+            raise failure(answer, SERVICE)
+        try:
+            volume = read_volume(loads(answer.body)["volume"], answer.secrets)
+        except (ValueError, KeyError, TypeError):
+            raise unreadable(answer, SERVICE) from None
+        if volume.id != volume_id:
+            raise unreadable(answer, SERVICE)
+        return volume
 
-    def detach(self, volume_id: str, attachment: Attachment, context: CallContext) -> Answer:
+    def detach(self, volume_id: str, attachment: Attachment, proof: str, context: CallContext) -> Answer:
         """Send `os-detach` for this attachment, once. The status alone says little: look at the volume after.
 
+        `proof` is the word for what showed that its server is gone: it is logged before the call leaves.
         Raises DeadlineExceeded, and sends nothing, when less time is left than its answer may take; NoAnswer
         when nothing came back: the record may be cleared all the same.
         """
         body = json.dumps({"os-detach": {"attachment_id": attachment.listed_id}}).encode()
         return self.ask(
-            "POST", f"volumes/{volume_id}/action", context, body=body, needs=self._transport.read_timeout
+            "POST",
+            f"volumes/{volume_id}/action",
+            context,
+            body=body,
+            needs=self._transport.read_timeout,
+            changes={
+                "call": "os-detach",
+                "volume_id": volume_id,
+                "attachment_id": attachment.id,
+                "server_id": attachment.server_id,
+                "proof": proof,
+            },
         )
 
     def list(self, context: CallContext, query: Mapping[str, str]) -> Listing[Volume]:

@@ -89,7 +89,14 @@ def volume(status: str | None, /, *attachments: Any, **more: Any) -> dict[str, A
 
 
 def server(status: Any, task_state: Any = None, /, **more: Any) -> dict[str, Any]:
-    record = {"id": SERVER, "status": status, "OS-EXT-STS:task_state": task_state, "tenant_id": PROJECT}
+    record = {
+        "id": SERVER,
+        "status": status,
+        "OS-EXT-STS:task_state": task_state,
+        "tenant_id": PROJECT,
+        "updated": "2027-01-15T07:55:00Z",
+        "os-extended-volumes:volumes_attached": [],
+    }
     return {"server": {**record, **more}}
 
 
@@ -213,8 +220,11 @@ def services_of(
 
 
 def clearing(services: Project, clock: Clock) -> Clearing:
-    """The rule as the deployment has it, but with pauses and time of the clock."""
-    proof = Proof(services.servers, services.settings.server_check) if services.servers else None
+    """The rule as the deployment has it, but with pauses and time of the clock, and with a witness."""
+    proof = None
+    if services.servers:
+        check = services.settings.server_check
+        proof = Proof(services.servers, check, witness=lambda _: OTHER_SERVER, now=clock, sleep=clock.sleep)
     return Clearing(
         services.volumes,
         proof,

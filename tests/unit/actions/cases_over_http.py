@@ -362,8 +362,8 @@ FAILED = [
         "failed",
         "deadline_exceeded",
         retry=True,
-        settings={"DETACH_TIMEOUT": "1", "DETACH_READ_TIMEOUT": "0.9"},
-        switches={"latency": 0.15},
+        settings={"DETACH_TIMEOUT": "1", "DETACH_READ_TIMEOUT": "0.95"},
+        switches={"latency": 0.05},
     ),
     Case(
         "a token of another project",

@@ -138,6 +138,11 @@ STEP_2 = [
         [
             get(THE_VOLUME, 200, volume("in-use", entry(ATTACHMENT.upper(), SERVER.upper()))),
             get(THE_SERVER, 404, NOVA_GONE),
+            get(
+                THE_SERVER.replace(SERVER, SERVER.upper()),
+                404,
+                {"itemNotFound": {"message": f"Instance {SERVER.upper()} could not be found."}},
+            ),
             post(202),
             get(THE_VOLUME, 200, FREE),
         ],

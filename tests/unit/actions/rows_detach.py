@@ -37,6 +37,8 @@ _START = [_LOOK, get(THE_SERVER, 404, NOVA_GONE)]
 LOOKS = 7
 """Looks that fit into 8 s: at 0, 0.2, 0.6, 1.4, 3, 5 and 7 s."""
 
+_SLOW_DOWN = {"error_code": "APIGW.0308", "error_msg": "Slow down"}
+_OVER_LIMIT = {"overLimit": {"code": 413, "message": "Too many.", "retryAfter": "3"}}
 _ERRED = {"computeFault": {"code": 500, "message": "The server has either erred or is incapable."}}
 
 
@@ -227,9 +229,40 @@ _REFUSED = [
             ),
             (403, {"forbidden": {"code": 403, "message": "Policy."}}, "permission_denied", False, "403"),
             (404, "<html>", "upstream_rejected", False, None),
-            (429, {"error_code": "APIGW.0308", "error_msg": "Slow down"}, "throttled", True, "APIGW.0308"),
-            (301, "", "upstream_rejected", False, None),
         )
+    ),
+    *(
+        _stays(
+            f"a POST that is answered {status} ({said}) may have been acted on: {code}, after one look",
+            [post(status, body, **headers), _LOOK],
+            "failed",
+            code,
+            changed=None,
+            retryable=retryable,
+            retry_after=hint,
+            upstream=(status, said),
+        )
+        for status, body, headers, code, retryable, hint, said in (
+            (429, _SLOW_DOWN, {}, "throttled", True, None, "APIGW.0308"),
+            (429, "", {"Retry_After": "7"}, "throttled", True, 7.0, None),
+            (408, "<html>Time is up</html>", {}, "throttled", True, None, None),
+            (425, "", {}, "throttled", True, None, None),
+            (413, _OVER_LIMIT, {}, "throttled", True, 3.0, "413"),
+            (413, "", {"Retry_After": "4"}, "throttled", True, 4.0, None),
+            (413, "", {}, "upstream_rejected", False, None, None),
+            (301, "", {}, "upstream_rejected", False, None, None),
+            (407, "", {}, "upstream_rejected", False, None, None),
+            (418, "", {}, "upstream_rejected", False, None, None),
+            (499, "", {}, "upstream_rejected", False, None, None),
+            (451, "", {}, "upstream_rejected", False, None, None),
+        )
+    ),
+    *(
+        _detached(
+            f"a POST that is answered {status} and took effect all the same is seen to have done so",
+            [post(status), _FREE],
+        )
+        for status in (408, 425, 429, 301, 499)
     ),
     _stays(
         "a refusal stands although it can't be looked at",

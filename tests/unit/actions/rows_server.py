@@ -10,6 +10,7 @@ import requests
 from tests.unit.actions.answers import (
     NOVA_GONE,
     OTHER_SERVER,
+    PROJECT,
     SERVER,
     THE_SERVER,
     VOLUME,
@@ -41,7 +42,7 @@ _LIVES = [
             status,
             says=f"Nova DELETE /servers/{SERVER}/os-volume_attachments/{VOLUME}",
         )
-        for status in ("ACTIVE", "SHUTOFF", "SHELVED_OFFLOADED", "ERROR", "UNKNOWN", "DELETED", "BUILD")
+        for status in ("ACTIVE", "SHUTOFF", "SHELVED_OFFLOADED", "ERROR", "UNKNOWN", "BUILD")
     ),
     exists(
         "a soft-deleted server exists, and is to be restored or deleted for good",
@@ -62,6 +63,39 @@ _LIVES = [
         "ACTIVE",
         says="ACTIVE, soft-deleting",
     ),
+    *(
+        exists(
+            f"a server shown as deleted since {since} exists, and {'may soon' if soon else 'will'} not",
+            [get(THE_SERVER, 200, server("DELETED", updated=since))],
+            "DELETED",
+            retryable=soon,
+            says="until its deletion is done" if soon else f"Nova DELETE /servers/{SERVER}",
+        )
+        for since, soon in (
+            ("2027-01-15T07:59:59Z", True),
+            ("2027-01-15T07:00:00Z", True),
+            ("2027-01-15T06:59:59Z", False),
+            ("2026-01-15T08:00:00Z", False),
+            ("some day", True),
+            (None, True),
+            (7, True),
+        )
+    ),
+    *(
+        exists(
+            f"a status that is {what} is shown as unreadable",
+            [get(THE_SERVER, 200, server(status, status))],
+            "unreadable",
+            says="(unreadable, unreadable)",
+        )
+        for what, status in (
+            ("a sentence", "it is fine"),
+            ("too long", "A" * 41),
+            ("markup", "<b>ACTIVE</b>"),
+            ("empty", ""),
+            ("of two lines", "ACTIVE\n"),
+        )
+    ),
     exists(
         "a server of unknown state exists",
         [get(THE_SERVER, 200, {"server": {"id": SERVER.upper()}})],
@@ -72,12 +106,25 @@ _LIVES = [
 
 _GONE = [
     clears("a 404 itemNotFound of Nova proves the server gone", [get(THE_SERVER, 404, NOVA_GONE)]),
+    *(
+        clears(
+            f"a 404 itemNotFound that names no id {stop!r} proves it when it is said again",
+            [get(THE_SERVER, 404, {"itemNotFound": {"message": f"Instance could not be found{stop}"}})] * 2,
+        )
+        for stop in ("", ".")
+    ),
     clears(
-        "a 404 itemNotFound that names no id proves it, too",
-        [get(THE_SERVER, 404, {"itemNotFound": {"code": 404, "message": "Instance could not be found."}})],
+        "a 404 that names no id and then does is its own word",
+        [
+            get(THE_SERVER, 404, {"itemNotFound": {"message": "Instance could not be found"}}),
+            get(THE_SERVER, 404, NOVA_GONE),
+        ],
     ),
     *(
-        clears(f"ECS's own {status} {code} proves it", [get(THE_SERVER, status, _ecs(code))])
+        clears(
+            f"ECS's own {status} {code} proves it when it is said again",
+            [get(THE_SERVER, status, _ecs(code))] * 2,
+        )
         for code in ("Ecs.0114", "Ecs.0614")
         for status in (404, 400)
     ),
@@ -88,6 +135,39 @@ _GONE = [
 ]
 
 _PROVES_NOTHING = [
+    exists(
+        "a 404 that names no id was the answer to another question: the server is shown when asked again",
+        [get(THE_SERVER, 404, _ecs("Ecs.0114")), get(THE_SERVER, 200, server("ACTIVE"))],
+        "ACTIVE",
+    ),
+    *(
+        unknown(
+            f"a 404 that names no id and then {what} proves nothing",
+            [get(THE_SERVER, 404, _ecs("Ecs.0114")), get(THE_SERVER, 404, body)],
+        )
+        for what, body in (
+            ("is a gateway's", {"error_code": "APIGW.0101", "error_msg": "The API does not exist"}),
+            (
+                "is about another server",
+                {"itemNotFound": {"code": 404, "message": f"Instance {OTHER_SERVER} could not be found."}},
+            ),
+        )
+    ),
+    keeps(
+        "a 404 that names no id and then no answer is reported as that failure",
+        [get(THE_SERVER, 404, _ecs("Ecs.0114")), get(THE_SERVER, 500)],
+        "failed",
+        "upstream_unavailable",
+        retryable=True,
+        upstream=(500, None),
+    ),
+    *(
+        unknown(
+            f"a server of {whose} project is not ours",
+            [get(THE_SERVER, 200, server("ACTIVE", tenant_id=tenant))],
+        )
+        for whose, tenant in (("another", "0" * 32), ("no", ""), ("an odd", 7), ("a listed", [PROJECT]))
+    ),
     *(
         unknown(
             f"a 404 from {whom} proves nothing",

@@ -18,23 +18,165 @@ from tests.unit.actions.answers import (
 )
 from tests.unit.actions.verdicts import clears, exists, keeps, unknown
 
+REQUEST = "req-0ccb8d8f-1a51-4e4a-9f1f-6a3d2f1f7c11"
+SECOND_REQUEST = "req-7d2b1b0e-3c44-4f0e-8a55-0b9c8d7e6f22"
+THE_DELETION = f"{ITS_ACTIONS}/{REQUEST}"
 
-def _actions(*actions: tuple[Any, Any]) -> dict[str, Any]:
-    return {"instanceActions": [{"action": name, "instance_uuid": whose} for name, whose in actions]}
+
+def _actions(*actions: tuple[Any, Any], request: Any = REQUEST) -> dict[str, Any]:
+    return {
+        "instanceActions": [
+            {"action": name, "instance_uuid": whose, "request_id": request} for name, whose in actions
+        ]
+    }
+
+
+def _ended(
+    result: Any = "Success",
+    /,
+    event: str = "compute_terminate_instance",
+    begun: Any = "2027-01-15T07:59:00.000000",
+    **more: Any,
+) -> Any:
+    action = {
+        "action": "delete",
+        "instance_uuid": SERVER,
+        "request_id": REQUEST,
+        "events": [{"event": event, "result": result, "start_time": begun}],
+    }
+    return {"instanceAction": {**action, **more}}
 
 
 _404 = get(THE_SERVER, 404, NOVA_GONE)
+_ON_RECORD = get(
+    ITS_ACTIONS, 200, _actions(("delete", SERVER), ("attach_volume", SERVER), ("create", SERVER))
+)
+_TWICE = {
+    "instanceActions": [
+        {"action": "delete", "instance_uuid": SERVER, "request_id": request}
+        for request in (SECOND_REQUEST, REQUEST)
+    ]
+}
 
 _RECORDED = [
     clears(
         "recorded: a deletion on record proves the server gone",
+        [_404, _ON_RECORD, get(THE_DELETION, 200, _ended())],
+        check="recorded",
+    ),
+    *(
+        clears(
+            f"recorded: of two deletions on record the one that {what} is looked behind",
+            [_404, get(ITS_ACTIONS, 200, _TWICE), first, get(THE_DELETION, 200, _ended())],
+            check="recorded",
+        )
+        for what, first in (
+            (
+                "failed",
+                get(f"{ITS_ACTIONS}/{SECOND_REQUEST}", 200, _ended("Error", request_id=SECOND_REQUEST)),
+            ),
+            ("is purged", get(f"{ITS_ACTIONS}/{SECOND_REQUEST}", 404, NOVA_GONE)),
+        )
+    ),
+    clears(
+        "recorded: a deletion that ends while it is looked at proves the server gone",
         [
             _404,
-            get(
-                ITS_ACTIONS, 200, _actions(("delete", SERVER), ("attach_volume", SERVER), ("create", SERVER))
-            ),
+            *[_ON_RECORD, get(THE_DELETION, 200, _ended(None))] * 2,
+            *[_ON_RECORD, get(THE_DELETION, 200, _ended())],
         ],
         check="recorded",
+    ),
+    unknown(
+        "recorded: a deletion that goes on passes",
+        [_404, *[_ON_RECORD, get(THE_DELETION, 200, _ended(None))] * 4],
+        says="still removing its guest",
+        retryable=True,
+        check="recorded",
+    ),
+    unknown(
+        "recorded: a deletion that goes on for over an hour never ended",
+        [_404, *[_ON_RECORD, get(THE_DELETION, 200, _ended(None, begun="2027-01-15T06:59:00.000000"))] * 4],
+        says="its guest may still run",
+        check="recorded",
+    ),
+    unknown(
+        "recorded: a deletion that goes on since nobody knows when never ended",
+        [_404, _ON_RECORD, get(THE_DELETION, 200, _ended(None, begun=None))],
+        says="its guest may still run",
+        check="recorded",
+    ),
+    unknown(
+        "recorded: no deletion is waited for without the time",
+        [_404, _ON_RECORD, get(THE_DELETION, 200, _ended(None))],
+        says="still removing its guest",
+        retryable=True,
+        seconds=0.5,
+        check="recorded",
+    ),
+    unknown(
+        "recorded: of a server that was evacuated the first guest may still run",
+        [
+            _404,
+            get(ITS_ACTIONS, 200, _actions(("delete", SERVER), ("evacuate", SERVER), ("create", SERVER))),
+            get(THE_DELETION, 200, _ended()),
+        ],
+        says="evacuated from a host that did not answer",
+        check="recorded",
+    ),
+    *(
+        unknown(
+            f"recorded: a deletion {what} leaves the guest running",
+            [_404, _ON_RECORD, answer],
+            says="deleted while its host did not answer; its guest may still run",
+            check="recorded",
+        )
+        for what, answer in (
+            ("without an event", get(THE_DELETION, 200, _ended(events=[]))),
+            (
+                "that was a soft one",
+                get(THE_DELETION, 200, _ended(event="compute_soft_delete_instance")),
+            ),
+            ("whose event failed", get(THE_DELETION, 200, _ended("Error"))),
+            ("with another event", get(THE_DELETION, 200, _ended(event="compute_stop_instance"))),
+            ("that can't be read any more", get(THE_DELETION, 404, NOVA_GONE)),
+        )
+    ),
+    *(
+        unknown(
+            f"recorded: an action {what} is none of the one that was asked for",
+            [_404, _ON_RECORD, get(THE_DELETION, 200, _ended(**other))],
+            check="recorded",
+            upstream=(200, None),
+        )
+        for what, other in (
+            ("of another server", {"instance_uuid": OTHER_SERVER}),
+            ("of another request", {"request_id": SECOND_REQUEST}),
+            ("of another kind", {"action": "stop"}),
+        )
+    ),
+    *(
+        keeps(
+            f"recorded: an action that is answered {what} proves nothing",
+            [_404, _ON_RECORD, *answers],
+            "failed",
+            code,
+            retryable=retryable,
+            check="recorded",
+            upstream=said,
+        )
+        for what, answers, code, retryable, said in (
+            ("403", [get(THE_DELETION, 403)], "permission_denied", False, (403, None)),
+            ("500", [get(THE_DELETION, 500)], "upstream_unavailable", True, (500, None)),
+            ("with no action", [get(THE_DELETION, 200, {})], "upstream_unavailable", True, (200, None)),
+            (
+                "without events",
+                [get(THE_DELETION, 200, _ended(events=None))],
+                "upstream_unavailable",
+                True,
+                (200, None),
+            ),
+        )
     ),
     *(
         unknown(f"recorded: {what} is no deletion on record", [_404, answer], check="recorded")
@@ -58,6 +200,7 @@ _RECORDED = [
         )
         for what, answers, code, retryable, said in (
             ("403", [get(ITS_ACTIONS, 403)], "permission_denied", False, (403, None)),
+            ("406", [get(ITS_ACTIONS, 406)], "configuration", False, (406, None)),
             ("500", [get(ITS_ACTIONS, 500)], "upstream_unavailable", True, (500, None)),
             ("with no list", [get(ITS_ACTIONS, 200, {})], "upstream_unavailable", True, (200, None)),
             (
@@ -85,12 +228,14 @@ _RECORDED = [
 ]
 
 
-def _held(*volumes: Any) -> dict[str, Any]:
-    return {"volumeAttachments": [{"id": id_, "volumeId": id_, "serverId": SERVER} for id_ in volumes]}
+def _held(*volumes: Any, by: Any = SERVER) -> dict[str, Any]:
+    return {"volumeAttachments": [{"id": id_, "volumeId": id_, "serverId": by} for id_ in volumes]}
 
 
-def _at_rest(status: str, task_state: str | None = None) -> Said:
-    return get(THE_SERVER, 200, server(status, task_state))
+def _at_rest(status: str, task_state: str | None = None, listed: Any = ()) -> Said:
+    attached = [{"id": id_} for id_ in listed] if isinstance(listed, (list, tuple)) else listed
+    more = {"os-extended-volumes:volumes_attached": attached}
+    return get(THE_SERVER, 200, server(status, task_state, **more))
 
 
 _OTHERS = [f"00000000-0000-4000-8000-{number:012}" for number in range(3)]
@@ -141,6 +286,46 @@ _NOT_HELD = [
         "SHUTOFF",
         check="not-held",
         says="its own list still holds this volume",
+    ),
+    *(
+        exists(
+            f"not-held: what the answer about the server lists ({what}) is held, whatever its list says",
+            [_at_rest("SHUTOFF", listed=[*_OTHERS, spelling])],
+            "SHUTOFF",
+            check="not-held",
+            says="its own list still holds this volume",
+        )
+        for what, spelling in (("as it is", VOLUME), ("without hyphens", VOLUME.replace("-", "")))
+    ),
+    clears(
+        "not-held: a list whose entries name no server is believed with the answer about the server",
+        [
+            _at_rest("SHUTOFF", listed=_OTHERS[:1]),
+            get(ITS_VOLUMES, 200, {"volumeAttachments": [{"volumeId": _OTHERS[0]}]}),
+            get(f"{ITS_VOLUMES}?limit=1000&offset=1", 200, _held()),
+        ],
+        check="not-held",
+        seen=(True, "SHUTOFF"),
+    ),
+    unknown(
+        "not-held: a list of another server's volumes proves nothing",
+        [_at_rest("SHUTOFF"), get(ITS_VOLUMES, 200, _held(_OTHERS[0], by=OTHER_SERVER))],
+        check="not-held",
+        seen=(True, "SHUTOFF"),
+    ),
+    *(
+        unknown(
+            f"not-held: an answer about the server {what} doesn't say what it holds",
+            [_at_rest("SHUTOFF", listed=listed)],
+            check="not-held",
+            seen=(True, "SHUTOFF"),
+            says="what it holds is not known",
+        )
+        for what, listed in (
+            ("without a list", None),
+            ("with something else for a list", 7),
+            ("with an entry that is no volume", ["disk-1"]),
+        )
     ),
     unknown(
         "not-held: a list that repeats itself is not known to be whole",

@@ -32,7 +32,7 @@ LOOKING = [
     Row("a volume that Cinder doesn't know is absent", [get(THE_VOLUME, 404, _absent())], "volume_absent"),
     Row(
         "a volume that EVS doesn't know is absent",
-        [get(THE_VOLUME, 404, {"error": {"code": "EVS.5404", "message": "resource not found"}})],
+        [get(THE_VOLUME, 404, {"error": {"code": "EVS.5404", "message": "resource not found"}})] * 2,
         "volume_absent",
     ),
     *(

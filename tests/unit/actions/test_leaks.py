@@ -62,7 +62,9 @@ def _everywhere(said: Said, token: str) -> Said:
     method, url, status, body, headers = said
     if isinstance(body, Exception):
         return method, url, status, type(body)(f"{token} {url}"), headers
-    if not isinstance(body, str):
+    if status in {400, 404} and "itemNotFound" in json.dumps(body):
+        pass  # one that quotes anything is not believed any more: test_absence
+    elif not isinstance(body, str):
         body = json.loads(_MESSAGE.sub(lambda opening: f"{opening[0]}{token} ", json.dumps(body)))
     elif body:
         body = f"{body} {token}"

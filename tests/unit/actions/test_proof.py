@@ -9,6 +9,7 @@ import responses
 from responses.registries import OrderedRegistry
 
 from handler.actions.proof import Proof
+from handler.cloud.servers import Server
 from handler.cloud.volumes import read_volume
 from handler.errors import ErrorCode, Failure, Refused
 from handler.invocation import Invocation, Trigger
@@ -43,8 +44,8 @@ def _judge(check: str, answers: Sequence[Said], times: int = 2) -> list[ErrorCod
         proof = Proof(services.servers, ServerCheck(check), remember=True)
         for _ in range(times):
             try:
-                seen = proof.find(SERVER, services.context.separate())
-                if seen is not None:
+                seen = proof.find((SERVER,), services.context.separate())
+                if isinstance(seen, Server):
                     proof.require_let_go(seen, read_volume(IN_USE["volume"]), services.context.separate())
                 found.append(None)
             except Failure as failure:
@@ -107,5 +108,5 @@ def test_an_attachment_of_no_server_is_refused_without_asking() -> None:
     assert services.servers is not None
 
     with pytest.raises(Refused, match="names no server"):
-        Proof(services.servers, ServerCheck.GONE).find(None, services.context)
+        Proof(services.servers, ServerCheck.GONE).find((), services.context)
     assert services.context.calls == 0

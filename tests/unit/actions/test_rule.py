@@ -78,9 +78,9 @@ def test_the_record_of_a_deletion_is_asked_for_with_its_microversion() -> None:
 
     _result, sent, _clock = row.run()
 
-    asked = [request for request in sent if (request.url or "") == ITS_ACTIONS]
-    assert [request.headers["OpenStack-API-Version"] for request in asked] == ["compute 2.21"]
-    assert [request.headers["X-OpenStack-Nova-API-Version"] for request in asked] == ["2.21"]
+    asked = [request for request in sent if (request.url or "").startswith(ITS_ACTIONS)]
+    assert [request.headers["OpenStack-API-Version"] for request in asked] == ["compute 2.51"] * 2
+    assert [request.headers["X-OpenStack-Nova-API-Version"] for request in asked] == ["2.51"] * 2
 
 
 def test_without_a_check_the_result_says_that_no_server_was_checked() -> None:

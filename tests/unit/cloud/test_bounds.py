@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from contextlib import closing
+from typing import Any
 
 import pytest
 
@@ -214,7 +215,7 @@ def test_an_encoding_that_nobody_asked_for_is_refused_unread() -> None:
     with (
         raw_server(bomb) as server,
         transport() as sender,
-        pytest.raises(UpstreamUnavailable, match="an encoding nobody asked for"),
+        pytest.raises(UpstreamUnavailable, match=r"is encoded \(gzip\)"),
     ):
         sender.send(get(server.url), call_context())
 
@@ -305,36 +306,75 @@ def test_an_answer_too_large_leaves_nothing_for_the_next_one() -> None:
     assert server.connections == 2
 
 
+class _Unreachable:
+    """Sockets that no address answers. `asked` has each address with the seconds that it got."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *addresses: str, each_takes: float = 0.0) -> None:
+        self.asked: list[tuple[str, float | None]] = []
+        unreachable = self
+
+        class Dead(socket.socket):
+            def connect(self, address: Any) -> None:
+                unreachable.asked.append((address[0], self.gettimeout()))
+                time.sleep(each_takes)
+                raise TimeoutError
+
+        monkeypatch.setattr(socket, "socket", Dead)
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 9)) for address in addresses]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_: found)
+
+
 def test_a_server_that_takes_no_connection_is_given_up_in_the_connect_time_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def never(_address: object, timeout: float, **_more: object) -> None:
-        asked.append(timeout)
-        raise TimeoutError
-
-    asked: list[float] = []
-    monkeypatch.setattr("urllib3.util.connection.create_connection", never)
+    dead = _Unreachable(monkeypatch, "127.0.0.9")
 
     with (
         transport(connect_timeout=0.25) as sender,
         pytest.raises(NoAnswer, match="did not answer in time") as raised,
     ):
-        sender.send(get("http://127.0.0.1:9"), call_context())
+        sender.send(get("http://127.0.0.9:9"), call_context())
 
-    assert asked == [0.25] * 4, "nothing was sent, so it is tried again"
+    assert len(dead.asked) == 4, "nothing was sent, so it is tried again"
+    assert all(given is not None and 0.2 < given <= 0.25 for _, given in dead.asked)
     assert raised.value.broken
 
 
 def test_connecting_gets_no_more_time_than_the_deadline_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(_address: object, timeout: float, **_more: object) -> None:
-        asked.append(timeout)
-        raise TimeoutError
-
-    asked: list[float] = []
-    monkeypatch.setattr("urllib3.util.connection.create_connection", never)
+    dead = _Unreachable(monkeypatch, "127.0.0.9")
 
     with transport(connect_timeout=30.0) as sender, pytest.raises(NoAnswer):
-        sender.send(post("http://127.0.0.1:9"), call_context(seconds=1.0))
+        sender.send(post("http://127.0.0.9:9"), call_context(seconds=1.0))
 
-    assert len(asked) == 1
-    assert asked[0] <= 1.0
+    ((_, given),) = dead.asked
+    assert given is not None
+    assert given <= 1.0
+
+
+def test_all_addresses_of_a_host_share_one_time_to_connect(monkeypatch: pytest.MonkeyPatch) -> None:
+    dead = _Unreachable(monkeypatch, *(f"127.0.0.{last}" for last in (2, 3, 4)))
+
+    with transport(connect_timeout=3.0) as sender, pytest.raises(NoAnswer):
+        sender.send(post("http://volume.example"), call_context())
+
+    assert [address for address, _ in dead.asked] == ["127.0.0.2", "127.0.0.3", "127.0.0.4"]
+    first, second, third = (given or 0.0 for _, given in dead.asked)
+    assert first <= 1.0
+    assert second <= 1.5
+    assert third <= 3.0
+
+
+def test_no_address_is_tried_when_the_time_to_connect_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    dead = _Unreachable(monkeypatch, *(f"127.0.0.{last}" for last in (2, 3, 4)), each_takes=0.4)
+
+    with transport(connect_timeout=0.3) as sender, pytest.raises(NoAnswer):
+        sender.send(post("http://volume.example"), call_context())
+
+    assert [address for address, _ in dead.asked] == ["127.0.0.2"]
+
+
+def test_a_host_without_an_address_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    _Unreachable(monkeypatch)
+
+    with transport() as sender, pytest.raises(NoAnswer):
+        sender.send(post("http://volume.example"), call_context())

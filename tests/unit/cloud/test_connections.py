@@ -134,6 +134,7 @@ def test_only_what_is_needed_is_sent() -> None:
     assert sorted(line.partition(":")[0] for line in lines) == [
         "Accept",
         "Accept-Encoding",
+        "Accept-Language",
         "Cache-Control",
         "Host",
         "User-Agent",
@@ -225,6 +226,16 @@ def test_a_proxy_that_drips_its_consent_is_bounded(monkeypatch: pytest.MonkeyPat
         sender.send(post("https://volume.example"), call_context(seconds=3))
 
     assert proxy.requests[0].startswith(b"CONNECT volume.example:443 ")
+
+
+def test_a_proxy_that_says_more_than_its_consent_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def script(client: Connection) -> None:
+        client.request()
+        client.say(b"HTTP/1.1 200 Connection established\r\n\r\n" + answer(b"{}"))
+        client.hang_until_the_end()
+
+    with _proxied(monkeypatch, script), transport() as sender, pytest.raises(NoAnswer):
+        sender.send(post("https://volume.example"), call_context())
 
 
 def _over_tls(script: Script) -> Script:
@@ -347,7 +358,7 @@ def test_the_signer_has_the_last_word_on_the_headers() -> None:
     with raw_server(_serves()) as server, transport() as sender:
         sender.send(get(server.url), call_context(), Sealed())
 
-    assert b"X-Seal: 5" in server.requests[0]
+    assert b"X-Seal: 6" in server.requests[0]
 
 
 def test_no_answer_is_taken_from_a_cache_unasked() -> None:

@@ -147,7 +147,7 @@ def test_the_token_is_in_the_header_and_its_purchase_in_the_log(
         ),
         ({"status": 403, "json": {}}, PermissionDenied, "The identity service answered 403"),
         ({"status": 404, "body": "nothing"}, UpstreamRejected, "check the endpoint's address"),
-        ({"status": 429, "headers": {"Retry-After": "7"}}, Throttled, "Too many requests"),
+        ({"status": 429, "headers": {"Retry-After": "7"}}, Throttled, "That passes by itself"),
         ({"status": 302, "headers": {"Location": "https://x.example"}}, UpstreamRejected, "never followed"),
         ({"status": 201, "json": described(PROJECT)}, UpstreamUnavailable, "something that is no token"),
         (

@@ -388,7 +388,7 @@ def test_the_platforms_own_runtime_needs_no_web_server(cloud: Cloud) -> None:
             check=True,
             timeout=60,
         )
-        outcome, modules = json.loads(done.stdout)
+        outcome, modules = json.loads(done.stdout.splitlines()[-1])
         assert outcome == "detached"
         assert not {"flask", "functions_framework", "werkzeug", "gunicorn"} & set(modules)
         assert ("cloudevents" in modules) is needs_sdk
