@@ -17,12 +17,12 @@ import requests
 from requests.models import PreparedRequest
 from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import HTTPError, IncompleteRead, MaxRetryError
-from urllib3.exceptions import TimeoutError as Urllib3TimeoutError
 from urllib3.util.retry import Retry
 
 from handler.cloud.connection import BoundedAdapter, Budget, TooLate, split
 from handler.cloud.faults import passes, plain_word, refuses_token, retry_hint
 from handler.cloud.messages import Answer, Call
+from handler.cloud.no_answer import no_answer
 from handler.cloud.proxies import proxies_for
 from handler.cloud.redaction import holds
 from handler.errors import DeadlineExceeded, NoAnswer, UpstreamUnavailable
@@ -181,7 +181,7 @@ class Transport:
             raise _too_late(call) from None
         except (requests.exceptions.RequestException, HTTPError, OSError) as error:
             # Not raised here: the library's error, which holds the request, would be its context
-            outcome = _no_answer(call.service, error)
+            outcome = no_answer(call.service, error)
         finally:
             _note(call, outcome, context, time.monotonic() - started, sent=sent)
         return outcome
@@ -271,19 +271,6 @@ def _signing() -> Iterator[None]:
         raise
 
 
-def _no_answer(service: str, error: Exception) -> NoAnswer:
-    if isinstance(error, (requests.exceptions.Timeout, Urllib3TimeoutError, TimeoutError)):
-        # A connection that was never made is as good as a broken one: nothing was sent
-        broken = isinstance(error, requests.exceptions.ConnectTimeout)
-        return NoAnswer(f"The {service} service did not answer in time.", broken=broken)
-    if isinstance(error, requests.exceptions.SSLError):
-        return NoAnswer(
-            f"TLS with the {service} service failed ({_root(error)}); for a private CA set DETACH_CA_BUNDLE.",
-            broken=False,
-        )
-    return NoAnswer(f"The connection to the {service} service failed ({_root(error)}).", broken=True)
-
-
 def _jitter() -> float:
     """Keep many instances that failed together from coming back together."""
     return random.uniform(0.0, _FIRST_PAUSE)  # noqa: S311 (nothing secret hangs on it)
@@ -304,15 +291,3 @@ def _request_id(headers: Mapping[str, str], secrets: tuple[str, ...]) -> str | N
         if value and _REQUEST_ID.fullmatch(value) and not holds(value, secrets):
             return value
     return None
-
-
-def _root(error: BaseException) -> str:
-    """The kind of the first cause. Its text is left out: it can hold a URL with a proxy's password."""
-    while True:
-        reason = getattr(error, "reason", None)
-        inner = reason if isinstance(reason, BaseException) else None
-        inner = inner or next((arg for arg in error.args if isinstance(arg, BaseException)), None)
-        inner = inner or error.__cause__ or error.__context__
-        if inner is None:
-            return type(error).__name__
-        error = inner

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from handler.cloud.connection import MOST_INTERIM
+from handler.cloud.answer_reading import MOST_INTERIM
 from handler.errors import NoAnswer, UpstreamUnavailable
 from handler.trust import Trust
 from tests.unit.cloud.raw import Connection, Script, answer, get, post, raw_server, transport

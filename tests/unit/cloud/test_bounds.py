@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from handler.cloud.connection import _BoundedReads
+from handler.cloud.answer_reading import BoundedReads
 from handler.errors import ErrorCode, NoAnswer, UpstreamUnavailable
 from handler.invocation import Invocation, Trigger
 from handler.model.request import Target
@@ -107,9 +107,9 @@ def test_bytes_that_came_after_the_time_are_not_read_although_they_are_there() -
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.sendall(b"late")
-        with closing(_BoundedReads(ours, time.monotonic() - 0.001)) as late, pytest.raises(TimeoutError):
+        with closing(BoundedReads(ours, time.monotonic() - 0.001)) as late, pytest.raises(TimeoutError):
             late.readinto(bytearray(4))
-        with closing(_BoundedReads(ours, time.monotonic() + 5)) as early:
+        with closing(BoundedReads(ours, time.monotonic() + 5)) as early:
             assert early.read(4) == b"late"
 
 

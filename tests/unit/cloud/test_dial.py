@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from handler.cloud.connection import _BoundedReads
+from handler.cloud.answer_reading import BoundedReads
 from handler.cloud.dial import Lookups, dial
 from handler.errors import DeadlineExceeded, NoAnswer
 from tests.unit.cloud.raw import Connection, answer, get, post, raw_server, transport
@@ -158,12 +158,12 @@ def test_an_answer_gets_what_connecting_has_left_of_the_deadline(
 
     ends: list[float] = []
 
-    class Noted(_BoundedReads):
+    class Noted(BoundedReads):
         def __init__(self, sock: Any, until: float) -> None:
             super().__init__(sock, until)
             ends.append(until)
 
-    monkeypatch.setattr("handler.cloud.connection._BoundedReads", Noted)
+    monkeypatch.setattr("handler.cloud.answer_reading.BoundedReads", Noted)
     context = call_context(seconds=0.6)
     with raw_server(silent) as server, transport(read_timeout=30) as sender, pytest.raises(NoAnswer):
         sender.send(post(_named(server.url)), context)
