@@ -60,6 +60,31 @@ def test_only_what_the_level_asks_for_is_written(
     assert [line["level"] for line in _logged(capsys.readouterr().out)] == expected
 
 
+@pytest.mark.parametrize("level", ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"])
+def test_what_must_be_on_record_is_written_whatever_the_level(
+    level: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure(level)
+
+    Log({"request_id": "r-1"}).always(Event.CHANGING, call="os-detach")
+
+    (line,) = _logged(capsys.readouterr().out)
+    assert (line["level"], line["event"]) == ("INFO", "changing")
+    assert (line["request_id"], line["call"]) == ("r-1", "os-detach")
+
+
+def test_a_line_that_can_t_be_written_is_told_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    stream = io.StringIO()
+    configure("INFO", stream)
+    stream.close()
+
+    Log().info(Event.TARGET, outcome="detached")
+
+    said = capsys.readouterr().err
+    assert "Logging error" in said
+    assert "ValueError" in said
+
+
 def test_a_line_is_written_once_whatever_the_host_put_on_the_root_logger(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -142,6 +167,8 @@ def test_event_names_are_fixed() -> None:
         "invocation",
         "target",
         "call",
+        "changing",
+        "changed",
         "retry",
         "token_bought",
         "token_refused",

@@ -326,3 +326,13 @@ def test_a_request_id_is_noted_once() -> None:
         seen.called(request_id)
 
     assert (seen.calls, seen.request_ids) == (4, ["req-1", "req-2"])
+
+
+def test_no_result_names_request_ids_without_end() -> None:
+    seen = call_context()
+
+    for number in range(1000):
+        seen.called(f"req-{number}")
+
+    assert seen.calls == 1000
+    assert seen.request_ids == [f"req-{number}" for number in range(64)]

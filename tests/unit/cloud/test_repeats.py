@@ -19,7 +19,7 @@ from tests.unit.contexts import call_context
 URL = "https://volume.example/v2/thing"
 GET = Call("volume", "GET", URL)
 POST = Call("volume", "POST", URL, body=b"{}")
-PASSING = (429, 502, 503, 504)
+PASSING = (408, 425, 429, 502, 503, 504)
 
 
 class Wire:
@@ -55,7 +55,7 @@ def test_a_read_that_gets_through_at_last_is_not_repeated_further(status: int) -
     assert Wire(status, requests.ConnectionError(), 200).send(GET).status == 200
 
 
-@pytest.mark.parametrize("status", [200, 202, 301, 400, 401, 403, 404, 409, 500, 501])
+@pytest.mark.parametrize("status", [200, 202, 301, 400, 401, 403, 404, 409, 413, 500, 501])
 def test_no_other_answer_is_asked_for_again(status: int) -> None:
     wire = Wire(status)
 
@@ -100,6 +100,13 @@ def test_the_cloud_s_hint_in_seconds_is_kept_to(hint: str) -> None:
     wire.send(GET)
 
     assert wire.clock.slept == [float(hint)]
+
+
+def test_a_413_with_a_hint_is_a_limit_that_passes() -> None:
+    wire = Wire((413, {"Retry-After": "3"}), 200)
+
+    assert wire.send(GET).status == 200
+    assert wire.clock.slept == [3.0]
 
 
 def test_the_cloud_s_hint_as_a_date_is_kept_to() -> None:
