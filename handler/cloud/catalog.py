@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from handler.addresses import Address, address_of, split_version
+from handler.model.addresses import Address, address_of, split_version
 from handler.model.values import same_project
 
 VOLUME_TYPES = ("volumev3", "block-storage", "volumev2", "volume")

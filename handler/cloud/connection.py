@@ -24,7 +24,7 @@ from urllib3.util.timeout import Timeout
 
 from handler.cloud.answer_reading import BoundedAnswer
 from handler.cloud.dial import dial
-from handler.trust import Trust
+from handler.settings.trust import Trust
 
 
 class TooLate(Exception):

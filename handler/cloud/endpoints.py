@@ -11,7 +11,6 @@ from enum import Enum
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from handler.addresses import endpoint_url, is_loopback, split_version
 from handler.cloud.catalog import (
     COMPUTE_TYPES,
     VOLUME_TYPES,
@@ -20,8 +19,9 @@ from handler.cloud.catalog import (
     regions_of,
 )
 from handler.errors import Misconfigured
-from handler.regions import vendor_host
+from handler.model.addresses import endpoint_url, is_loopback, split_version
 from handler.settings import ServerCheck, Settings
+from handler.settings.regions import vendor_host
 
 
 class Together(str, Enum):

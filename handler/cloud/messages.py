@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypedDict
 from urllib3.exceptions import InvalidHeader
 from urllib3.util.retry import Retry
 
-from handler.trust import Trust
+from handler.settings.trust import Trust
 
 _RETRY_AFTER = Retry(0)  # for its parser: seconds or a date
 

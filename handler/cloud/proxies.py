@@ -11,7 +11,7 @@ from urllib.request import getproxies
 
 from requests.utils import get_environ_proxies
 
-from handler.addresses import Address, IpAddress, address_of, canonical_host, ip_address, is_loopback
+from handler.model.addresses import Address, IpAddress, address_of, canonical_host, ip_address, is_loopback
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

@@ -27,8 +27,8 @@ from handler.cloud.proxies import proxies_for
 from handler.cloud.redaction import holds
 from handler.errors import DeadlineExceeded, NoAnswer, UpstreamUnavailable
 from handler.invocation import CallContext
+from handler.settings.trust import Trust
 from handler.telemetry import Event
-from handler.trust import Trust
 
 _REQUEST_ID_HEADERS = (
     "x-openstack-request-id",

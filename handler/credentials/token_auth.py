@@ -21,8 +21,8 @@ from handler.credentials.stores.context import PlatformTokens
 from handler.credentials.token import CachedToken, SecretTokens, Tokens
 from handler.invocation import CallContext
 from handler.secret import Secret
-from handler.secret_reference import Store
 from handler.settings import Settings
+from handler.settings.secret_reference import Store
 from handler.telemetry import Event
 
 

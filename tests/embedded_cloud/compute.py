@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tests.embedded_cloud import instance_actions, server_view
 from tests.embedded_cloud.ecs import Ecs
@@ -20,7 +20,7 @@ from tests.embedded_cloud.volume_attachments import VolumeAttachments
 
 if TYPE_CHECKING:
     from tests.embedded_cloud.identity import Identity, Token
-    from tests.embedded_cloud.records import Action, Server
+    from tests.embedded_cloud.records import Server
     from tests.embedded_cloud.world import World
 
 _ROUTE = re.compile(

@@ -79,10 +79,23 @@ def test_it_names_the_two_commands_and_leads_on() -> None:
     assert {"docs/contract.md", "docs/operating.md", "docs/architecture.md"} <= set(README.links)
 
 
-def test_the_smallest_deployment_it_shows_is_a_good_one() -> None:
+def test_the_smallest_deployment_it_shows_works(cloud: Cloud, tmp_path: Path) -> None:
+    """Its exports and its secret as they are written; only where the cloud and the files are is ours."""
+    cloud.reset()
     (block,) = [block for block in README.blocks("sh") if "export" in block]
-    exports = re.findall(r"export (\w+)=(\S+)", block)
-    assert read_settings(dict(exports)).region == dict(exports)["DETACH_REGION"]
+    exports = dict(re.findall(r"export (\w+)=(\S+)", block))
+    assert read_settings(exports).region == exports["DETACH_REGION"]
+    form = re.findall(r"# (\{.*\})", block)[0]
+    values = {**SECRET, "project": cloud.project_id}
+    assert json.loads(form.replace("…", "0")).keys() == values.keys()
+    key = "a-key-of-the-callers"
+    for name, text in (("token", json.dumps(values)), ("callers", key)):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    here = {name: value.replace("/etc/evs-detach", str(tmp_path)) for name, value in exports.items()}
+    with serving(cloud, {**here, "DETACH_PROJECT_ID": ""}) as function:
+        function.key = key
+        answer = function.send((ROOT / "events" / "http-one.json").read_bytes())
+    assert (answer.status_code, answer.json()["outcome"]) == (200, "detached")
 
 
 def test_the_sweeps_it_shows_run(cloud: Cloud, secret: Path) -> None:

@@ -10,8 +10,8 @@ from handler.credentials.stores.base import SecretStore
 from handler.credentials.stores.env import EnvStore
 from handler.credentials.stores.file import FileStore
 from handler.errors import Misconfigured
-from handler.secret_reference import SecretReference, Store
 from handler.settings import Settings
+from handler.settings.secret_reference import SecretReference, Store
 
 LOCAL_STORES = frozenset({Store.ENV, Store.FILE})
 """Those that nobody has to be asked for."""

@@ -11,7 +11,7 @@ from handler.credentials.secret import is_text, parse_json
 from handler.errors import NoAnswer, SecretUnavailable, UpstreamUnavailable
 from handler.invocation import CallContext
 from handler.secret import Secret
-from handler.secret_reference import SecretReference
+from handler.settings.secret_reference import SecretReference
 from handler.telemetry import Event
 
 LARGEST_SECRET = 65536

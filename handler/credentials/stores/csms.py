@@ -21,8 +21,8 @@ from handler.credentials.stores.file import decode
 from handler.errors import Misconfigured, SecretUnavailable
 from handler.invocation import CallContext
 from handler.secret import Secret
-from handler.secret_reference import SecretReference
 from handler.settings import Settings
+from handler.settings.secret_reference import SecretReference
 
 _LARGEST = 262144  # bytes of an answer; a secret is 64 KiB at most
 _ABSENT = frozenset({"CSMS.0005", "CSMS.0106"})

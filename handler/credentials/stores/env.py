@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from handler.errors import SecretUnavailable
 from handler.invocation import CallContext
-from handler.secret_reference import SecretReference
+from handler.settings.secret_reference import SecretReference
 
 
 class EnvStore:

@@ -15,7 +15,7 @@ from pathlib import Path
 from handler.credentials.stores.base import LARGEST_SECRET
 from handler.errors import SecretUnavailable
 from handler.invocation import CallContext
-from handler.secret_reference import SecretReference
+from handler.settings.secret_reference import SecretReference
 
 _PAUSES = (0.02, 0.08, 0.2)  # seconds that a writer may take between emptying a file and filling it
 

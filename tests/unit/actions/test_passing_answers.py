@@ -87,7 +87,7 @@ def test_a_server_that_is_shown_as_deleted_for_hours_is_not_waited_for(cloud: Cl
 def test_a_server_that_was_deleted_while_its_host_was_down_is_told_apart_by_its_record(
     cloud: Cloud, deploy: Deploy
 ) -> None:
-    cloud.delete_server(seed.LIVE_SERVER, host_down=True)
+    cloud.delete_server(seed.LIVE_SERVER, reaped=False)
 
     result = one(deploy(cloud, DETACH_SERVER_CHECK="recorded"), LIVE)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from handler.cloud.messages import LARGEST_ANSWER, Call
 from handler.cloud.transport import Transport
-from handler.trust import Trust
+from handler.settings.trust import Trust
 
 CERTIFI_S = Trust()
 

@@ -11,7 +11,7 @@ import pytest
 
 from handler.cloud.answer_reading import MOST_INTERIM
 from handler.errors import NoAnswer, UpstreamUnavailable
-from handler.trust import Trust
+from handler.settings.trust import Trust
 from tests.unit.cloud.raw import Connection, Script, answer, get, post, raw_server, transport
 from tests.unit.contexts import call_context
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from requests.models import PreparedRequest
 
-from handler.environment import EnvironmentReader
 from handler.errors import NoAnswer
-from handler.trust import Trust, read_trust
+from handler.settings.environment import EnvironmentReader
+from handler.settings.trust import Trust, read_trust
 from tests.unit.actions.answers import TOKEN, Signer
 from tests.unit.cloud.raw import (
     Connection,

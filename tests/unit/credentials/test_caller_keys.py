@@ -14,7 +14,7 @@ from handler.credentials import CallerKeys
 from handler.errors import DeadlineExceeded, Forbidden, Misconfigured, SecretUnavailable, Unauthenticated
 from handler.invocation import NO_PLATFORM, Platform
 from handler.secret import Secret
-from handler.secret_reference import SecretReference, Store
+from handler.settings.secret_reference import SecretReference, Store
 from tests.embedded_cloud import Cloud
 from tests.unit.contexts import call_context
 from tests.unit.credentials.deployment import Clock, Deployment

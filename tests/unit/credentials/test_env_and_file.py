@@ -12,7 +12,7 @@ import pytest
 
 from handler.credentials.stores.file import FileStore
 from handler.errors import Failure, Misconfigured, SecretUnavailable, TokenRejected
-from handler.secret_reference import SecretReference, Store
+from handler.settings.secret_reference import SecretReference, Store
 from tests.embedded_cloud import Cloud
 from tests.unit.contexts import call_context
 from tests.unit.credentials.deployment import Clock, Deployment, password

@@ -7,9 +7,12 @@ import json
 import re
 import sys
 
-from handler.environment import EnvironmentReader
 from handler.errors import ErrorCode
-from handler.settings import NAMES, Settings, Store, read_settings
+from handler.settings import NAMES, Settings, read_settings
+from handler.settings.environment import EnvironmentReader
+from handler.settings.regions import DOMAIN
+from handler.settings.secret_reference import Store
+from handler.settings.trust import Trust
 from handler.telemetry import Event
 from tests.unit.pages import ROOT, Page
 
@@ -30,6 +33,10 @@ def test_the_settings_table_gives_the_real_defaults() -> None:
         "DETACH_COMPUTE_ENDPOINT": settings.compute_endpoint,
         "DETACH_IDENTITY_ENDPOINT": settings.identity_endpoint,
         "DETACH_CSMS_ENDPOINT": settings.csms_endpoint,
+        "VAULT_K8S_MOUNT": settings.vault.kubernetes_mount,
+        "OS_INTERFACE": settings.catalog.interface,
+        "DETACH_TRUST_ENDPOINTS": settings.trust_endpoints,
+        "DETACH_DOMAIN": DOMAIN,
         "DETACH_SECRET_TTL": settings.secret_ttl,
         "DETACH_SERVER_CHECK": settings.server_check.value,
         "DETACH_TIMEOUT": settings.timeout,
@@ -51,8 +58,9 @@ def test_the_settings_table_gives_the_real_defaults() -> None:
 
 
 def test_every_setting_in_the_code_is_in_the_table() -> None:
-    source = inspect.getsource(sys.modules[Settings.__module__]) + inspect.getsource(EnvironmentReader)
-    assert set(re.findall(r'"((?:DETACH|VAULT)_[A-Z_]+)"', source)) == set(NAMES)
+    modules = (Settings.__module__, EnvironmentReader.__module__, Trust.__module__)
+    source = "".join(inspect.getsource(sys.modules[name]) for name in modules)
+    assert set(re.findall(r'"((?:DETACH|VAULT|OS)_[A-Z0-9_]+)"', source)) == set(NAMES)
 
 
 def test_every_store_has_its_reference() -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from handler.addresses import address_of
+from handler.model.addresses import address_of
 
 DOMAIN = "myhuaweicloud.com"
 _EUROPE = "myhuaweicloud.eu"

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from handler.addresses import Address, address_of, canonical_host, endpoint_url, is_loopback, split_version
+from handler.model.addresses import (
+    Address,
+    address_of,
+    canonical_host,
+    endpoint_url,
+    is_loopback,
+    split_version,
+)
 
 
 @pytest.mark.parametrize(

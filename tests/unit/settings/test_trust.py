@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from handler.environment import EnvironmentReader
-from handler.trust import Trust, read_trust, system_store
+from handler.settings.environment import EnvironmentReader
+from handler.settings.trust import Trust, read_trust, system_store
 
 NAMES = ("DETACH_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 

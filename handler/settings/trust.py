@@ -12,7 +12,7 @@ import ssl
 from pathlib import Path
 from typing import NamedTuple
 
-from handler.environment import EnvironmentReader
+from handler.settings.environment import EnvironmentReader
 
 _HASHED = re.compile(r"[0-9a-f]{8}\.\d+")  # how a folder's certificates are named, for OpenSSL to find them
 

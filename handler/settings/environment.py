@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from handler.addresses import canonical_host, endpoint_url, is_loopback
+from handler.model.addresses import canonical_host, endpoint_url, is_loopback
 
 _T = TypeVar("_T")
 
@@ -108,3 +108,17 @@ class EnvironmentReader:
 
 def _hosts(value: str) -> frozenset[str]:
     return frozenset(canonical_host(host) for host in re.split(r"[,\s]+", value) if host)
+
+
+def misspelt(environment: Mapping[str, str], known: Sequence[str]) -> list[str]:
+    """Names that are almost a setting's: a safety setting with a typing error would silently not hold.
+
+    Names that are far from any are left alone: clusters put variables of their own making beside ours.
+    """
+    unknown = sorted(name for name in environment if name.upper().startswith("DETACH_") and name not in known)
+    if not unknown:
+        return []
+    import difflib  # noqa: PLC0415 (a well-spelt deployment doesn't pay for it)
+
+    meant = {name: difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.85) for name in unknown}
+    return [f"{name} is not a setting, {close[0]} is" for name, close in meant.items() if close]

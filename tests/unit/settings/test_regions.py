@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from handler.regions import VendorHost, vendor_host, vendor_url
+from handler.settings.regions import VendorHost, vendor_host, vendor_url
 
 # Recorded from huaweicloudsdkevs, -ecs, -iam, -kms and -csms 3.1.219, region/*_region.py: which services the
 # SDK knows in which regions, and where a host is not {service}.{region}.myhuaweicloud.com (CSMS's being kms).

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from handler.errors import ErrorCode, Misconfigured
-from handler.secret_reference import SecretReference, Store
 from handler.settings import (
     NAMES,
     CatalogChoice,
@@ -18,7 +18,8 @@ from handler.settings import (
     VaultSettings,
     read_settings,
 )
-from handler.trust import Trust, system_store
+from handler.settings.secret_reference import SecretReference, Store
+from handler.settings.trust import Trust, system_store
 
 VENDOR = {
     "DETACH_REGION": "ap-southeast-3",

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import NamedTuple
 
-from handler.addresses import canonical_host
-from handler.environment import EnvironmentReader
 from handler.errors import Misconfigured
+from handler.model.addresses import canonical_host
 from handler.model.values import project_uuid
-from handler.regions import vendor_host, vendor_url
 from handler.secret import Secret
-from handler.secret_reference import REFERENCE_FORMS, SecretReference, Store, is_path, read_reference
-from handler.trust import Trust, at, read_trust
+from handler.settings.environment import EnvironmentReader, misspelt
+from handler.settings.regions import vendor_host, vendor_url
+from handler.settings.secret_reference import REFERENCE_FORMS, SecretReference, Store, is_path, read_reference
+from handler.settings.trust import Trust, at, read_trust
 
 
 class ServerCheck(str, Enum):
@@ -248,7 +248,10 @@ def read_settings(environment: Mapping[str, str], *, network: bool = True) -> Se
         log_level=read.parsed("DETACH_LOG_LEVEL", "INFO", _level, "DEBUG, INFO, WARNING, ERROR or CRITICAL"),
     )
     faults = (
-        read.faults + _missing(read, settings, network) + _contradictions(settings) + _misspelt(environment)
+        read.faults
+        + _missing(read, settings, network)
+        + _contradictions(settings)
+        + misspelt(environment, NAMES)
     )
     if faults:
         raise Misconfigured("The deployment's settings are wrong: " + "; ".join(faults) + ".")
@@ -308,17 +311,3 @@ def _contradictions(settings: Settings) -> list[str]:
     if settings.invoke_secret and settings.invoke_secret.store is Store.CONTEXT:
         faults.append("DETACH_INVOKE_SECRET can't be context:, which is the platform's token")
     return faults
-
-
-def _misspelt(environment: Mapping[str, str]) -> list[str]:
-    """Names that are almost a setting's: a safety setting with a typing error would silently not hold.
-
-    Names that are far from any are left alone: clusters put variables of their own making beside ours.
-    """
-    unknown = sorted(name for name in environment if name.upper().startswith("DETACH_") and name not in NAMES)
-    if not unknown:
-        return []
-    import difflib  # noqa: PLC0415 (a well-spelt deployment doesn't pay for it)
-
-    meant = {name: difflib.get_close_matches(name.upper(), NAMES, n=1, cutoff=0.85) for name in unknown}
-    return [f"{name} is not a setting, {close[0]} is" for name, close in meant.items() if close]
