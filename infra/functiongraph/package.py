@@ -30,7 +30,7 @@ PYTHONS = ("3.10", "3.12")
 PLATFORM = "x86_64-manylinux2014"
 # the project's dependencies (pyproject.toml) but functions-framework, the web server that it brings, and what
 # only the terminal needs
-DEPENDENCIES = ("cloudevents", "pydantic", "pydantic-core", "requests", "urllib3")
+DEPENDENCIES = ("cloudevents", "pydantic", "pydantic-core", "idna", "requests", "urllib3")
 # zip's earliest date; what is older cannot be written, and any other would change with the clock
 EPOCH = (1980, 1, 1, 0, 0, 0)
 # written by the installer, differs by machine, read by nobody here
