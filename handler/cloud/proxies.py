@@ -11,7 +11,7 @@ from urllib.request import getproxies
 
 from requests.utils import get_environ_proxies
 
-from handler.model.addresses import Address, IpAddress, address_of, canonical_host, ip_address, is_loopback
+from handler.model.addresses import Address, address_of, canonical_host, ip_address, is_loopback
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -38,7 +38,7 @@ def _covers(entry: str, address: Address) -> bool:
     ip = ip_address(address.host)
     network = _network(entry)
     if network is not None:
-        return _holds(network, ip)
+        return ip is not None and ip in network
     host, port = _split(entry)
     if port is not None and port != str(address.port or ""):
         return False
@@ -58,10 +58,6 @@ def _network(entry: str) -> _Network | None:
         )
     except ValueError:
         return None
-
-
-def _holds(network: _Network, ip: IpAddress | None) -> bool:
-    return ip is not None and ip.version == network.version and ip in network
 
 
 def _split(entry: str) -> tuple[str, str | None]:

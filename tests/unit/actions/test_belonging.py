@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from handler.cloud.endpoints import Together
 from handler.errors import ErrorCode
 from handler.invocation import Invocation, Trigger
 from handler.model.request import Batch, Sweep, SweepBounds, Target
@@ -15,6 +16,8 @@ from handler.model.result import ManyResult, Outcome, TargetResult
 from handler.runtime import Runtime
 from tests.embedded_cloud import Cloud
 from tests.unit.conftest import Deploy
+from tests.unit.contexts import call_context
+from tests.unit.embedded_project import EmbeddedProject
 
 HTTP = Invocation(Trigger.HTTP, "r-1")
 Shape = dict[str, str]
@@ -222,6 +225,24 @@ def test_a_server_that_both_services_know_is_witness_enough(
     assert "endpoints_witnessed" in capsys.readouterr().out
 
 
+def test_how_it_is_known_is_remembered_with_the_token(cloud: Cloud) -> None:
+    project = EmbeddedProject(cloud)
+    services = project.services()
+    endpoints = services._auth.endpoints
+    server = cloud.volume(live(cloud).volume_id or "").attachments[0].server_id
+    endpoints.together = None
+    assert endpoints.witness is None
+    services.belonging.require(call_context())
+    project.close()
+    assert vars(endpoints) | {"tried": ()} == {
+        "volume": cloud.volume_endpoint,
+        "compute": cloud.compute_endpoint,
+        "together": Together.WITNESS,
+        "tried": (),
+        "witness": server,
+    }
+
+
 def test_it_is_looked_for_once_as_long_as_the_token_is_kept(cloud: Cloud, deploy: Deploy) -> None:
     cloud.catalogue = unlisted
     live(cloud)
@@ -290,6 +311,7 @@ def test_a_volume_that_does_not_name_it_in_use_is_no_witness(
     [
         ({"status": 403, "body": {}}, ErrorCode.CONFIGURATION, "(permission_denied)"),
         ({"status": 404, "body": {}}, ErrorCode.CONFIGURATION, "(upstream_rejected)"),
+        ({"status": 401, "body": {}}, ErrorCode.TOKEN_REJECTED, "refuses the token"),
         ({"status": 500, "body": {}}, ErrorCode.UPSTREAM_UNAVAILABLE, "answered 500"),
         ({"status": 200, "body": {"servers": 5}}, ErrorCode.UPSTREAM_UNAVAILABLE, "can't be read"),
         ({"status": 200, "body": "<html>"}, ErrorCode.UPSTREAM_UNAVAILABLE, "can't be read"),

@@ -284,6 +284,13 @@ def test_one_address_that_is_set_is_compared_with_the_other_s() -> None:
     assert places(found(listed, **own)) == ("https://evs-proxy.example/v2", COMPUTE, Together.CATALOG)
 
 
+def test_a_compute_endpoint_that_is_set_is_compared_with_the_volume_endpoint_that_was_found() -> None:
+    own = {"DETACH_COMPUTE_ENDPOINT": "https://nova.example/v2.1"}
+    assert places(found(BOTH, **IDENTITY, **own)) == (VOLUME, "https://nova.example/v2.1", None)
+    with pytest.raises(Misconfigured, match="of different regions"):
+        found([*BOTH, row("compute", "https://nova.example/v2.1", "r2")], **IDENTITY, **own)
+
+
 @pytest.mark.parametrize(
     ("volume", "catalog", "together"),
     [

@@ -128,6 +128,7 @@ def test_only_the_last_tokens_are_remembered_and_none_as_itself(cloud: Cloud, de
     assert lookups(cloud) == 18
     remembered = vars(deployment.credentials._tokens)["_known"]
     assert len(remembered) == 16
+    assert not any(known.value for known in remembered.values())
     assert not any(token in repr(remembered) for token in tokens)
 
 

@@ -53,6 +53,16 @@ def test_a_version_can_be_named(cloud: Cloud, deploy: Deploy) -> None:
     assert cloud.calls[-1].headers["x-auth-token"] == token
 
 
+def test_another_version_than_the_named_one_is_not_believed(cloud: Cloud, deploy: Deploy) -> None:
+    cloud.put_csms_secret("s", "h1dden")
+    cloud.put_csms_secret("s", "later")
+    metadata = {"version_metadata": {"id": "v2", "secret_name": "s"}, "secret_string": "h1dden"}
+    cloud.misbehave("csms", status=200, body={"version": metadata})
+    deployment = deploy({**cloud.environment(), "DETACH_TOKEN_SECRET": "csms:s@v1"})
+    with pytest.raises(SecretUnavailable, match="about another secret, or version"):
+        deployment.invoke(platform=platform_of(cloud))
+
+
 def test_a_binary_secret_is_its_bytes_as_text(cloud: Cloud, deployment: Deployment) -> None:
     token = cloud.token()
     cloud.put_csms_secret("robot.pw-1", f"{token}\n", binary=True)

@@ -82,6 +82,8 @@ RECEIPT = {"Openstack-Auth-Receipt": "gAAAAA-h1dden-receipt"}
             "asks for a further factor",
         ),
         (RECEIPT, {"required_auth_methods": "totp"}, "asks for a further factor, too"),
+        (RECEIPT, {"required_auth_methods": [["pw"]]}, "asks for a further factor, too"),
+        (RECEIPT, {"required_auth_methods": [["xpwx"]]}, "asks for a further factor, too"),
         (
             RECEIPT,
             {"receipt": {"methods": 5}, "required_auth_methods": [["pw-h1dden"]]},
