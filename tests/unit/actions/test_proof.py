@@ -8,7 +8,7 @@ import pytest
 import responses
 from responses.registries import OrderedRegistry
 
-from handler.actions.proof import Proof
+from handler.actions.proof import Proof, Witness
 from handler.cloud.servers import Server
 from handler.cloud.volumes import read_volume
 from handler.errors import ErrorCode, Failure, Refused
@@ -110,3 +110,18 @@ def test_an_attachment_of_no_server_is_refused_without_asking() -> None:
     with pytest.raises(Refused, match="names no server"):
         Proof(services.servers, ServerCheck.GONE).find((), services.context)
     assert services.context.calls == 0
+
+
+@pytest.mark.parametrize("witness", [None, lambda _: None], ids=["no witness", "a witness of nobody"])
+def test_words_that_name_nobody_prove_nothing_without_a_witness(witness: Witness | None) -> None:
+    services = services_of(Clock(), Signer())
+    assert services.servers is not None
+    nameless = {"itemNotFound": {"message": "Instance could not be found."}}
+
+    with responses.RequestsMock(registry=OrderedRegistry, assert_all_requests_are_fired=True) as cloud:
+        for number in range(2):
+            stub(cloud, get(THE_SERVER, 404, nameless), number)
+        with pytest.raises(Refused, match="names none") as raised:
+            Proof(services.servers, ServerCheck.GONE, witness=witness).find((SERVER,), services.context)
+
+    assert raised.value.code is ErrorCode.SERVER_UNKNOWN

@@ -8,9 +8,14 @@ from typing import Any
 import pytest
 
 from handler.cloud.absence import Absence, Speech, read_absence
-from handler.cloud.messages import Answer
+from handler.cloud.messages import Answer, Call
 from handler.cloud.servers import ABSENT as SERVER_ABSENT
+from handler.cloud.servers import Servers
+from handler.cloud.transport import Authenticator, Transport
 from handler.cloud.volumes import ABSENT as VOLUME_ABSENT
+from handler.invocation import CallContext
+from tests.unit.actions.answers import Signer
+from tests.unit.contexts import call_context
 
 ID = "4ccff8d2-b7f6-4252-942f-a9bc86113bd4"
 OTHER = "1da7dcd9-5059-4aec-a1de-2cf1f82cbe27"
@@ -79,6 +84,8 @@ SERVERS: list[tuple[str, int, Any, Absence | None]] = [
     ("about a project", 404, _nova(f"Project {BARE} could not be found."), NOTHING),
     ("about an action", 404, _nova("Action req-1 not found"), NOTHING),
     ("about two kinds", 404, _nova(f"Instance or server {ID} could not be found."), NOTHING),
+    ("about no kind", 404, _nova(f"{ID} could not be found."), NOTHING),
+    ("about two kinds in known words", 404, _nova(f"Instance {ID}: server not found."), NOTHING),
     ("about the resource", 404, _nova("The resource could not be found."), NOTHING),
     ("that it is there", 404, _nova(f"Instance {ID} could be found."), NOTHING),
     # In words that are not known
@@ -194,6 +201,30 @@ def _answer(status: int, body: Any) -> Answer:
 @pytest.mark.parametrize(("speech", "name", "status", "body", "verdict"), _BOTH)
 def test_absence(speech: Speech, name: str, status: int, body: Any, verdict: Absence | None) -> None:
     assert read_absence(_answer(status, body), speech, of=ID) is verdict, name
+
+
+class _Service(Transport):
+    """Says of everything that there is none, without an id, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(connect_timeout=1, read_timeout=1)
+        self.asked: list[Call] = []
+
+    def send(self, call: Call, context: CallContext, auth: Authenticator | None = None) -> Answer:
+        assert context.deadline.remaining() > 0
+        assert auth is not None
+        self.asked.append(call)
+        return _answer(404, _nova("Instance could not be found."))
+
+
+def test_the_second_look_is_on_a_connection_that_is_made_for_it() -> None:
+    service = _Service()
+
+    found = Servers("compute", service, Signer()).find(ID, call_context())
+
+    assert found is AGAIN
+    assert [call.fresh for call in service.asked] == [False, True]
+    assert len({call.url for call in service.asked}) == 1
 
 
 def test_the_table_has_sixty_rows_of_different_names() -> None:
