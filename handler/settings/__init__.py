@@ -1,4 +1,4 @@
-"""The deployment's settings: read once, checked whole, frozen. The table in docs/operating.md explains each."""
+"""The deployment's settings: read once, checked whole, frozen. docs/operating.md explains each."""
 
 from __future__ import annotations
 
