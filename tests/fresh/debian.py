@@ -7,6 +7,7 @@ certificate of packages. That takes root on Linux.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shlex
@@ -87,6 +88,12 @@ def base(suite: str, folder: Path) -> Path:
 
     Raises Unavailable, or CalledProcessError where debootstrap failed.
     """
+    with (folder / "lock").open("w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _base(suite, folder)
+
+
+def _base(suite: str, folder: Path) -> Path:
     kept, made = folder / suite, folder / f"{suite}.made"
     if made.exists() and time.time() - made.stat().st_mtime < _KEPT:
         return kept
@@ -160,6 +167,9 @@ def _lists(folder: Path) -> tuple[str, ...]:
 @contextmanager
 def machine(kept: Path, repository: Path) -> Iterator[Machine]:
     """A copy of a machine, with a clone of the repository's last commit, and a user who has nothing else."""
+    for left in kept.parent.glob(f"{kept.name}.[0-9]*"):  # by a run that was killed
+        if not Path(f"/proc/{left.suffix[1:]}").exists():
+            shutil.rmtree(left)
     files = kept.with_name(f"{kept.name}.{os.getpid()}")
     try:
         subprocess.run(["cp", "--archive", "--reflink=auto", str(kept), str(files)], check=True)
