@@ -71,8 +71,8 @@ schema: setup ## write events/schema/ anew from the models
 	$(BIN)/python -m handler.model.schema
 
 FRESH :=
-fresh: ## the README's commands on Debian 12, 13 and sid as they come, and the tests on this machine's Pythons
-	$(PYTHON) -m tests.fresh $(FRESH)
+fresh: setup ## the README's commands on Debian 12, 13 and sid as they come, and the tests on this machine's Pythons
+	$(BIN)/python -m tests.fresh $(FRESH)
 
 # Each set is locked by one rule, extras and markers included; its first lines say what it was made from.
 # `make lock UPGRADE=` keeps the versions that still fit.

@@ -1,4 +1,4 @@
-"""Other Pythons of this machine. Imports the standard library only."""
+"""Other Pythons of this machine."""
 
 from __future__ import annotations
 
