@@ -6,10 +6,13 @@ from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from tests.embedded_cloud import stuck
+from tests.embedded_cloud.detach_job import Course
 from tests.embedded_cloud.messages import Answer, Call, json_answer
 
 if TYPE_CHECKING:
     from tests.embedded_cloud.cloud import Cloud
+    from tests.embedded_cloud.records import Host, Server
 
 
 class Admin:
@@ -43,10 +46,37 @@ class Admin:
                 return json_answer(201, _plain(rule))
             case ["POST", "token"]:
                 return json_answer(201, {"token": self.cloud.token(**(call.body or {}))})
+            case ["PATCH", "servers", server_id]:
+                self._change(self.cloud.server(server_id), call.body or {})
+                return Answer(204)
+            case ["PATCH", "hosts", name]:
+                self._change(self.cloud.host(name), call.body or {})
+                return Answer(204)
+            case ["PUT" | "DELETE", "cells-down", cell]:
+                (self.cloud.cells_down.add if call.method == "PUT" else self.cloud.cells_down.discard)(cell)
+                return Answer(204)
+            case ["PUT", "course"]:
+                self.cloud.jobs.course = Course(**(call.body or {}))
+                return Answer(204)
+            case ["PUT", "course", volume_id]:
+                self.cloud.jobs.courses[volume_id] = Course(**(call.body or {}))
+                return Answer(204)
+            case ["POST", "stuck", row]:
+                planted = stuck.plant(self.cloud.world, row)
+                ids = {"server_id": planted.server_id, "attachment_id": planted.attachment_id}
+                return json_answer(201, {"volume_id": planted.volume.id, **ids})
             case ["POST", "latency"]:
                 self.cloud.latency = float((call.body or {})["seconds"])
                 return Answer(204)
         return json_answer(404, {"error": "no such route"})
+
+    def _change(self, record: Server | Host, wanted: dict[str, Any]) -> None:
+        """Set what is named of a record, under the cloud's lock; only what it has."""
+        with self.cloud.world.lock:
+            for name, value in wanted.items():
+                if not hasattr(record, name):
+                    raise KeyError(name)
+                setattr(record, name, value)
 
     def _counts(self) -> dict[str, Any]:
         calls = list(self.cloud.calls)

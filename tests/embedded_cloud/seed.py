@@ -42,6 +42,12 @@ DELETING_ATTACHMENT = "18be8c02-6509-4182-8cb2-55a14c5a6805"
 FORGETFUL_SERVER = "ef695e3f-36f7-4560-8385-a211a79549b8"
 FORGOTTEN_VOLUME = "d5b2bc5c-73a4-4df0-8910-c3b4efea6e0d"
 FORGOTTEN_ATTACHMENT = "6ed34b11-7cd4-4dd0-954c-7209c3e02b7e"
+LOCKED_SERVER = "48f165d5-7b00-47f4-b81e-f86f5c8cc1ab"
+LOCKED_VOLUME = "017f9ee6-725e-409d-ba05-62d56abd685a"
+LOCKED_ATTACHMENT = "b6043106-a85f-48b6-9aa8-b2a668d605d4"
+BOOTED_SERVER = "38f12d92-a28f-47d8-bce4-4e27424458b6"
+ROOT_VOLUME = "d09e0492-4d52-4c61-8bed-ce030297c5e5"
+ROOT_ATTACHMENT = "f3a16071-2456-4e76-aaad-d6b855c6b62b"
 
 GONE_SERVER = "1da7dcd9-5059-4aec-a1de-2cf1f82cbe27"
 ORPHAN_VOLUME = "543fdc50-6daa-48e5-808c-c4189495d318"
@@ -93,6 +99,9 @@ STUCK_DETACHING_VOLUME = "956ea210-6829-433b-9f36-4edecf19a0fb"
 STUCK_DETACHING_ATTACHMENT = "c018af5c-a3ed-44fa-b5f2-8ee68f007bb7"
 ERROR_DETACHING_VOLUME = "628e5ab5-61f0-49ee-bce8-9bae4bedb84b"
 ERROR_DETACHING_ATTACHMENT = "8304f78f-4b7f-4a1c-ba3c-3a1f037c42ca"
+STUCK_ATTACHING_VOLUME = "05adb3fc-4f63-4127-9a23-bef7be506564"
+STUCK_RESERVED_VOLUME = "9a508bb1-f4c9-4a65-b868-e6d9ca0bc36c"
+STUCK_RESERVED_ATTACHMENT = "2769e927-e4bf-4564-8537-2ef440e5c51e"
 MAINTENANCE_VOLUME = "eedf44c7-f6c5-4e70-949d-3f971f86d3e1"
 MAINTENANCE_ATTACHMENT = "ee2cfdfe-1f62-49c0-a7a3-84bbfc674cd8"
 ABSENT_VOLUME = "29608438-b8bd-4dcc-a3d0-3fc3126a8c48"
@@ -151,6 +160,11 @@ def _living(cloud: Cloud) -> None:
     ):
         cloud.add_server(server_id, status, task_state)
         cloud.add_volume(volume_id, attachments=[_link(cloud, attachment_id, server_id)], size=40)
+    cloud.add_server(LOCKED_SERVER, locked_by="owner")
+    cloud.add_volume(LOCKED_VOLUME, attachments=[_link(cloud, LOCKED_ATTACHMENT, LOCKED_SERVER)], size=40)
+    cloud.add_server(BOOTED_SERVER)
+    root = _link(cloud, ROOT_ATTACHMENT, BOOTED_SERVER, "/dev/vda")
+    cloud.add_volume(ROOT_VOLUME, attachments=[root], root=True, size=40)
     cloud.add_server(FORGETFUL_SERVER, "SHUTOFF")
     forgotten = _link(cloud, FORGOTTEN_ATTACHMENT, FORGETFUL_SERVER)
     cloud.add_volume(FORGOTTEN_VOLUME, attachments=[forgotten], known_to_compute=False, size=40)
@@ -192,4 +206,8 @@ def _stuck(cloud: Cloud) -> None:
     ):
         link = _link(cloud, attachment_id, STATES_GONE_SERVER)
         cloud.add_volume(volume_id, status, [link], updated_at=age, size=10)
+    cloud.add_volume(STUCK_ATTACHING_VOLUME, "attaching", updated_at=3 * _AN_HOUR, size=10)
+    link = _link(cloud, STUCK_RESERVED_ATTACHMENT, STATES_GONE_SERVER)
+    link.status, link.connected = "reserved", False
+    cloud.add_volume(STUCK_RESERVED_VOLUME, "reserved", [link], updated_at=3 * _AN_HOUR, size=10)
     cloud.delete_server(STATES_GONE_SERVER, at=2 * _A_DAY)
