@@ -122,11 +122,14 @@ def _brief(volume: Volume, entry: Attachment) -> dict[str, Any]:
 
 
 def _detailed(volume: Volume, entry: Attachment) -> dict[str, Any]:
-    info: dict[str, Any] = {}
+    """Show an entry with its connection; one made by os-attach has a mode and no connection at all."""
+    info: dict[str, Any] | None = {}
     if entry.connected:
         info = {"driver_volume_type": "rig", "access_mode": "rw", "attachment_id": entry.attachment_id}
+    elif entry.status == "attached":
+        info = None
     attached_at = entry.attached_at or ""
-    mode = "rw" if entry.connected else "null"
+    mode = "null" if entry.status == "reserved" else "rw"
     return _brief(volume, entry) | {
         "attached_at": attached_at,
         "detached_at": "",

@@ -41,10 +41,7 @@ MAX_VERSION = (2, 104)
 VENDORS_MAX_VERSION = (2, 60)
 
 # What Nova says of any exception that it does not expect, here that a cell does not answer.
-_UNEXPECTED = (
-    "Unexpected API Error. Please report this at http://bugs.launchpad.net/nova/ and attach the Nova API log "
-    "if possible.\n<class 'nova.exception.NovaException'>"
-)
+_UNEXPECTED = "Unexpected API Error. Please contact the administrator\n<class 'nova.exception.NovaException'>"
 
 Version = tuple[int, int]
 
@@ -168,7 +165,7 @@ class Compute:
             return json_answer(200, {"server": server_view.detailed(server, token, version)})
         if version < (2, 69):
             raise Refusal(500, _UNEXPECTED)
-        if server.task_state == "deleting":
+        if server.queued_for_deletion:
             raise _not_found(server.id)
         return json_answer(200, {"server": server_view.unknown_shown(server, token, version)})
 

@@ -143,5 +143,10 @@ class Server:
         return self.disks if self.placed else {}
 
     @property
+    def queued_for_deletion(self) -> bool:
+        """Whether the service has taken an order to delete it, which a soft delete is too."""
+        return self.task_state in {"deleting", "soft-deleting"} or self.status == "SOFT_DELETED"
+
+    @property
     def from_volume(self) -> bool:
         return any(disk.root for disk in self.disks.values())

@@ -23,6 +23,27 @@ Version = tuple[int, int]
 _SORTABLE = {"created_at": "created", "updated_at": "updated", "uuid": "id", "display_name": "name"}
 
 
+# What a list can be filtered by; what else a member asks for is left out.
+_FILTERS = {
+    "name",
+    "status",
+    "image",
+    "flavor",
+    "ip",
+    "ip6",
+    "changes-since",
+    "changes-before",
+    "tags",
+    "locked",
+}
+_PAGING = {"limit", "marker", "sort_key", "sort_dir"}
+_STATUSES = {
+    *("ACTIVE", "BUILD", "DELETED", "ERROR", "HARD_REBOOT", "MIGRATING", "PASSWORD", "PAUSED", "REBOOT"),
+    *("REBUILD", "RESCUE", "RESIZE", "REVERT_RESIZE", "SHELVED", "SHELVED_OFFLOADED", "SHUTOFF"),
+    *("SOFT_DELETED", "SUSPENDED", "VERIFY_RESIZE"),
+}
+
+
 class ServerList:
     def __init__(self, world: World) -> None:
         self.world = world
@@ -31,29 +52,46 @@ class ServerList:
     def answer(self, call: Call, token: Token, version: Version, *, detail: bool) -> Answer:
         limit = self.limit(call.query)
         marker = self._marker(call.query.get("marker"), token)
-        rows = self._rows(call, token, marker, limit)
-        # Rows of a cell that is down are given only where nothing is paged, sorted or filtered.
+        everyone = _everyone(call.query, token)
+        status = _status(call.query, token, version)
+        rows = self._rows(call, token, marker, limit, status, everyone=everyone)
+        # Rows of a cell that is down come first, and only where nothing is paged, sorted or filtered.
         unknown: list[Server] = []
-        if version >= (2, 69) and call.query.keys() <= {"all_tenants"}:
-            unknown = self._down(token)[: limit - len(rows)]
+        if version >= (2, 69) and not call.query.keys() & (_PAGING | _FILTERS | _admins_filters(token)):
+            unknown = self._down(token, everyone=everyone)[:limit]
+            rows = rows[: limit - len(unknown)]
+        texts = [json.dumps(server_view.unknown(server, detail=detail)) for server in unknown]
         if detail:
             views = [server_view.detailed(server, token, version, listed=True) for server in rows]
-            texts = [json.dumps(view) for view in views]
+            texts += [json.dumps(view) for view in views]
         else:
-            texts = [server_view.brief(server) for server in rows]
-        texts += [json.dumps(server_view.unknown(server, detail=detail)) for server in unknown]
+            texts += [server_view.brief(server) for server in rows]
         body = '{"servers": [' + ", ".join(texts) + "]"
-        rows = [*rows, *unknown]
+        rows = [*unknown, *rows]
         if rows and limit <= len(rows):
             base = f"{server_view.INTERNAL_HOST}/v2.1/{token.project_id}/servers"
             base += "/detail" if detail else ""
             body += ', "servers_links": ' + json.dumps([paging.next_link(base, call.query, rows[-1].id)])
         return Answer(200, (body + "}").encode(), [("Content-Type", "application/json")])
 
-    def _rows(self, call: Call, token: Token, marker: Server | None, limit: int) -> list[Server]:
-        keep = self._filter(call, token)
-        if "changes-since" in call.query:
-            return self._changed(call.query["changes-since"], token, limit)
+    def _rows(
+        self,
+        call: Call,
+        token: Token,
+        marker: Server | None,
+        limit: int,
+        status: str,
+        *,
+        everyone: bool,
+    ) -> list[Server]:
+        since = call.query.get("changes-since")
+        keep = self._filter(call, token, status, changed=since is not None, everyone=everyone)
+        if since is not None or everyone:
+            servers = [*self.world.servers.values(), *(self.world.deleted.values() if since else ())]
+            moment = (since or "").removesuffix("Z")
+            rows = [server for server in servers if server.updated >= moment and keep(server)]
+            rows.sort(key=lambda server: server.key, reverse=True)
+            return [server for server in rows if marker is None or server.key < marker.key][:limit]
         shelf = self.world.server_shelves.get(token.project_id or "")
         order = paging.order_of(call.query, _SORTABLE)
         if shelf and order:
@@ -62,42 +100,39 @@ class ServerList:
             return paging.newest_first(shelf, self.world.servers, marker, limit, keep)
         return []
 
-    def _filter(self, call: Call, token: Token) -> Callable[[Server], bool]:
-        status = call.query.get("status", "").upper()
+    def _filter(
+        self, call: Call, token: Token, status: str, *, changed: bool, everyone: bool
+    ) -> Callable[[Server], bool]:
+        """Say which servers pass. Soft-deleted ones do only in a list of changes, whatever is asked for."""
         ignored = self.behaviour.ignore_filters
-        name = call.query.get("name")
+        name = call.query.get("name") if "name" not in ignored else None
+        uuid = call.query.get("uuid") if token.role == "admin" else None
+        wanted = status if "status" not in ignored else ""
         down = bool(self.world.cells_down)
 
         def keep(server: Server) -> bool:
             return (
-                (server.status == status if status and "status" not in ignored else not _hidden(server))
-                and (name is None or "name" in ignored or re.search(name, server.name) is not None)
-                and server.project_id == token.project_id
+                (not wanted or server.status == wanted)
+                and (changed or server.status != "SOFT_DELETED")
+                and (name is None or re.search(name, server.name) is not None)
+                and (uuid is None or server.id == uuid)
+                and (everyone or server.project_id == token.project_id)
                 and not (down and self.world.in_down_cell(server))
             )
 
         return keep
 
-    def _down(self, token: Token) -> list[Server]:
-        """Give the servers whose cell is down, but not those that are queued for deletion there."""
+    def _down(self, token: Token, *, everyone: bool) -> list[Server]:
+        """Give the servers whose cell is down, but for those that are queued for deletion."""
         if not self.world.cells_down:
             return []
-        servers = self.world.servers.values()
         return [
             server
-            for server in servers
-            if server.project_id == token.project_id
+            for server in self.world.servers.values()
+            if (everyone or server.project_id == token.project_id)
             and self.world.in_down_cell(server)
-            and server.task_state != "deleting"
+            and not server.queued_for_deletion
         ]
-
-    def _changed(self, since: str, token: Token, limit: int) -> list[Server]:
-        """List what changed since a moment, deleted servers included, newest first."""
-        moment = since.removesuffix("Z")
-        servers = [*self.world.servers.values(), *self.world.deleted.values()]
-        rows = [s for s in servers if s.project_id == token.project_id and s.updated >= moment]
-        rows = [server for server in rows if not self.world.in_down_cell(server)]
-        return sorted(rows, key=lambda server: server.key, reverse=True)[:limit]
 
     def limit(self, query: dict[str, str]) -> int:
         limit = query.get("limit", str(self.behaviour.page_max))
@@ -107,14 +142,37 @@ class ServerList:
         return min(int(limit), self.behaviour.page_max)
 
     def _marker(self, server_id: str | None, token: Token) -> Server | None:
+        """Find a marker; a server that is deleted still holds its place."""
         if server_id is None:
             return None
-        server = self.world.servers.get(server_id.lower())
+        server = self.world.servers.get(server_id.lower()) or self.world.deleted.get(server_id.lower())
         if server is None or not (token.role == "admin" or server.project_id == token.project_id):
             raise Refusal(400, f"marker [{server_id}] not found", (400, "Ecs.0005"))
         return server
 
 
-def _hidden(server: Server) -> bool:
-    """Say whether a list leaves this server out: Nova lists soft-deleted ones only when asked for them."""
-    return server.status == "SOFT_DELETED"
+def _everyone(query: dict[str, str], token: Token) -> bool:
+    if query.get("all_tenants", "").lower() not in {"1", "true"}:
+        return False
+    if token.role != "admin":
+        text = "Policy doesn't allow os_compute_api:servers:detail:get_all_tenants to be performed."
+        raise Refusal(403, text, (403, "Ecs.0110"))
+    return True
+
+
+def _admins_filters(token: Token) -> set[str]:
+    return (
+        {"uuid", "deleted", "soft_deleted", "host", "vm_state", "task_state"}
+        if token.role == "admin"
+        else set()
+    )
+
+
+def _status(query: dict[str, str], token: Token, version: Version) -> str:
+    """Read the status that is asked for; one that there is not matches nothing, or is refused from 2.38."""
+    status = query.get("status", "").upper()
+    if status and status not in _STATUSES and version >= (2, 38):
+        raise Refusal(400, "Invalid status value", (400, "Ecs.0005"))
+    if status == "DELETED" and token.role != "admin":
+        raise Refusal(403, "Only administrators may list deleted instances", (403, "Ecs.0110"))
+    return status

@@ -65,7 +65,7 @@ def unknown_shown(server: Server, token: Token, version: Version) -> dict[str, A
     """Show the same when it is asked for by its id, which tells a little more."""
     view = unknown(server, detail=True)
     view |= {"image": _image(server), "flavor": _flavor(server, version)}
-    view |= {"OS-EXT-AZ:availability_zone": "UNKNOWN", "OS-EXT-STS:power_state": 0}
+    view |= {"OS-EXT-AZ:availability_zone": "nova", "OS-EXT-STS:power_state": 0}
     view |= {"user_id": token.user_id}
     return view | ({"server_groups": []} if version >= (2, 71) else {})
 
@@ -127,7 +127,9 @@ def detailed(
         "OS-SRV-USG:terminated_at": server.deleted_at,
         "OS-EXT-STS:task_state": server.task_state,
         "OS-EXT-STS:vm_state": server.vm_state,
-        "OS-EXT-STS:power_state": {"ACTIVE": 1, "PAUSED": 3, "SHUTOFF": 4}.get(server.status, 0),
+        "OS-EXT-STS:power_state": {"ACTIVE": 1, "PAUSED": 1, "SOFT_DELETED": 1, "SHUTOFF": 4}.get(
+            server.status, 0
+        ),
         "os-extended-volumes:volumes_attached": _volumes(server, version),
     }
     if token.role == "admin":

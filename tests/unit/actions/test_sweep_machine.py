@@ -137,7 +137,7 @@ class Turmoil:
         if what == "appear" and not alive:
             self.cloud.add_server(server_id)
         elif what == "vanish" and alive:
-            self.cloud.delete_server(server_id)
+            self.cloud.delete_server(server_id, purge=which % 2 == 0)
         elif what == "move":
             volume = self.cloud.volume(self.volumes[which])
             if volume.attachments:

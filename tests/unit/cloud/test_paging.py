@@ -186,7 +186,10 @@ def vanish(bare_cloud: Cloud, kind: str, times: int) -> list[str]:
         if not call.path.endswith(kind) or marker is None or len(gone) >= times:
             return
         gone.append(marker)
-        (bare_cloud.delete_server if kind == "/servers" else bare_cloud.delete_volume)(marker)
+        if kind == "/servers":
+            bare_cloud.delete_server(marker, purge=True)  # a deleted one holds its place until it is purged
+        else:
+            bare_cloud.delete_volume(marker)
 
     bare_cloud.hook(hook)
     return gone

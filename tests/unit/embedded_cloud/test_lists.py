@@ -138,7 +138,7 @@ def test_a_marker_that_no_longer_passes_the_filter_still_holds_its_place(cloud: 
 
 def test_a_lost_server_marker_is_a_bad_request(cloud: Cloud) -> None:
     server = cloud.add_server()
-    cloud.delete_server(server.id)
+    cloud.delete_server(server.id, purge=True)
 
     answer = ask(cloud, "GET", servers(cloud), cloud.token(), params={"marker": server.id})
 
