@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import uuid
 from typing import TYPE_CHECKING, Any
 
 from tests.embedded_cloud import entries
 from tests.embedded_cloud.messages import Answer, json_answer
+from tests.embedded_cloud.records import Attachment
 from tests.embedded_cloud.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from tests.embedded_cloud.guard import Guard
     from tests.embedded_cloud.identity import Token
     from tests.embedded_cloud.messages import Call
-    from tests.embedded_cloud.records import Attachment, Volume
+    from tests.embedded_cloud.records import Volume
     from tests.embedded_cloud.world import World
 
 ROUTE = re.compile(r"/v3/([0-9a-f-]+)/attachments(?:/([^/]+)(/action)?)?")
@@ -33,9 +35,11 @@ class Attachments:
         self, call: Call, token: Token, route: re.Match[str], version: Version, *, by_service: bool
     ) -> Answer:
         first = (3, 44) if route[3] else (3, 27)
-        allowed = ("POST",) if route[3] else ("GET", "DELETE") if route[2] else ("GET",)
+        allowed = ("POST",) if route[3] else ("GET", "DELETE") if route[2] else ("GET", "POST")
         if version < first or call.method not in allowed:
             raise Refusal(404, "The resource could not be found.")
+        if route[2] is None and call.method == "POST":
+            return self._create(call, token)
         if route[2] in {None, "detail"}:
             return self._list(call, token, detail=route[2] is not None)
         volume, entry = self._found(str(route[2]))
@@ -84,6 +88,28 @@ class Attachments:
             raise Refusal(404, text)
         return volume, entry
 
+    def _create(self, call: Call, token: Token) -> Answer:
+        """Reserve a volume for a server, or for nobody; with a connector, begin to attach it too."""
+        wanted: dict[str, Any] = call.body["attachment"]
+        volume = self.world.volumes.get(wanted["volume_uuid"])
+        if volume is None or not (token.role == "admin" or token.project_id in volume.seen_by):
+            raise Refusal(404, f"Volume {wanted['volume_uuid']} could not be found.")
+        _authorize(volume, token, "volume:attachment_create")
+        if volume.status != "available" and not (volume.multiattach and volume.status == "in-use"):
+            text = f"Invalid volume: Volume {volume.id} status must be available or downloading to reserve"
+            raise Refusal(400, f"{text}, but the current status is {volume.status}.")
+        entry = Attachment(
+            str(uuid.uuid4()), wanted.get("instance_uuid"), "na", None, None, False, "reserved"
+        )
+        volume.attachments.append(entry)
+        volume.status, volume.updated_at = "reserved", self.behaviour.stamp()
+        answer = json_answer(200, {"attachment": _detailed(volume, entry)})
+        connector = wanted.get("connector")
+        if connector:
+            entry.status, entry.connected, entry.host_name = "attaching", True, connector.get("host")
+            volume.status, volume.attach_status = entries.statuses(volume)
+        return answer
+
     def _delete(self, volume: Volume, entry: Attachment, token: Token, *, by_service: bool) -> Answer:
         """Let an entry go. Maintenance does not hold it, and is over by it."""
         _authorize(volume, token, "volume:attachment_delete")
@@ -101,6 +127,7 @@ class Attachments:
             raise Refusal(404, f"Volume {volume.id} could not be found.")
         _authorize(volume, token, "volume:attachment_complete")
         entry.status = "attached"
+        entry.attached_at = entry.attached_at or self.behaviour.stamp()
         volume.status, volume.attach_status = "in-use", "attached"
         volume.updated_at = self.behaviour.stamp()
         return Answer(204)

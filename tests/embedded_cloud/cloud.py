@@ -212,6 +212,11 @@ class Cloud(Behaviour):
             and (volume_id is None or f"/{volume_id}/" in call.path)
         ]
 
+    def changes(self) -> list[Call]:
+        """Give the calls to the volume and compute services that ask for a change, refused or not."""
+        asking = [call for call in self.calls if call.service in {"volume", "compute"}]
+        return [call for call in asking if call.method not in {"GET", "HEAD", "OPTIONS"}]
+
     def clear_calls(self) -> None:
         self.calls.clear()
 

@@ -41,7 +41,7 @@ def build(world: World, volumes: Iterable[Volume], project_id: str | None = None
             entry = Attachment(str(uuid.uuid4()), server.id, device, moment, None, False, "reserved")
             volume.attachments.append(entry)
             server.disks[volume.id] = Disk(device, entry.attachment_id, str(uuid.uuid4()))
-            _rework(volume, moment)
+            volume.status, volume.updated_at = "reserved", moment
         return server
 
 

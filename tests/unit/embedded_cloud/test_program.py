@@ -96,6 +96,7 @@ def test_each_call_is_on_record(cloud: Cloud) -> None:
     assert post.started_at <= get.started_at
     assert cloud.posts() == cloud.posts(volume.id) == [post]
     assert cloud.posts(str(uuid.uuid4())) == []
+    assert cloud.changes() == [post]
     cloud.clear_calls()
     assert cloud.calls == []
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +10,9 @@ import requests
 from tests.embedded_cloud import Cloud, stuck
 from tests.embedded_cloud.stuck import Stuck
 from tests.unit.embedded_cloud.client import ask, volumes
+from tests.unit.embedded_cloud.recordings import stuck_calls, stuck_states
 
 ADMIN_PROJECT = "ad" * 16
-_TABLE = (Path(__file__).parent / "recorded" / "stuck.md").read_text(encoding="utf-8")
 
 BAD_REQUESTS = {
     "begin_detaching": "Invalid volume: Unable to detach volume. Volume status must be 'in-use' and "
@@ -24,20 +23,7 @@ BAD_REQUESTS = {
 _CONFLICT = "ConflictNovaUsingAttachment: Detach volume from instance {} using the Compute API"
 
 
-def _cases() -> list[tuple[str, str, str]]:
-    """Give each recorded answer: the row, the call, the answer."""
-    lines = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in _TABLE.splitlines()]
-    head = next(line for line in lines if line[0] == "#")
-    found = []
-    for first, *cells in lines:
-        row = first.partition(" ")[0]
-        if row in stuck.ROWS:
-            calls = zip(head[3:], cells[2:], strict=True)
-            found += [(row, call, answer.strip("*")) for call, answer in calls if answer != "-"]
-    return found
-
-
-CASES = _cases()
+CASES = stuck_calls()
 
 
 def _act(cloud: Cloud, it: Stuck, action: str, arguments: Any, *, admin: bool = False) -> requests.Response:
@@ -99,8 +85,7 @@ def test_every_recorded_answer_is_a_case() -> None:
 
 @pytest.mark.parametrize("row", stuck.ROWS)
 def test_the_states_are_the_recorded_ones(cloud: Cloud, row: str) -> None:
-    line = next(line for line in _TABLE.splitlines() if line.startswith(f"| {row} "))
-    record, entry = (cell.partition(" ")[0].strip() for cell in line.split(" | ")[1:3])
+    record, entry = stuck_states()[row]
     expected = f"{record} [{'' if entry == 'none' else entry}]"
 
     it = stuck.plant(cloud.world, row)

@@ -255,6 +255,6 @@ def test_a_server_that_is_being_built_holds_a_reservation_only(cloud: Cloud) -> 
     server = lifecycle.build(cloud.world, [volume])
     play = Play(cloud, stuck.Stuck(volume, server.id, volume.attachments[0].attachment_id))
 
-    assert (play.state(), play.held) == ("reserved/reserved [reserved]", False)
-    assert play.does("os-unreserve") == (202, "reserved/reserved [reserved]")
+    assert (play.state(), play.held) == ("reserved/detached [reserved]", False)
+    assert play.does("os-unreserve") == (202, "reserved/detached [reserved]")
     assert play.does("os-detach exact") == (202, FREE)
