@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 REGION = "rig"
 SERVICE_USER = "service"
 VOLUME_TYPE = "keepless"
+HYPERVISOR = "hypervisor.json"  # what the hypervisor is told, in the run folder
 TOKEN_CACHE_SECONDS = 2  # the services' own default is 300: a revoked token is good for so long
 
 Sections = dict[str, dict[str, object]]
@@ -165,7 +166,7 @@ def _nova(site: Site) -> Sections:
     state = _state(site, "nova")
     return {
         "DEFAULT": {
-            "compute_driver": "fake.FakeDriverWithoutFakeNodes",
+            "compute_driver": "hypervisor.ToldDriver",
             "host": REGION,
             "my_ip": "127.0.0.1",
             # A deleted server can be restored for an hour, unless it is deleted by force.

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 
 from tests.integration.openstack.api import Identity, Session
 from tests.integration.openstack.cache import cache_folder, sole_use
-from tests.integration.openstack.configuration import Site, write_all
+from tests.integration.openstack.configuration import HYPERVISOR, Site, write_all
 from tests.integration.openstack.foundation import Broker, Database, free_ports
 from tests.integration.openstack.install import Software, install
 from tests.integration.openstack.processes import Processes, signature
 from tests.integration.openstack.starter import Starter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _LISTENERS = ("keystone", "fleeting", "placement", "cinder", "nova", "standins")
 
@@ -44,6 +44,18 @@ class OpenStack:
     def admin(self) -> Session:
         """Log in as the cloud's administrator (user and project ``admin``)."""
         return Identity(self.identity).log_in("admin", self.password, project="admin")
+
+    @contextlib.contextmanager
+    def hypervisor(self, **points: Mapping[str, object]) -> Iterator[None]:
+        """Have the hypervisor wait or fail for a while, as inside/hypervisor.py reads it."""
+        told = Path(self.folder) / HYPERVISOR
+        new = told.with_suffix(".new")
+        new.write_text(json.dumps(points), encoding="utf-8")
+        new.replace(told)
+        try:
+            yield
+        finally:
+            told.unlink()
 
     def sql(self, statement: str, database: str) -> list[list[str]]:
         """Read or write a service's database: only for states that no API makes."""

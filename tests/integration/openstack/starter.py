@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tests.integration.openstack.api import Identity, answers
 from tests.integration.openstack.catalogue import fill_catalogue, make_types
-from tests.integration.openstack.configuration import REGION
+from tests.integration.openstack.configuration import HYPERVISOR, REGION
 from tests.integration.openstack.foundation import account, clean_environment, wait_for
 from tests.integration.openstack.install import REQUIREMENTS
 
@@ -95,7 +95,11 @@ class Starter:
         conductor = "/os-services?binary=nova-conductor"
         wait_for("nova-conductor", lambda: _is_up(compute.get(conductor)["services"]), processes)
         # It would wait ten seconds for a conductor that is not there yet.
-        self._work("nova-compute")
+        self._processes.start(
+            *("nova-compute", site.software.python, _INSIDE / "compute.py"),
+            *("--config-file", str(site.file("nova"))),
+            env={**self._environment, "RIG_HYPERVISOR": str(site.folder / HYPERVISOR)},
+        )
         wait_for("Cinder's API", lambda: answers(site.url("cinder")), processes)
         make_types(volume, compute)
         wait_for("cinder-scheduler", lambda: _is_up(volume.get("/os-services")["services"]), processes)
