@@ -23,8 +23,9 @@ from handler.errors import (
     UpstreamUnavailable,
 )
 from handler.invocation import CallContext, Clock
+from handler.model.disk import Disk
 from handler.model.request import Target
-from handler.model.result import Cleared, Findings, Outcome
+from handler.model.result import Cleared, Findings, Outcome, Via
 from handler.model.values import epoch, same_project
 
 PASSING_STATES = frozenset(
@@ -79,7 +80,7 @@ class Clearing:
 
     def clear(self, target: Target, context: CallContext) -> Cleared:
         """Take one target through the rule. Whatever stops it is in the answer, not raised."""
-        found = Findings(target.volume_id, target.attachment_id, target.dry_run)
+        found = self._nothing_yet(target)
         try:
             return Cleared(self._steps(target, context, found), found)
         except Exception as stop:  # noqa: BLE001 (a bug at one target must not take the others with it)
@@ -93,7 +94,7 @@ class Clearing:
 
     def resolve(self, target: Target, context: CallContext) -> Target | Cleared:
         """Steps 1 and 2 only: the same target with its attachment_id, or what became of it already there."""
-        found = Findings(target.volume_id, target.attachment_id, target.dry_run)
+        found = self._nothing_yet(target)
         try:
             located = self._locate(target, context, found)
         except Exception as stop:  # noqa: BLE001 (a bug at one target must not take the others with it)
@@ -102,6 +103,9 @@ class Clearing:
             return Cleared(located, found)
         return target.model_copy(update={"attachment_id": located[1].id})
 
+    def _nothing_yet(self, target: Target) -> Findings:
+        return Findings(target.volume_id, target.attachment_id, target.dry_run, project_id=self._project_id)
+
     def _locate(
         self, target: Target, context: CallContext, found: Findings
     ) -> tuple[Volume, Attachment] | Outcome:
@@ -109,6 +113,7 @@ class Clearing:
         if volume is None:
             return Outcome.VOLUME_ABSENT
         found.saw(volume.status, len(volume.attachments))
+        found.disk = Disk.seen(volume.name, volume.size)
         self._check_project(volume)
         attachment = self._find(volume, target)  # 2
         return Outcome.ALREADY_DETACHED if attachment is None else (volume, attachment)
@@ -119,11 +124,13 @@ class Clearing:
             return located
         volume, attachment = located
         found.attachment_id = attachment.id
+        found.disk = Disk.seen(volume.name, volume.size, attachment.device, epoch(attachment.attached_at))
         found.server = replace(found.server, id=attachment.server_id)
         self._check_state(volume)  # 3
         proven = self._check_server(volume, attachment, context, found)  # 4
         self._require_belonging(context)
         if target.dry_run:  # 5
+            found.via = Via.OS_DETACH
             return Outcome.WOULD_DETACH
         return self._detach(volume, attachment, proven, context, found)  # 6, 7
 
@@ -218,6 +225,7 @@ class Clearing:
                 fault, refused = self._post(volume, attachment, proven, context, found)
             except DeadlineExceeded as late:
                 raise unanswered or late from None
+            found.via = Via.OS_DETACH
             answered = fault is not None and not isinstance(fault, UpstreamUnavailable)
             refused = refused and unanswered is None
             if refused:

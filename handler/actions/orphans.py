@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from handler.cloud.volumes import Attachment, Volume
+from handler.model.disk import Disk
 from handler.model.request import SweepBounds
 from handler.model.values import epoch
 
-_PACKED = struct.Struct("=16s16s16sdi32s?")
+_PACKED = struct.Struct("=16s16s16sdi32s?IH")  # the last two: where its name is among the names
+_LONGEST_NAME = 255  # letters
 _UNKNOWN = float("inf")
 _LARGEST = 2**31 - 1
 _ROOM = 5000 * _PACKED.size  # bytes; of fewer attachments none is sorted out before the end
@@ -24,7 +26,8 @@ _ROOM = 5000 * _PACKED.size  # bytes; of fewer attachments none is sorted out be
 class Orphan:
     """An attachment whose server is not listed. `since` is when it was made (epoch seconds), None if unknown.
 
-    `wanted` says that the event's filters let it through; `size` is the volume's, in GB, -1 if unknown.
+    `wanted` says that the event's filters let it through; `name` and `size` are the volume's, in GB, -1 if
+    unknown.
     """
 
     volume_id: str
@@ -34,6 +37,12 @@ class Orphan:
     size: int
     device: str
     wanted: bool
+    name: str = ""
+
+    @property
+    def disk(self) -> Disk:
+        """What the list said of the disk."""
+        return Disk.seen(self.name, self.size if self.size >= 0 else None, self.device, self.since)
 
 
 class Census:
@@ -44,6 +53,7 @@ class Census:
         self.attachments = 0
         self._servers: set[bytes] = set()
         self._packed = bytearray()
+        self._names = bytearray()
         self._room = _ROOM
         self._server_ids = None if bounds.server_ids is None else frozenset(bounds.server_ids)
         self._volume_ids = None if bounds.volume_ids is None else frozenset(bounds.volume_ids)
@@ -71,11 +81,12 @@ class Census:
 
     def _sort_out(self) -> None:
         """Forget the attachments whose server was listed since; what is left makes room for as many again."""
-        kept = bytearray()
-        for packed in self._unpacked():
+        kept, names = bytearray(), bytearray()
+        for *packed, start, length in self._unpacked():
             if packed[2] not in self._servers:
-                kept += _PACKED.pack(*packed)
-        self._packed = kept
+                kept += _PACKED.pack(*packed, len(names), length)
+                names += self._names[start : start + length]
+        self._packed, self._names = kept, names
         self._room = max(_ROOM, 2 * len(kept))
 
     def _add(self, volume: Volume, attachment: Attachment) -> None:
@@ -86,15 +97,19 @@ class Census:
         if server in self._servers:
             return  # its page was faster: nothing to compare later
         since = epoch(attachment.attached_at)
+        name = (volume.name or "")[:_LONGEST_NAME].encode("utf-8", "replace")
         self._packed += _PACKED.pack(
             _bytes(volume.id),
             _bytes(attachment.id),
             server,
             _UNKNOWN if since is None else since,
-            -1 if volume.size is None else max(-1, min(volume.size, _LARGEST)),
+            volume.size if volume.size is not None and 0 <= volume.size <= _LARGEST else -1,
             (attachment.device or "").encode("ascii", "replace"),
             self._wanted(volume, attachment.server_id),
+            len(self._names),
+            len(name),
         )
+        self._names += name
 
     def _wanted(self, volume: Volume, server_id: str) -> bool:
         if self._server_ids is not None and server_id not in self._server_ids:
@@ -116,12 +131,13 @@ class Census:
                 size=size,
                 device=device.rstrip(b"\0").decode("ascii"),
                 wanted=wanted,
+                name=self._names[start : start + length].decode(),
             )
-            for volume, attachment, server, since, size, device, wanted in found
+            for volume, attachment, server, since, size, device, wanted, start, length in found
         ]
 
-    def _unpacked(self) -> Iterator[tuple[bytes, bytes, bytes, float, int, bytes, bool]]:
-        unpacked: Iterator[tuple[bytes, bytes, bytes, float, int, bytes, bool]]
+    def _unpacked(self) -> Iterator[tuple[bytes, bytes, bytes, float, int, bytes, bool, int, int]]:
+        unpacked: Iterator[tuple[bytes, bytes, bytes, float, int, bytes, bool, int, int]]
         unpacked = _PACKED.iter_unpack(self._packed)
         return unpacked
 

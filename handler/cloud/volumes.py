@@ -27,6 +27,7 @@ _LONGEST_ID = 64  # letters of a listed id: a UUID as a URN in braces has 47
 # What `read_volume` reads of a listed volume
 _WANTED = record(
     "id",
+    "name",
     "status",
     "os-vol-tenant-attr:tenant_id",
     "updated_at",
@@ -72,6 +73,7 @@ class Volume(NamedTuple):
     updated_at: str | None = None
     size: int | None = None
     metadata: Mapping[str, str] = MappingProxyType({})
+    name: str | None = None
 
 
 def _uuid(value: object) -> str | None:
@@ -120,6 +122,7 @@ def read_volume(record: Any, secrets: tuple[str, ...] = ()) -> Volume:
         updated_at=_text(record.get("updated_at")),
         size=size if isinstance(size, int) else None,
         metadata=metadata if isinstance(metadata, dict) else {},
+        name=_text(record.get("name")),
     )
 
 

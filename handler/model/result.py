@@ -17,6 +17,7 @@ from pydantic import Field
 
 from handler.errors import Detail, ErrorCode, Failure, InvalidRequest, Upstream
 from handler.invocation import CallContext, Invocation, Trigger
+from handler.model.disk import Disk
 from handler.model.request import Target, Work
 from handler.telemetry import Event
 
@@ -61,6 +62,20 @@ class VolumeStatus:
     after: str | None = None
 
 
+class Via(str, Enum):
+    """What was sent to free the disk; in a dry run what would be."""
+
+    OS_DETACH = "os-detach"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the cloud goes on doing after its answer."""
+
+    id: str
+    state: str
+
+
 @dataclass(frozen=True)
 class Error:
     """Why an answer is not ok, and what to do.
@@ -80,8 +95,9 @@ class Error:
 class TargetResult:
     """What happened to one attachment: the same object for every trigger and outcome.
 
-    `changed`: true seen changed, false known unchanged, null not known. `calls` counts the requests sent to
-    the volume and compute services for this target; `duration_ms` is in milliseconds.
+    `via` is what was sent, in a dry run what would be; null where nothing was. `changed`: true seen changed,
+    false known unchanged, null not known. `calls` counts the requests sent to the volume and compute services
+    for this target; `duration_ms` is in milliseconds.
     """
 
     ok: bool
@@ -93,6 +109,10 @@ class TargetResult:
     remaining_attachments: int | None
     server: ServerSeen
     volume_status: VolumeStatus
+    disk: Disk
+    project_id: str | None
+    via: Via | None
+    job: Job | None
     error: Error | None
     request_id: str
     trigger: Trigger
@@ -103,20 +123,22 @@ class TargetResult:
 
 @dataclass(frozen=True)
 class Skipped:
-    """Candidates that a sweep left alone, and why."""
+    """What a sweep left alone, and why: candidates, and records of the list that could not be read."""
 
     too_young: int = 0
     filtered: int = 0
     over_limit: int = 0
+    unreadable: int = 0
 
 
 @dataclass(frozen=True)
 class Scanned:
-    """What a sweep looked through."""
+    """What a sweep looked through. `stuck` is null where no records in passing states were looked for."""
 
     volumes: int = 0
     servers: int = 0
     candidates: int = 0
+    stuck: int | None = None
     skipped: Skipped = field(default_factory=Skipped)
 
 
@@ -160,6 +182,9 @@ class Findings:
     dry_run: bool
     server: ServerSeen = field(default_factory=ServerSeen)
     volume_status: VolumeStatus = field(default_factory=VolumeStatus)
+    disk: Disk = field(default_factory=Disk)
+    project_id: str | None = None
+    via: Via | None = None
     remaining: int | None = None
     changed: bool | None = False
 
@@ -246,6 +271,10 @@ def _made(
         remaining_attachments=found.remaining,
         server=found.server,
         volume_status=found.volume_status,
+        disk=found.disk,
+        project_id=found.project_id,
+        via=found.via,
+        job=None,
         error=error_of(failure) if failure else None,
         request_id=invocation.request_id,
         trigger=invocation.trigger,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import uuid
-from datetime import datetime
+from datetime import datetime, timezone
 
+_END = 253402300799.0  # the last second of the year 9999
 _CANONICAL = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _PROJECT = re.compile(r"[0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
 # RFC 3339's form. Cinder and Nova leave the zone out; ISO 8601 also has a comma, and +hhmm. What is read here
@@ -56,3 +57,9 @@ def epoch(moment: object) -> float | None:
         return datetime.fromisoformat(spelled).timestamp()
     except ValueError:
         return None
+
+
+def timestamp(seconds: float) -> str:
+    """Seconds since 1970 as RFC 3339 writes a moment, in UTC; the nearest one that it can write."""
+    moment = datetime.fromtimestamp(min(max(seconds, 0.0), _END), timezone.utc)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -48,7 +48,7 @@ def shape(value: Any) -> Any:
     """A result without what differs each time: ids of requests and durations."""
     if isinstance(value, dict):
         return {
-            key: type(item).__name__ if key in {"request_id", "duration_ms"} else shape(item)
+            key: type(item).__name__ if key in {"request_id", "duration_ms", "attached_at"} else shape(item)
             for key, item in value.items()
         }
     return value

@@ -54,7 +54,7 @@ def test_orphans_are_what_is_attached_less_what_is_listed(
                 for n, holder in enumerate(holders)
                 if holder not in listed
             }
-            records.append(Volume(some_id(made), "in-use", None, entries, size=1))
+            records.append(Volume(some_id(made), "in-use", None, entries, size=1, name=f"disk-ü-{made}"))
         pages.append(("volumes", records))
     order.shuffle(pages)
     for kind, page in pages:
@@ -64,6 +64,7 @@ def test_orphans_are_what_is_attached_less_what_is_listed(
 
     assert len(found) == len(expected)
     assert {(orphan.attachment_id, orphan.server_id) for orphan in found} == expected
+    assert all(orphan.name == f"disk-ü-{uuid.UUID(orphan.volume_id).int}" for orphan in found)
     assert census.attachments == sum(len(holders) for page in volumes for holders in page)
     assert census.servers == len(listed)
 
@@ -72,9 +73,10 @@ def test_what_is_held_by_listed_servers_takes_no_room() -> None:
     census = Census(SweepBounds())
     for number in range(200):
         attachment = Attachment(some_id(1000 + number), None, some_id(number), None, None)
-        census.add_volumes([Volume(some_id(number), "in-use", None, (attachment,))])
+        census.add_volumes([Volume(some_id(number), "in-use", None, (attachment,), name="n" * 9999)])
         census.add_servers([some_id(number)])
 
     assert len(census._packed) <= 4 * orphans._PACKED.size
+    assert len(census._names) <= 4 * 255
     assert census.orphans() == []
     assert census.attachments == 200

@@ -14,6 +14,7 @@ import pytest
 
 from handler.errors import ErrorCode
 from handler.invocation import Trigger
+from handler.model.disk import Disk
 from handler.model.result import Error, ManyResult, Outcome, Scanned, ServerSeen, TargetResult, VolumeStatus
 from handler.terminal.table import render
 from tests.embedded_cloud import Cloud, seed
@@ -144,6 +145,10 @@ ONE = TargetResult(
     remaining_attachments=None,
     server=ServerSeen(),
     volume_status=VolumeStatus("in-use", "in-use"),
+    disk=Disk(),
+    project_id=None,
+    via=None,
+    job=None,
     error=Error(ErrorCode.SERVER_EXISTS, "it \x1b[31mlives\x07\n", retryable=True),
     request_id="r-1",
     trigger=Trigger.TERMINAL,

@@ -18,6 +18,7 @@ from handler import main, routes, runtime
 from handler.__main__ import main as terminal
 from handler.errors import ErrorCode, Failure, Internal, Misconfigured
 from handler.invocation import Invocation, Trigger
+from handler.model.disk import Disk
 from handler.model.request import Target, Work
 from handler.model.result import (
     Error,
@@ -84,6 +85,10 @@ class Fake:
             remaining_attachments=None,
             server=ServerSeen(),
             volume_status=VolumeStatus(),
+            disk=Disk(),
+            project_id=None,
+            via=None,
+            job=None,
             error=error,
             request_id=invocation.request_id,
             trigger=invocation.trigger,
