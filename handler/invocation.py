@@ -44,16 +44,22 @@ class Platform(NamedTuple):
 NO_PLATFORM = Platform()
 
 
+def _never() -> bool:
+    return False
+
+
 class Invocation(NamedTuple):
     """What an entry point knows of one invocation.
 
     `seconds_left` is what the platform leaves us (its margin taken off), None where it says nothing.
+    `stopped` says whether whoever called has asked to stop: what is under way is finished, nothing is begun.
     """
 
     trigger: Trigger
     request_id: str
     seconds_left: float | None = None
     platform: Platform = NO_PLATFORM
+    stopped: Callable[[], bool] = _never
 
     @property
     def log(self) -> Log:
@@ -113,6 +119,11 @@ class CallContext:
     def platform(self) -> Platform:
         """The platform's own token and project."""
         return self.invocation.platform
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing more is to be begun."""
+        return self.invocation.stopped()
 
     def unknown_caller(self) -> CallContext:
         """The same without the platform's project, for as long as it is not known who calls.

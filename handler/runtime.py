@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from handler import telemetry
 from handler.actions.dispatch import carry_out
-from handler.actions.project import Observer, Project
+from handler.actions.observer import Observer
+from handler.actions.project import Project
 from handler.cloud.transport import Transport
 from handler.credentials import CallerKeys, Credentials
 from handler.errors import (

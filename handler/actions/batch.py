@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from handler.actions.clear import Clearing
+from handler.actions.observer import Observer
 from handler.errors import DeadlineExceeded
 from handler.invocation import CallContext
 from handler.model.request import Target
@@ -24,6 +25,7 @@ def clear_all(
     targets: Sequence[Target],
     context: CallContext,
     concurrency: int,
+    observer: Observer | None = None,
 ) -> list[TargetResult]:
     """Clear each target on its own; the results are in the order of the targets."""
     volumes: dict[str, list[Target]] = {}
@@ -32,7 +34,11 @@ def clear_all(
     done: dict[Target, TargetResult] = {}
 
     def clear_volume(ours: list[Target]) -> dict[Target, TargetResult]:
-        return _clear_volume(clearing, ours, context)
+        results = _clear_volume(clearing, ours, context)
+        if observer is not None:
+            for result in results.values():
+                observer.judged(result)
+        return results
 
     if len(volumes) == 1 or concurrency == 1:
         for ours in volumes.values():
@@ -71,4 +77,7 @@ def _begin(clearing: Clearing, target: Target, context: CallContext) -> Cleared:
     if context.deadline.expired:
         late = DeadlineExceeded("Time was up before this target was begun: nothing was sent. Ask again.")
         return untouched(target, Outcome.FAILED, late)
+    if context.stopped:
+        stop = DeadlineExceeded("Interrupted before this target was begun: nothing was sent. Ask again.")
+        return untouched(target, Outcome.FAILED, stop)
     return clearing.clear(target, context)

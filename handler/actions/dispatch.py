@@ -57,7 +57,9 @@ def _several(targets: Sequence[Target], project: Project) -> list[TargetResult]:
     except Failure as failure:
         stopped = [untouched(target, Outcome.FAILED, failure) for target in targets]
         return [target_result(cleared, project.context.separate()) for cleared in stopped]
-    return clear_all(clearing, targets, project.context, project.settings.concurrency)
+    if project.observer is not None:
+        project.observer.listed(None, len(targets))
+    return clear_all(clearing, targets, project.context, project.settings.concurrency, project.observer)
 
 
 def _listed(work: GoneServer | Sweep, project: Project) -> ManyResult:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from functools import cached_property, partial
 
 from requests.models import PreparedRequest
 
 from handler.actions.belonging import Belonging
 from handler.actions.clear import Clearing
+from handler.actions.observer import Observer
 from handler.actions.proof import Proof
 from handler.cloud.endpoints import Endpoints
+from handler.cloud.paging import Told, nobody
 from handler.cloud.servers import SERVICE as COMPUTE
 from handler.cloud.servers import Servers
 from handler.cloud.service import ProjectAuthenticator
@@ -18,23 +19,7 @@ from handler.cloud.transport import Transport
 from handler.cloud.volumes import SERVICE as VOLUME
 from handler.cloud.volumes import Volumes
 from handler.invocation import CallContext
-from handler.model.result import Scanned, TargetResult
 from handler.settings import ServerCheck, Settings
-
-if TYPE_CHECKING:
-    from handler.actions.orphans import Orphan
-
-
-class Observer(Protocol):
-    """Who wants to follow a sweep: the terminal."""
-
-    def listed(self, scanned: Scanned, to_do: int) -> None:
-        """The lists are read; so many candidates are to be looked at."""
-        ...
-
-    def judged(self, orphan: Orphan, result: TargetResult) -> None:
-        """A candidate is done with."""
-        ...
 
 
 class _OneProject:
@@ -85,6 +70,16 @@ class Project:
         if settings.server_check is not ServerCheck.OFF:
             self.servers = Servers(COMPUTE, transport, self._auth)
         self.belonging = Belonging(settings, self._auth, self.volumes, self.servers)
+
+    @property
+    def project_id(self) -> str:
+        """The project's id, as the cloud spells it. Raises Failure."""
+        return self._auth.project_id
+
+    def told(self, of: str) -> Told:
+        """What passes the pages of a list on to who follows."""
+        observer = self.observer
+        return nobody if observer is None else partial(observer.page, of)
 
     def clearing(self, *, remember: bool = False) -> Clearing:
         """The rule, with this deployment's proof."""

@@ -18,8 +18,10 @@ from handler.actions.orphans import Census, Orphan
 from handler.actions.project import Project
 from handler.cloud.servers import Servers
 from handler.errors import DeadlineExceeded, ErrorCode, Misconfigured, Refused
+from handler.model.disk import Disk
 from handler.model.request import GoneServer, SweepBounds, Target
 from handler.model.result import (
+    Cleared,
     ManyResult,
     Outcome,
     Scanned,
@@ -44,9 +46,9 @@ def clear_server(project: Project, work: GoneServer) -> ManyResult:
     targets = []
     with ThreadPoolExecutor(1, "list") as ahead:
         # Every filter is checked again on what comes back: a real Cinder ignores this one
-        for page in project.volumes.list(project.context.separate(), {"server_id": work.server_id}).pages(
-            ahead
-        ):
+        listing = project.volumes.list(project.context.separate(), {"server_id": work.server_id})
+        for page in listing.pages(ahead, project.told("volumes")):
+            _go_on(project)
             targets += [
                 Target.model_construct(
                     volume_id=volume.id,
@@ -62,7 +64,9 @@ def clear_server(project: Project, work: GoneServer) -> ManyResult:
         return many([], project.context.invocation)
     clearing = project.clearing(remember=True)
     clearing.ask_once(work.server_id, project.context.separate())
-    results = clear_all(clearing, targets, project.context, project.settings.concurrency)
+    if project.observer:
+        project.observer.listed(None, len(targets))
+    results = clear_all(clearing, targets, project.context, project.settings.concurrency, project.observer)
     return many(results, project.context.invocation)
 
 
@@ -78,7 +82,7 @@ def sweep(project: Project, bounds: SweepBounds, now: Callable[[], float] = time
     newest = now() - limits.min_age_seconds
     ripe = [orphan for orphan in wanted if orphan.since is not None and orphan.since <= newest]
     skipped = Skipped(too_young=len(wanted) - len(ripe), filtered=len(orphans) - len(wanted))
-    scanned = Scanned(census.volumes, census.servers, len(orphans), skipped)
+    scanned = Scanned(census.volumes, census.servers, len(orphans), skipped=skipped)
     project.context.log.info(
         Event.SWEEP_LISTED,
         volumes=census.volumes,
@@ -100,7 +104,7 @@ def sweep(project: Project, bounds: SweepBounds, now: Callable[[], float] = time
     spent = sum(map(_counts, results)) >= limits.limit
     scanned = replace(scanned, skipped=replace(skipped, over_limit=left if spent else 0))
     late = None
-    if left and not results and not spent:
+    if left and not results and not spent and not project.context.stopped:
         late = DeadlineExceeded(
             f"The lists took all the time there was: of {left} candidates none was begun, and the next sweep "
             "will get no further. Raise DETACH_TIMEOUT (and the platform's own limit)."
@@ -136,14 +140,15 @@ def _count(project: Project, bounds: SweepBounds) -> Census:
     with ThreadPoolExecutor(3, "list") as pool:
 
         def count_servers() -> None:
-            for page in servers.pages(pool):
+            for page in servers.pages(pool, project.told("servers")):
                 census.add_servers(page)
                 if failing.is_set():
                     return
 
         counting = pool.submit(count_servers)
         try:
-            for page in volumes.pages(pool):
+            for page in volumes.pages(pool, project.told("volumes")):
+                _go_on(project)
                 census.add_volumes(page)
                 if counting.done():
                     counting.result()  # a list that failed ends the other, too
@@ -151,6 +156,13 @@ def _count(project: Project, bounds: SweepBounds) -> Census:
         finally:
             failing.set()
     return census
+
+
+def _go_on(project: Project) -> None:
+    if project.context.stopped:
+        raise DeadlineExceeded(
+            "Interrupted while the lists were read: nothing was judged by a part of them, nor changed."
+        )
 
 
 def _distrust(census: Census, orphans: int, limits: SweepSettings) -> Refused | None:
@@ -192,6 +204,7 @@ def _work_off(
                 and len(running) < project.settings.concurrency
                 and spent + len(running) < limits.limit
                 and project.context.deadline.remaining() > latest
+                and not project.context.stopped
             ):
                 index, orphan = queue.popleft()
                 if orphan.volume_id in busy:
@@ -208,7 +221,7 @@ def _work_off(
                 spent += _counts(result)
                 seconds += result.duration_ms / 1000
                 if project.observer:
-                    project.observer.judged(orphan, result)
+                    project.observer.judged(result)
     return [done[index] for index in sorted(done)], len(queue)
 
 
@@ -221,7 +234,10 @@ def _clearer(project: Project, limits: SweepSettings) -> Callable[[Orphan], Targ
     clearing = project.clearing()
 
     def clear(orphan: Orphan) -> TargetResult:
-        return clear_one(clearing, _target(orphan, limits), project.context.separate())
+        result = clear_one(clearing, _target(orphan, limits), project.context.separate())
+        if result.disk == Disk():  # its record could not be read, but the list said something of it
+            result = replace(result, disk=orphan.disk)
+        return result
 
     return clear
 
@@ -233,7 +249,7 @@ def _dispatcher(project: Project, limits: SweepSettings) -> Callable[[Orphan], T
 
     def dispatch(orphan: Orphan) -> TargetResult:
         started, context = time.monotonic(), project.context.separate()
-        cleared = fanout.dispatch(_target(orphan, limits), context)
+        cleared = _told_of(orphan, project, fanout.dispatch(_target(orphan, limits), context))
         return target_result(cleared, context, time.monotonic() - started)
 
     return dispatch
@@ -249,6 +265,12 @@ def _target(orphan: Orphan, limits: SweepSettings) -> Target:
     )
 
 
+def _told_of(orphan: Orphan, project: Project, cleared: Cleared) -> Cleared:
+    """The same with what the lists say of a candidate that nobody looked at."""
+    cleared.findings.disk, cleared.findings.project_id = orphan.disk, project.project_id
+    return cleared
+
+
 def _report(
     project: Project, scanned: Scanned, orphans: Sequence[Orphan], distrust: Refused, limits: SweepSettings
 ) -> list[TargetResult]:
@@ -257,9 +279,9 @@ def _report(
         project.observer.listed(scanned, len(orphans))
     results = []
     for orphan in orphans:
-        refused = untouched(_target(orphan, limits), Outcome.REFUSED, distrust)
+        refused = _told_of(orphan, project, untouched(_target(orphan, limits), Outcome.REFUSED, distrust))
         result = target_result(refused, project.context.separate())
         if project.observer:
-            project.observer.judged(orphan, result)
+            project.observer.judged(result)
         results.append(result)
     return results

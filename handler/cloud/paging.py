@@ -44,6 +44,12 @@ _MARKER = re.compile(rb"[?&]marker=([0-9A-Fa-f-]{32,36})")
 
 _T = TypeVar("_T")
 
+Told = Callable[[int, int | None], None]
+
+
+def nobody(_number: int, _of: int | None) -> None:
+    """Nobody follows."""
+
 
 def record(*names: str, **lists: CoreSchema) -> CoreSchema:
     """What is wanted of a record: these fields as they come, and these lists of records.
@@ -76,10 +82,14 @@ class Listing(Generic[_T]):
     fetch: Callable[[str | None], Answer]
     deadline: Deadline
 
-    def pages(self, ahead: Executor) -> Iterator[list[_T]]:
-        """The pages, each record once. Raises ListingFailed, or what makes every further call useless."""
+    def pages(self, ahead: Executor, told: Told = nobody) -> Iterator[list[_T]]:
+        """The pages, each record once. Raises ListingFailed, or what makes every further call useless.
+
+        `told` is called with how many pages there are so far, and of how many, None where the cloud doesn't
+        say how many records it has (EVS does).
+        """
         try:
-            yield from self._pages(ahead)
+            yield from self._pages(ahead, told)
         except (ListingFailed, *_HOPELESS):
             raise
         except Failure as fault:
@@ -91,9 +101,9 @@ class Listing(Generic[_T]):
                 ) from None
             raise self._failed(fault) from None
 
-    def _pages(self, ahead: Executor) -> Iterator[list[_T]]:
-        page = SchemaValidator(record(f"{self.key}_links", **{self.key: self.wanted}))
-        first = 0
+    def _pages(self, ahead: Executor, told: Told) -> Iterator[list[_T]]:
+        page = SchemaValidator(record("count", f"{self.key}_links", **{self.key: self.wanted}))
+        first = number = 0
         lost = 0
         markers: list[str] = []  # the last ids so far: what to go on from, the newest of them last
         seen: frozenset[str] = frozenset()
@@ -114,28 +124,31 @@ class Listing(Generic[_T]):
             if hinted is not None:
                 coming = ahead.submit(self.fetch, hinted)
                 time.sleep(_HEAD_START)
-            ids, records, more = self._open(page, answer)
+            ids, records, more, count = self._open(page, answer)
             # Only a first page can't be compared with the first: there the page that was asked for stands in
             last = not ids or (not more and len(ids) < (first or PAGE))
             again = len(seen.intersection(ids))  # a lost marker explains as many as were gone back
             if again > _MOST_LOST_MARKERS or (again == len(ids) and not last):
                 raise ListingFailed(f"The list of {self.key} repeats itself: the cloud ignores the marker.")
+            first = first or len(ids)
+            number += 1
+            told(number, max(number, -(-count // first)) if count and first else None)
             yield [self._record(record) for id_, record in zip(ids, records, strict=True) if id_ not in seen]
             if last:
                 return
-            first = first or len(ids)
             markers = [*markers, *ids][-1 - _MOST_LOST_MARKERS :]
             seen = frozenset(ids).union(markers)
             if coming is not None and markers[-1] != hinted:
                 coming.cancel()
                 coming = None
 
-    def _open(self, page: SchemaValidator, answer: Answer) -> tuple[list[str], list[Any], bool]:
+    def _open(self, page: SchemaValidator, answer: Answer) -> tuple[list[str], list[Any], bool, int | None]:
         try:
             body = page.validate_json(answer.body)
             records = body[self.key]
             ids = [_text(record["id"]) for record in records]
-            return ids, records, bool(body.get(f"{self.key}_links"))
+            count = body.get("count")
+            return ids, records, bool(body.get(f"{self.key}_links")), count if type(count) is int else None
         except (ValueError, KeyError, TypeError):
             raise ListingFailed(f"A page of the list of {self.key} can't be read. Ask again later.") from None
 

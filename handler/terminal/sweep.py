@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
@@ -16,7 +15,6 @@ from typing import TYPE_CHECKING, TextIO
 from click import progressbar
 
 from handler import telemetry
-from handler.actions.orphans import Orphan
 from handler.errors import InvalidRequest, Misconfigured
 from handler.invocation import Trigger
 from handler.model.request import Sweep
@@ -37,7 +35,7 @@ class Follower:
     """Follows a sweep: keeps its findings, and draws a progress bar where a person looks."""
 
     def __init__(self) -> None:
-        self.findings: list[tuple[Orphan, TargetResult]] = []
+        self.findings: list[TargetResult] = []
         self._bar = progressbar(length=1, label="listing", file=sys.stderr, hidden=not sys.stderr.isatty())
 
     def __enter__(self) -> Self:
@@ -49,15 +47,18 @@ class Follower:
     ) -> None:
         self._bar.__exit__(kind, error, context)
 
-    def listed(self, scanned: Scanned, to_do: int) -> None:
-        """See handler.actions.project.Observer."""
-        self._bar.label = f"{scanned.candidates} found"
+    def page(self, of: str, number: int, most: int | None) -> None:
+        """See handler.actions.observer.Observer."""
+
+    def listed(self, scanned: Scanned | None, to_do: int) -> None:
+        """See handler.actions.observer.Observer."""
+        self._bar.label = f"{scanned.candidates if scanned else to_do} found"
         self._bar.length = to_do
         self._bar.update(0)
 
-    def judged(self, orphan: Orphan, result: TargetResult) -> None:
-        """See handler.actions.project.Observer."""
-        self.findings.append((orphan, result))
+    def judged(self, result: TargetResult) -> None:
+        """See handler.actions.observer.Observer."""
+        self.findings.append(result)
         self._bar.update(1)
 
 
@@ -120,10 +121,9 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(
             "Interrupted: what was under way then is not among the findings. Sweep again to see.\n"
         )
-        parts = [part for _, part in follower.findings]
-        _show(options, many(parts, invocation, complete=False), follower.findings)
+        _show(options, many(follower.findings, invocation, complete=False), follower.findings)
         return 1
-    _show(options, result, sorted(follower.findings, key=lambda found: found[0].since or float("inf")))
+    _show(options, result, sorted(follower.findings, key=lambda found: found.disk.attached_at or "~"))
     return 0 if result.ok else 1
 
 
@@ -155,18 +155,18 @@ def _work(options: argparse.Namespace) -> Sweep:
     return work
 
 
-def _show(options: argparse.Namespace, result: Result, findings: list[tuple[Orphan, TargetResult]]) -> None:
+def _show(options: argparse.Namespace, result: Result, findings: list[TargetResult]) -> None:
     if options.csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow([heading.lower() for heading in _HEADINGS])
-        writer.writerows(_row(orphan, part, unit="") for orphan, part in findings)
+        writer.writerows(_row(part, unit="") for part in findings)
         _write(sys.stderr, _summary(result))
     elif options.json or not sys.stdout.isatty():
         sys.stdout.write(to_json(result) + "\n")
     else:
-        rows = [_row(orphan, part) for orphan, part in findings]
+        rows = [_row(part) for part in findings]
         lines = list(aligned([_HEADINGS, *rows])) if rows else []
-        lines += [said(part.volume_id, part.error) for _, part in findings if part.error is not None]
+        lines += [said(part.volume_id, part.error) for part in findings if part.error is not None]
         _write(sys.stdout, [*lines, *_summary(result)])
     sys.stdout.flush()
 
@@ -182,8 +182,15 @@ def _write(stream: TextIO, lines: Iterable[str]) -> None:
     stream.writelines(f"{printable(line)}\n" for line in lines)
 
 
-def _row(orphan: Orphan, part: TargetResult, *, unit: str = " GB") -> tuple[str, ...]:
-    since = "-" if orphan.since is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(orphan.since))
-    size = f"{orphan.size}{unit}" if orphan.size >= 0 else "-"
+def _row(part: TargetResult, *, unit: str = " GB") -> tuple[str, ...]:
+    disk = part.disk
+    size = "-" if disk.size_gb is None else f"{disk.size_gb}{unit}"
     verdict = part.error.code.value if part.error is not None else part.outcome.value
-    return (orphan.volume_id, orphan.server_id, orphan.device or "-", since, size, verdict)
+    return (
+        part.volume_id or "-",
+        part.server.id or "-",
+        disk.device or "-",
+        disk.attached_at or "-",
+        size,
+        verdict,
+    )

@@ -131,6 +131,9 @@ class Volumes:
         if rows and limit <= len(rows):
             base = f"{volume_view.INTERNAL_HOST}/v3/{project_id}/volumes" + ("/detail" if detail else "")
             body += ', "volumes_links": ' + json.dumps([paging.next_link(base, call.query, rows[-1].id)])
+        if self.behaviour.flavour == "huawei":
+            count = sum(keep(self.world.volumes[key[1]]) for key in shelf.keys) if shelf else 0
+            body += f', "count": {count}'
         return Answer(200, (body + "}").encode(), [("Content-Type", "application/json")])
 
     def _limit(self, query: dict[str, str]) -> int:

@@ -8,7 +8,8 @@ from typing import Any
 from requests.models import PreparedRequest
 
 from handler.actions.dispatch import carry_out
-from handler.actions.project import Observer, Project
+from handler.actions.observer import Observer
+from handler.actions.project import Project
 from handler.cloud.endpoints import Endpoints, Together
 from handler.cloud.transport import Transport
 from handler.model.request import GoneServer, Sweep, SweepBounds

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from handler.actions.orphans import Orphan
 from handler.actions.sweep import MOST_REPORTED
 from handler.model.result import ManyResult, Outcome, TargetResult
+from handler.model.values import epoch
 from tests.embedded_cloud import Attachment, Call, Cloud
 from tests.unit.embedded_project import EmbeddedProject
 
@@ -521,18 +521,25 @@ class Notes:
 
     def __init__(self) -> None:
         self.to_do: int | None = None
-        self.judged_: list[tuple[Orphan, TargetResult]] = []
+        self.pages: list[tuple[str, int, int | None]] = []
+        self.judged_: list[TargetResult] = []
+
+    def page(self, of: str, number: int, most: int | None) -> None:
+        assert self.to_do is None
+        self.pages.append((of, number, most))
 
     def listed(self, scanned: object, to_do: int) -> None:
         assert scanned is not None
         self.to_do = to_do
 
-    def judged(self, orphan: Orphan, result: TargetResult) -> None:
-        self.judged_.append((orphan, result))
+    def judged(self, result: TargetResult) -> None:
+        self.judged_.append(result)
 
 
 @pytest.mark.parametrize("held", [10, 0])
-def test_an_observer_is_told_of_each_candidate(project: EmbeddedProject, held: int) -> None:
+def test_an_observer_is_told_of_each_candidate(
+    bare_cloud: Cloud, project: EmbeddedProject, held: int
+) -> None:
     notes = project.observer = Notes()
     project.add_held(held)
     made = {
@@ -544,13 +551,15 @@ def test_an_observer_is_told_of_each_candidate(project: EmbeddedProject, held: i
     result = project.sweep()
 
     assert notes.to_do == 4
-    assert {told.volume_id: told.size for told, _ in notes.judged_} == {
-        volume_id: max(-1, min(size, 2**31 - 1)) for volume_id, size in made.items()
+    assert sorted(notes.pages) == [("servers", 1, None), ("volumes", 1, None)]
+    assert {id(told) for told in notes.judged_} == set(map(id, result.results))
+    assert {told.volume_id: told.disk.size_gb for told in notes.judged_} == {
+        volume_id: size if 0 <= size < 2**31 else None for volume_id, size in made.items()
     }
-    assert {id(told) for _, told in notes.judged_} == set(map(id, result.results))
-    for told, part in notes.judged_:
-        assert told.volume_id == part.volume_id
-        assert told.server_id == part.server.id
-        assert told.device == "/dev/vdb"
-        assert told.since is not None
-        assert abs(time.time() - 3 * 86400 - told.since) < 60
+    for told in notes.judged_:
+        assert told.disk.name
+        assert told.project_id == bare_cloud.project_id
+        assert told.disk.device == "/dev/vdb"
+        since = epoch(told.disk.attached_at)
+        assert since is not None
+        assert abs(time.time() - 3 * 86400 - since) < 60

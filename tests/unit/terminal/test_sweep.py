@@ -246,7 +246,7 @@ def test_what_a_device_is_called_steers_no_terminal(
     assert main(["sweep"]) == 0
 
     out = capsys.readouterr().out
-    assert "?[2J?/dev/?" in out
+    assert "?[2J?/dev/ü" in out
     assert "\x1b" not in out
 
 
