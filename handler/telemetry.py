@@ -93,6 +93,13 @@ def configure(level: str, stream: Any | None = None) -> None:
     _LOGGER.propagate = False
 
 
+def silence() -> None:
+    """Write no line, for where a person is shown the result instead."""
+    _LOGGER.handlers[:] = [logging.NullHandler()]
+    _LOGGER.setLevel(logging.CRITICAL)
+    _LOGGER.propagate = False
+
+
 def ensure_configured() -> None:
     """Write at level INFO where no level is set yet: it is a setting, and settings may be unreadable."""
     if not _LOGGER.handlers:

@@ -26,7 +26,7 @@ from handler.invocation import CallContext, Clock
 from handler.model.disk import Disk
 from handler.model.request import Target
 from handler.model.result import Cleared, Findings, Outcome, Via
-from handler.model.values import epoch, same_project
+from handler.model.values import epoch, is_project, same_project
 
 PASSING_STATES = frozenset(
     {
@@ -114,6 +114,8 @@ class Clearing:
             return Outcome.VOLUME_ABSENT
         found.saw(volume.status, len(volume.attachments))
         found.disk = Disk.seen(volume.name, volume.size)
+        if volume.project_id is not None and is_project(volume.project_id):
+            found.project_id = volume.project_id
         self._check_project(volume)
         attachment = self._find(volume, target)  # 2
         return Outcome.ALREADY_DETACHED if attachment is None else (volume, attachment)

@@ -1,1 +1,1 @@
-"""What a person at a terminal sees."""
+"""What a person at a terminal, or a script in their place, types and sees."""

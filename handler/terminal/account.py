@@ -1,0 +1,50 @@
+"""What a command did, as reports and metrics tell of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from handler.model.result import ManyResult, Result, TargetResult
+from handler.settings import Settings
+
+
+@dataclass(frozen=True)
+class Account:
+    """One run of the command.
+
+    `words` is the command line, `began` in seconds since 1970, `seconds` what it took. `notes` is what was
+    said on top: where settings are more careful than options. `settings` is None where they are wrong.
+    """
+
+    command: str
+    words: str
+    began: float
+    seconds: float
+    interrupted: bool
+    notes: tuple[str, ...]
+    settings: Settings | None
+    results: tuple[tuple[str | None, Result], ...]
+
+    @property
+    def parts(self) -> list[TargetResult]:
+        """The result of each target, of all events."""
+        return [part for _, result in self.results for part in parts_of(result)]
+
+    @property
+    def project_id(self) -> str | None:
+        """The project that was worked at, as far as is known."""
+        known = next((part.project_id for part in self.parts if part.project_id), None)
+        return known or (self.settings.project_id if self.settings else None)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is left to look at."""
+        return not self.interrupted and all(result.ok for _, result in self.results)
+
+
+def parts_of(result: Result) -> Iterator[TargetResult]:
+    """The targets of a result; none of one that was stopped as a whole."""
+    for part in result.results if isinstance(result, ManyResult) else (result,):
+        if part.volume_id is not None:
+            yield part

@@ -1,0 +1,214 @@
+"""The commands and their options.
+
+What carries them out is imported when they are called, so that help is cheap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from handler.terminal.exit_code import ExitCode
+from handler.terminal.layout import HelpfulCommand
+from handler.terminal.options import Common, Duration, Pair, Uuid, common_options
+
+COMMANDS: dict[str, click.Command] = {}
+"""By name, in the order in which they are of use."""
+
+
+def _command(name: str, short: str, examples: str) -> Callable[[Callable[..., Any]], click.Command]:
+    def make(function: Callable[..., Any]) -> click.Command:
+        command = click.command(
+            name, cls=HelpfulCommand, short_help=short, examples=f"Examples:\n{examples}"
+        )(function)
+        COMMANDS[name] = command
+        return command
+
+    return make
+
+
+@_command(
+    "check",
+    "Say whether all that is set works.",
+    """\
+  evs-detach check
+  evs-detach check --json
+""",
+)
+@common_options
+def check(**options: Any) -> int:
+    """Say, line by line, whether all works that is set. Changes nothing.
+
+    The first thing to run on a new cloud, and what belongs into a ticket: settings, secret, token, endpoints
+    and regions, one read at each service, and which proof is possible here.
+    """
+    common = Common.taken_from(options)
+    if common.output == "csv" or common.reports or common.metrics_file or common.exit_code:
+        raise click.UsageError("check writes a table or JSON only.")
+    from handler.terminal.check import check as run  # noqa: PLC0415 (see the module)
+
+    return run(common)
+
+
+@_command(
+    "sweep",
+    "Find attachments whose server is gone.",
+    """\
+  evs-detach sweep                                   a dry run: what would be cleared
+  evs-detach sweep --apply --limit 5                 clear the five oldest
+  evs-detach sweep --min-age 1d --metadata env=test  only some of them
+  evs-detach sweep --report ticket.html              what was found, for a ticket
+  evs-detach sweep --exit-code --quiet               for a schedule: 4 when something is found
+""",
+)
+@click.option("--apply", is_flag=True, help="Clear what is found, each proven on its own.")
+@click.option("--limit", type=click.IntRange(0, 1_000_000), metavar="N", help="Clear at most N.")
+@click.option("--min-age", type=Duration(), metavar="TIME", help="Leave younger attachments alone.")
+@click.option("--volume", type=Uuid(), multiple=True, metavar="ID", help="Only this volume's (repeatable).")
+@click.option(
+    "--server", type=Uuid(), multiple=True, metavar="ID", help="Only what names this server (repeatable)."
+)
+@click.option(
+    "--metadata",
+    type=Pair(),
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Only volumes with this pair (repeatable).",
+)
+@common_options
+def sweep(**options: Any) -> int:
+    """Find every attachment of the project whose server is gone. A dry run without --apply.
+
+    The settings DETACH_SWEEP_* are bounds: options can only be more careful. --apply stands for
+    DETACH_SWEEP_DRY_RUN=false where that is not set.
+    """
+    common = Common.taken_from(options)
+    bounds: dict[str, object] = {"dry_run": not options["apply"]}
+    if options["limit"] is not None:
+        bounds["limit"] = options["limit"]
+    if options["min_age"] is not None:
+        bounds["min_age_seconds"] = int(options["min_age"])
+    for name, key in (("server", "server_ids"), ("volume", "volume_ids")):
+        if options[name]:
+            bounds[key] = list(options[name])
+    if options["metadata"]:
+        bounds["metadata"] = dict(options["metadata"])
+    return _carry_out(
+        common, {"sweep": bounds}, {"DETACH_SWEEP_DRY_RUN": "false"} if options["apply"] else {}
+    )
+
+
+@_command(
+    "detach",
+    "Clear one volume's attachment.",
+    """\
+  evs-detach detach 543fdc50-6daa-48e5-808c-c4189495d318
+  evs-detach detach 543fdc50-6daa-48e5-808c-c4189495d318 --dry-run
+""",
+)
+@click.argument("volume", type=Uuid())
+@click.option("--attachment", type=Uuid(), metavar="ID", help="Which, where the volume has several.")
+@click.option("--server", type=Uuid(), metavar="ID", help="Refuse if it is another server's.")
+@click.option("--dry-run", is_flag=True, help="Look and judge, send nothing.")
+@common_options
+def detach(**options: Any) -> int:
+    """Clear the attachment of VOLUME, once its server is proven gone."""
+    common = Common.taken_from(options)
+    form = {"volume_id": options["volume"], "dry_run": options["dry_run"]}
+    for name, key in (("attachment", "attachment_id"), ("server", "server_id")):
+        if options[name] is not None:
+            form[key] = options[name]
+    return _carry_out(common, form)
+
+
+@_command(
+    "server",
+    "Clear all that name a deleted server.",
+    """\
+  evs-detach server 1da7dcd9-5059-4aec-a1de-2cf1f82cbe27
+""",
+)
+@click.argument("server", type=Uuid())
+@click.option("--dry-run", is_flag=True, help="Look and judge, send nothing.")
+@common_options
+def server(**options: Any) -> int:
+    """Clear every attachment that still names SERVER, once that is proven gone."""
+    common = Common.taken_from(options)
+    return _carry_out(common, {"server_id": options["server"], "dry_run": options["dry_run"]})
+
+
+@_command(
+    "run",
+    "Carry out events in files.",
+    """\
+  evs-detach run event.json
+  evs-detach run - < event.json
+""",
+)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@common_options
+def run(**options: Any) -> int:
+    """Carry out the events in these files, - for standard input.
+
+    A file holds one of the four forms, or an event as FunctionGraph or a CloudEvents source sends it.
+    """
+    common = Common.taken_from(options)
+    from handler.terminal.events import read_files  # noqa: PLC0415 (see the module)
+    from handler.terminal.session import Session  # noqa: PLC0415 (see the module)
+
+    try:
+        events = read_files(options["files"])
+    except OSError as error:
+        raise click.UsageError(f"{error.filename}: {error.strerror}") from None
+    return Session(common).run(events)
+
+
+@_command(
+    "serve",
+    "Serve the function over HTTP.",
+    """\
+  evs-detach serve --port 8080
+""",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="The port.")
+def serve(host: str, port: int) -> int:
+    """Serve the function over HTTP: events, probes, FunctionGraph's calls to a container."""
+    from handler.serve import serve as listen  # noqa: PLC0415 (see the module)
+
+    return listen(host, port)
+
+
+@_command(
+    "completion",
+    "Print the shell's completion.",
+    """\
+  source <(evs-detach completion bash)                          in ~/.bashrc
+  source <(evs-detach completion zsh)                           in ~/.zshrc
+  evs-detach completion fish > ~/.config/fish/completions/evs-detach.fish
+""",
+)
+@click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> int:
+    """Print what makes a shell complete this command's words."""
+    from click.shell_completion import get_completion_class  # noqa: PLC0415 (see the module)
+
+    kind = get_completion_class(shell)
+    assert kind is not None  # noqa: S101 (click knows these three)
+    program = context.find_root().command
+    click.echo(kind(program, {}, "evs-detach", "_EVS_DETACH_COMPLETE").source())
+    return ExitCode.DONE
+
+
+def _carry_out(common: Common, form: dict[str, object], stand_ins: dict[str, str] | None = None) -> int:
+    """Do what a form of request asks for. `stand_ins` hold where a setting of that name is not set."""
+    from handler.errors import InvalidRequest  # noqa: PLC0415 (see the module)
+    from handler.terminal.session import Session  # noqa: PLC0415 (see the module)
+
+    try:
+        return Session(common, stand_ins or {}).ask(form)
+    except InvalidRequest as wrong:
+        raise click.UsageError(wrong.message) from None

@@ -1,0 +1,47 @@
+"""Why not: each error of a result once, with the volumes that met it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from handler.model.request import RULES
+from handler.model.result import Error, ManyResult, Result
+from handler.terminal.account import parts_of
+
+
+class Reason(NamedTuple):
+    """One error, once, and the volumes that met it."""
+
+    error: Error
+    volume_ids: tuple[str, ...]
+
+    @property
+    def details(self) -> list[str]:
+        """The places of the input that are wrong."""
+        return [
+            f"{detail.pointer or 'the whole'}: {RULES[detail.rule]}" for detail in self.error.details or ()
+        ]
+
+    @property
+    def answer(self) -> str | None:
+        """What the cloud itself said."""
+        upstream = self.error.upstream
+        if upstream is None:
+            return None
+        words = (upstream.status, upstream.code, upstream.message)
+        return " ".join(str(word) for word in words if word is not None) or None
+
+
+def reasons(results: Iterable[Result]) -> list[Reason]:
+    """The errors of these results, in the order in which they were met."""
+    met: dict[tuple[object, ...], tuple[Error, list[str]]] = {}
+    for result in results:
+        errors = [(part.volume_id, part.error) for part in parts_of(result)]
+        if isinstance(result, ManyResult) or result.volume_id is None:
+            errors.append((None, result.error))  # it was stopped as a whole
+        for volume_id, error in errors:
+            if error is not None:
+                key = (error.code, error.message, error.details, error.upstream)
+                met.setdefault(key, (error, []))[1].extend([volume_id] if volume_id else [])
+    return [Reason(error, tuple(volume_ids)) for error, volume_ids in met.values()]

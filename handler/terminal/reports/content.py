@@ -1,0 +1,119 @@
+"""What a report says, before it is Markdown or HTML: from its headline to what to do next."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from handler.errors import ErrorCode
+from handler.model.result import Error, ManyResult, Outcome
+from handler.model.values import timestamp
+from handler.terminal.account import Account
+from handler.terminal.reasons import Reason, reasons
+
+_WORDS = {
+    Outcome.DETACHED: "cleared",
+    Outcome.ALREADY_DETACHED: "already detached",
+    Outcome.VOLUME_ABSENT: "gone, the volume too",
+    Outcome.WOULD_DETACH: "would be cleared",
+    Outcome.IGNORED: "ignored",
+    Outcome.DISPATCHED: "passed on to the broker",
+    Outcome.REFUSED: "refused by a safety rule",
+    Outcome.UNCONFIRMED: "accepted by the cloud, not yet seen cleared",
+    Outcome.FAILED: "failed",
+}
+
+
+def headline(account: Account) -> str:
+    """What became of it all, in one sentence."""
+    counts = Counter(part.outcome for part in account.parts)
+    said = ", ".join(f"{count} {_WORDS[outcome]}" for outcome, count in counts.items())
+    stopped = [result.error.code.value for _, result in account.results if not said and result.error]
+    if stopped:
+        return f"Nothing was judged: {', '.join(dict.fromkeys(stopped))}."
+    return f"{said[:1].upper()}{said[1:]}." if said else "Nothing to do."
+
+
+def dry_run(account: Account) -> bool:
+    """Whether nothing was to be changed."""
+    return bool(account.parts) and all(part.dry_run for part in account.parts)
+
+
+def facts(account: Account) -> Iterator[tuple[str, str]]:
+    """Where and when."""
+    yield "Command", account.words
+    yield "When", f"{timestamp(account.began)}, {account.seconds:.1f} s"
+    if account.project_id:
+        yield "Project", account.project_id
+    settings = account.settings
+    if settings is not None:
+        if settings.region:
+            yield "Region", settings.region
+        for name, endpoint in (("Volume", settings.volume_endpoint), ("Compute", settings.compute_endpoint)):
+            if endpoint:
+                yield f"{name} service", endpoint
+        yield "Proof", f"DETACH_SERVER_CHECK={settings.server_check.value}"
+    yield "Request id", ", ".join(result.request_id for _, result in account.results)
+
+
+def scanned(account: Account) -> list[tuple[str, int]]:
+    """What sweeps looked through; empty where nothing was listed."""
+    totals: Counter[str] = Counter()
+    for _, result in account.results:
+        if isinstance(result, ManyResult) and result.scanned is not None:
+            found = result.scanned
+            totals.update(volumes=found.volumes, servers=found.servers, candidates=found.candidates)
+            totals.update(
+                {f"left alone: {why.replace('_', ' ')}": count for why, count in vars(found.skipped).items()}
+            )
+    always = ("volumes", "servers", "candidates")
+    return [(name, count) for name, count in totals.items() if count or name in always]
+
+
+def why_not(account: Account) -> list[Reason]:
+    """Each error once."""
+    return reasons(result for _, result in account.results)
+
+
+def request_ids(account: Account) -> list[str]:
+    """The cloud's own ids of the calls, which its operators ask for."""
+    ids = [each for part in account.parts for each in part.upstream_request_ids]
+    ids += [
+        reason.error.upstream.request_id
+        for reason in why_not(account)
+        if reason.error.upstream and reason.error.upstream.request_id
+    ]
+    return list(dict.fromkeys(ids))
+
+
+def next_steps(account: Account) -> list[str]:
+    """What to do next, the most urgent first."""
+    return list(_next_steps(account)) or ["Nothing: there is nothing left to do."]
+
+
+def _next_steps(account: Account) -> Iterator[str]:
+    errors: Sequence[Error] = [reason.error for reason in why_not(account)]
+    counts = Counter(part.outcome for part in account.parts)
+    if account.interrupted:
+        yield "It was interrupted: run it again, which is always safe."
+    if counts[Outcome.UNCONFIRMED]:
+        yield "Ask again in a minute for what is not yet seen cleared: already_detached means that it is."
+    if any(error.retryable for error in errors):
+        yield "Run it again in a few minutes: some of it may pass by itself."
+    if any(error.code.http == 409 and not error.retryable for error in errors):
+        yield "Read under “Why not” what stands against the refused ones; asking again alone changes nothing."
+    if any(error.code.http not in {400, 409} and not error.retryable for error in errors):
+        yield "Mend what “Why not” names; with the request ids, the cloud's operators find their side of it."
+    if any(error.code is ErrorCode.INVALID_REQUEST for error in errors):
+        yield "Correct the event at the places that “Why not” names."
+    if counts[Outcome.WOULD_DETACH]:
+        how = "with --apply" if account.command == "sweep" else "without its dry run"
+        number = counts[Outcome.WOULD_DETACH]
+        yield f"Look at the {number} that would be cleared; if they are right, run it again {how}."
+    sweeps = [
+        result.scanned for _, result in account.results if isinstance(result, ManyResult) and result.scanned
+    ]
+    if any(found.skipped.over_limit for found in sweeps):
+        yield "The limit ended it: run it again for the rest."
+    elif any(isinstance(result, ManyResult) and not result.complete for _, result in account.results):
+        yield "Not all was done for lack of time: run it again, with a longer --timeout."

@@ -1,0 +1,212 @@
+"""One command's way: settings, log, events carried out, results shown, reports written, exit code."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import click
+
+from handler import telemetry
+from handler.errors import Misconfigured
+from handler.invocation import Trigger
+from handler.model.result import ManyResult, Result, to_json
+from handler.runtime import handle, runtime
+from handler.settings import Settings
+from handler.terminal import table
+from handler.terminal.account import Account, parts_of
+from handler.terminal.cells import printable
+from handler.terminal.columns import write_csv
+from handler.terminal.events import Event, from_options
+from handler.terminal.exit_code import ExitCode, exit_code, first
+from handler.terminal.options import Common, Entry
+from handler.terminal.progress import Follower
+from handler.terminal.stop import Stop
+from handler.triggers import platform
+
+_HELD_BACK: Mapping[str, tuple[str, Callable[[Settings], bool]]] = {
+    "DETACH_SWEEP_DRY_RUN": ("--apply", lambda settings: settings.sweep.dry_run)
+}
+"""By the setting that an option stands for where it is not set: the option, and whether it is held back."""
+
+
+class Session:
+    """One run of a command. `stand_ins` are settings that options stand for where they are not set."""
+
+    def __init__(self, common: Common, stand_ins: Mapping[str, str] | None = None) -> None:
+        self.common = common
+        self._stand_ins = stand_ins or {}
+        self.color = False if common.no_color or os.environ.get("NO_COLOR") else None
+
+    def environment(self) -> Mapping[str, str]:
+        """The settings, with what the options say. Raises Misconfigured."""
+        told = dict(platform.environment())
+        if self.common.os_cloud is not None:
+            told["DETACH_TOKEN_SECRET"] = f"openstack:{self.common.os_cloud}"
+        if self.common.timeout is not None:
+            told["DETACH_TIMEOUT"] = f"{self.common.timeout:g}"
+        for name, value in self._stand_ins.items():
+            if not told.get(name, "").strip():
+                told[name] = value
+        return told
+
+    def ask(self, form: dict[str, object]) -> int:
+        """Carry out what options ask for; the exit code. Raises InvalidRequest, before anything is done."""
+        return self.run([from_options(form)], form)
+
+    def run(self, events: Sequence[Event], form: Mapping[str, object] | None = None) -> int:
+        """Carry out events, one after the other; the exit code."""
+        began, started, stop = time.time(), time.monotonic(), Stop()
+        settings = self.settings()
+        codes: list[ExitCode] = []
+        notes: list[str] = []
+        if settings is not None:
+            held_back, notes = self._held_back(settings), self._bounds(settings, form or {})
+            codes += [ExitCode.REFUSED] * bool(held_back)
+            for note in held_back if self.common.quiet else [*held_back, *notes]:
+                self.echo(click.style(note, fg="yellow"), err=True)
+            notes = [*held_back, *notes]
+        self.log(settings)
+        results: list[tuple[str | None, Result]] = []
+        with stop.listening():
+            results += [(event.title, self._carry_out(event, stop)) for event in events if not stop.asked]
+        codes += [exit_code(result, found=self.common.exit_code) for _, result in results]
+        if stop.asked:
+            codes.append(ExitCode.INTERRUPTED)
+        context = click.get_current_context()
+        entry = context.find_object(Entry)
+        account = Account(
+            command=context.info_name or "",
+            words=entry.words if entry else "",
+            began=began,
+            seconds=time.monotonic() - started,
+            interrupted=stop.asked,
+            notes=tuple(notes),
+            settings=settings,
+            results=tuple(results),
+        )
+        codes += self._write_files(account, first(codes))
+        self._show(results)
+        return first(codes)
+
+    def settings(self) -> Settings | None:
+        """The settings; None where they are wrong, which every result says then."""
+        try:
+            return runtime(self.environment(), network=False).settings
+        except Misconfigured:
+            return None
+
+    def log(self, settings: Settings | None) -> None:
+        """Log where it is asked for. Where nobody looks, what changes the cloud is on record all the same."""
+        if self.common.verbose:
+            telemetry.configure(settings.log_level if settings else "INFO", sys.stderr)
+        elif sys.stderr.isatty():
+            telemetry.silence()
+        else:
+            telemetry.configure("CRITICAL", sys.stderr)
+
+    def echo(self, line: str, *, err: bool = False) -> None:
+        """Write a line, with colours where a person looks who wants them."""
+        click.echo(line, err=err, color=self.color)
+
+    @property
+    def width(self) -> int | None:
+        """How wide what is written may be, in cells; None where no terminal says."""
+        if sys.stdout.isatty():
+            return shutil.get_terminal_size().columns
+        columns = os.environ.get("COLUMNS", "")
+        return int(columns) if columns.isdecimal() and int(columns) else None
+
+    def _carry_out(self, event: Event, stop: Stop) -> Result:
+        hidden = self.common.quiet or self.common.verbose or not sys.stderr.isatty()
+        with Follower(sys.stderr, hidden=hidden) as follower:
+            return handle(
+                platform.invocation(Trigger.TERMINAL)._replace(stopped=stop),
+                event.read,
+                environment=self.environment,
+                network=False,
+                caller=None,
+                observer=follower,
+            ).result
+
+    def _held_back(self, settings: Settings) -> list[str]:
+        """Which options a setting holds back."""
+        return [
+            f"{name} is set, so {_HELD_BACK[name][0]} is held back and nothing is cleared: unset it first."
+            for name in self._stand_ins
+            if _HELD_BACK[name][1](settings)
+        ]
+
+    def _bounds(self, settings: Settings, form: Mapping[str, object]) -> list[str]:
+        """Where the settings are more careful than a sweep's options, and so win."""
+        bounds, notes = form.get("sweep"), []
+        if not isinstance(bounds, dict):
+            return []
+        if not self._stand_ins:
+            notes.append("A dry run: nothing is cleared without --apply.")
+        limit, age = bounds.get("limit"), bounds.get("min_age_seconds")
+        if limit is not None and limit > settings.sweep.limit:
+            notes.append(
+                f"DETACH_SWEEP_LIMIT allows {settings.sweep.limit} clearings at most: raise it for more."
+            )
+        if age is not None and age < settings.sweep.min_age_seconds:
+            least = settings.sweep.min_age_seconds
+            notes.append(f"DETACH_SWEEP_MIN_AGE_SECONDS is {least}, so younger ones are left alone.")
+        return notes
+
+    def _write_files(self, account: Account, code: ExitCode) -> Iterator[ExitCode]:
+        """Write what was asked for. What can't be written is said, and takes nothing else along."""
+        from handler.terminal.metrics import write_metrics  # noqa: PLC0415 (only where asked for)
+        from handler.terminal.reports import write_report  # noqa: PLC0415 (only where asked for)
+
+        for path in self.common.reports:
+            try:
+                write_report(path, account)
+            except OSError as error:
+                code = first([code, ExitCode.FAILED])
+                yield self._unwritten(str(path), error)
+        if self.common.metrics_file is not None:
+            try:
+                write_metrics(self.common.metrics_file, account, code)
+            except OSError as error:
+                yield self._unwritten(str(self.common.metrics_file), error)
+
+    def _unwritten(self, path: str, error: OSError) -> ExitCode:
+        self.echo(
+            click.style(f"{printable(path)} could not be written: {error.strerror}", fg="red"), err=True
+        )
+        return ExitCode.FAILED
+
+    def _show(self, results: Sequence[tuple[str | None, Result]]) -> None:
+        output = self.common.output or ("table" if sys.stdout.isatty() else "json")
+        if output == "csv":
+            self._show_csv([result for _, result in results])
+            return
+        for title, result in results:
+            if output == "json":
+                self.echo(to_json(result))
+            else:
+                self._show_table(title, result)
+
+    def _show_table(self, title: str | None, result: Result) -> None:
+        lines = list((table.errors if self.common.quiet else table.render)(result, self.width))
+        if title is not None and lines:
+            self.echo(click.style(printable(title), bold=True))
+        for line in lines:
+            self.echo(line)
+        if not result.ok:
+            self.echo(click.style(f"  request id {result.request_id}", dim=True))
+
+    def _show_csv(self, results: Sequence[Result]) -> None:
+        write_csv(sys.stdout, [part for result in results for part in parts_of(result)])
+        if self.common.quiet:
+            return
+        for result in results:
+            for line in table.errors(result, None):
+                self.echo(line, err=True)
+            if isinstance(result, ManyResult):
+                for line in table.whole(result):
+                    self.echo(line, err=True)

@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.embedded_cloud import Cloud
+
+
+@pytest.fixture
+def settings(bare_cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deployment at this cloud that may clear."""
+    told = {
+        **bare_cloud.environment(),
+        "DETACH_TOKEN_SECRET": "env:TOKEN_OF_THE_TESTS",
+        "TOKEN_OF_THE_TESTS": bare_cloud.token(),
+        "DETACH_SWEEP_DRY_RUN": "false",
+    }
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
