@@ -10,7 +10,7 @@ import html
 import re
 import unicodedata
 
-_FORMULA = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # the last four are their full-width forms
+_RISKY = frozenset("=+-@<\t\r\n\uff1d\uff0b\uff0d\uff20")  # the last four are full-width forms
 _MARKS = re.compile(r"([\\`*_{}\[\]|~#])")
 _WIDE = frozenset("WF")
 
@@ -21,11 +21,11 @@ def printable(text: str) -> str:
 
 
 def spreadsheet_cell(value: object) -> object:
-    """A cell of a CSV file, which a spreadsheet doesn't take for a formula (OWASP, "CSV Injection")."""
+    """A cell of a CSV file, which nothing takes for a formula or markup (OWASP, "CSV Injection")."""
     if not isinstance(value, str):
         return value
     # A blank in front keeps no spreadsheet from seeing one, so the first letter counts
-    risky = value[:1] in _FORMULA or value.lstrip()[:1] in _FORMULA
+    risky = value[:1] in _RISKY or value.lstrip()[:1] in _RISKY
     return ("'" if risky and value else "") + printable(value)
 
 

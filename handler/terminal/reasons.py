@@ -25,12 +25,13 @@ class Reason(NamedTuple):
 
     @property
     def answer(self) -> str | None:
-        """What the cloud itself said."""
+        """What the cloud itself said, and by which id its operators find that."""
         upstream = self.error.upstream
         if upstream is None:
             return None
         words = (upstream.status, upstream.code, upstream.message)
-        return " ".join(str(word) for word in words if word is not None) or None
+        said = " ".join(str(word) for word in words if word is not None) or "nothing"
+        return f"{said} (request id {upstream.request_id})" if upstream.request_id else said
 
 
 def reasons(results: Iterable[Result]) -> list[Reason]:

@@ -148,11 +148,8 @@ def errors(result: Result, width: int | None) -> Iterator[str]:
         yield style(head, fg="yellow" if error.code.http == 409 else "red", bold=True)
         yield from rest
         said = [error.message, *reason.details]
-        if error.upstream is not None:
-            request = error.upstream.request_id
-            said.append(
-                f"The cloud said: {reason.answer or 'nothing'}{f' (request id {request})' if request else ''}"
-            )
+        if reason.answer:
+            said.append(f"The cloud said: {reason.answer}")
         if error.code is ErrorCode.INTERNAL:
             said.append("Run it again with --verbose for the log.")
         for text in said:

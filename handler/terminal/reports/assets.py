@@ -45,8 +45,7 @@ table { border-collapse: collapse; width: 100%; font-size: .875rem; }
 th, td { text-align: left; vertical-align: top; padding: .5rem .75rem; border-top: 1px solid var(--line); }
 thead th { background: var(--tint); border-top: 0; padding: 0; white-space: nowrap; }
 td[data-label="Size"] { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
-td[data-label="Disk"] span { display: block; overflow-wrap: anywhere; }
-td[data-label="Attached since"] { min-width: 7.5rem; }
+td > span:not(.pill), td > code { display: block; overflow-wrap: anywhere; }
 td code { white-space: nowrap; }
 th button {
   width: 100%; font: inherit; font-weight: 600; color: inherit; background: none; border: 0; text-align: left;
@@ -69,7 +68,7 @@ ul.ids { list-style: none; padding: 0; margin: .4rem 0 0; columns: 21rem auto; c
 ul.ids li { break-inside: avoid; }
 ul.plain { margin: .3rem 0; padding-left: 1.2rem; }
 q { color: var(--soft); }
-@media (max-width: 60rem) {
+@media screen and (max-width: 60rem) {
   .wide { border: 0; overflow: visible; }
   table, tbody, tr, td { display: block; }
   thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
@@ -79,9 +78,13 @@ q { color: var(--soft); }
     border: 0; padding: .15rem 0;
   }
   td::before { content: attr(data-label); color: var(--soft); font-size: .8125rem; }
-  td[data-label="Disk"] span, td[data-label="Disk"] code { grid-column: 2; }
+  td > span, td > code { grid-column: 2; }
   td code { white-space: normal; overflow-wrap: anywhere; }
   td .pill { justify-self: start; }
+}
+@media screen and (max-width: 28rem) {
+  td, td[data-label="Size"] { grid-template-columns: 5.2rem minmax(0, 1fr); }
+  td code { font-size: .6875rem; }
 }
 @media print {
   :root {
@@ -90,10 +93,17 @@ q { color: var(--soft); }
   }
   @page { margin: 1.5cm; }
   body { font-size: 10pt; }
+  dl { grid-template-columns: repeat(3, 1fr); gap: .3rem 1rem; }
+  dd { font-size: 8pt; }
   main { padding: 0; max-width: none; }
   h2, h3 { break-after: avoid; }
   tr, article, .counts li { break-inside: avoid; }
   th button::after { content: ""; }
+  .wide { overflow: visible; }
+  table { font-size: 8pt; }
+  th button { padding: .3rem .4rem; }
+  th, td { padding: .3rem .4rem; }
+  td code { white-space: normal; font-size: 7pt; }
 }
 """
 

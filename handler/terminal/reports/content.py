@@ -27,7 +27,7 @@ _WORDS = {
 def headline(account: Account) -> str:
     """What became of it all, in one sentence."""
     counts = Counter(part.outcome for part in account.parts)
-    said = ", ".join(f"{count} {_WORDS[outcome]}" for outcome, count in counts.items())
+    said = ", ".join(f"{counts[outcome]} {words}" for outcome, words in _WORDS.items() if counts[outcome])
     stopped = [result.error.code.value for _, result in account.results if not said and result.error]
     if stopped:
         return f"Nothing was judged: {', '.join(dict.fromkeys(stopped))}."

@@ -61,7 +61,8 @@ def _row(part: TargetResult) -> Sequence[str]:
     disk = part.disk
     size = "" if disk.size_gb is None else f"{disk.size_gb} GB"
     cells = (verdict(part), part.volume_id, disk.name, size, disk.attached_at, part.server.id, disk.device)
-    return [_code(cell) for cell in (*cells, part.attachment_id, status(part))]
+    change = (status(part) or "").replace("->", "→")
+    return [*(_code(cell) for cell in (*cells, part.attachment_id)), markdown_cell(change)]
 
 
 def _why_not(account: Account) -> Iterator[str]:

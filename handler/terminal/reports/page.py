@@ -79,7 +79,7 @@ def _scanned(account: Account) -> Iterator[str]:
         yield "</ul>\n</section>\n"
 
 
-_HEADINGS = ("Verdict", "Disk", "Size", "Attached since", "Server", "Device", "Attachment", "Status")
+_HEADINGS = ("Verdict", "Disk", "Size", "Server", "Attachment", "Status")
 
 
 def _targets(account: Account) -> Iterator[str]:
@@ -95,26 +95,27 @@ def _targets(account: Account) -> Iterator[str]:
 
 
 def _cells(part: TargetResult) -> Iterator[str]:
-    disk, kind = part.disk, _KINDS.get(part.outcome, "")
+    disk, server, kind = part.disk, part.server, _KINDS.get(part.outcome, "")
     size = "" if disk.size_gb is None else f"{disk.size_gb} GB"
-    since = (disk.attached_at or "").replace("T", " ").replace("Z", " UTC")
-    name = f"<span>{escaped(disk.name)}</span> " if disk.name else ""
+    since = f"since {disk.attached_at[:16].replace('T', ' ')} UTC" if disk.attached_at else None
+    attached = " ".join(filter(None, (disk.device, since)))
     yield _cell("Verdict", f'<span class="pill {kind}">{escaped(verdict(part))}</span>', verdict(part))
-    yield _cell("Disk", f"{name}<code>{escaped(part.volume_id)}</code>", disk.name or part.volume_id or "")
+    yield _cell("Disk", _about(disk.name, part.volume_id), disk.name or part.volume_id)
     yield _cell("Size", size, f"{disk.size_gb if disk.size_gb is not None else -1:012}")
-    yield _cell("Attached since", since, since)
-    for heading, value in (
-        ("Server", part.server.id),
-        ("Device", disk.device),
-        ("Attachment", part.attachment_id),
-    ):
-        yield _cell(heading, f"<code>{escaped(value)}</code>" if value else "", value or "")
-    yield _cell("Status", escaped((status(part) or "").replace("->", "→")), status(part) or "")
+    yield _cell("Server", _about(server.status, server.id), server.id)
+    yield _cell("Attachment", _about(attached, part.attachment_id), disk.attached_at)
+    yield _cell("Status", escaped((status(part) or "").replace("->", "→")), status(part))
 
 
-def _cell(heading: str, shown: str, by: str) -> str:
+def _about(words: str | None, id_: str | None) -> str:
+    """An id, and above it what says more to a person."""
+    said = f"<span>{escaped(words)}</span>" if words else ""
+    return said + (f"<code>{escaped(id_)}</code>" if id_ else "")
+
+
+def _cell(heading: str, shown: str, by: str | None) -> str:
     """A cell under its heading, which a phone shows beside it; sorted by the text of `by`."""
-    return f'<td data-label="{heading}" data-by="{escaped(by)}">{shown or "&ndash;"}</td>'
+    return f'<td data-label="{heading}" data-by="{escaped(by or "")}">{shown or "&ndash;"}</td>'
 
 
 def _why_not(account: Account) -> Iterator[str]:
@@ -123,7 +124,7 @@ def _why_not(account: Account) -> Iterator[str]:
         return
     yield "<section>\n<h2>Why not</h2>\n"
     for reason in reasons:
-        kind = "held" if reason.error.code.http == 409 else "bad"
+        kind = "held" if reason.error.code.http in {202, 409} else "bad"
         again = " may pass by itself" if reason.error.retryable else ""
         code = escaped(reason.error.code.value)
         yield f'<article>\n<h3><span class="pill {kind}">{code}</span>{again}</h3>\n'

@@ -14,7 +14,8 @@ from handler.terminal.cells import cells_wide, cut, html_cell, markdown_cell, pr
 
 
 @pytest.mark.parametrize(
-    "formula", ["=cmd|'/c calc'!A1", "+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "  =1", "\uff1d1", "\n@x"]
+    "formula",
+    ["=cmd|'/c calc'!A1", "+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "  =1", "\uff1d1", "\n@x", "<b>"],
 )
 def test_no_cell_is_a_formula(formula: str) -> None:
     cell = spreadsheet_cell(formula)
@@ -34,7 +35,7 @@ def test_whatever_the_text_a_row_stays_a_row(text: str) -> None:
     csv.writer(stream, lineterminator="\n").writerow([spreadsheet_cell(text), "end"])
     (row,) = csv.reader(io.StringIO(stream.getvalue()))
     assert row[1] == "end"
-    assert row[0].lstrip()[:1] not in set("=+-@\t\r\n")
+    assert row[0].lstrip()[:1] not in set("=+-@<\t\r\n")
 
 
 class _Tags(HTMLParser):

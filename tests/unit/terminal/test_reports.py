@@ -1,0 +1,241 @@
+"""Reports: what they say, that they load nothing, and that nothing in them is taken for markup."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from handler.errors import Detail, ErrorCode
+from handler.model.disk import Disk
+from handler.model.result import Outcome, Result, Scanned, Skipped
+from handler.settings import read_settings
+from handler.terminal.account import Account
+from handler.terminal.cli import main
+from handler.terminal.exit_code import ExitCode
+from handler.terminal.reports import content, write_report
+from handler.terminal.reports.assets import STYLE
+from tests.embedded_cloud import Cloud, seed
+from tests.unit.embedded_project import EmbeddedProject
+from tests.unit.terminal.results import FAILED, PASSING, REFUSED, UNCONFIRMED, WOULD, many, one, refusal
+
+SETTINGS = read_settings({"DETACH_REGION": "cn-north-4", "DETACH_TOKEN_SECRET": "env:T"}, network=False)
+HOSTILE = "<img src=x onerror=alert(1)> | `x` [y](http://z) @all \x1b[2J\u202e"
+
+
+def account(*results: Result, command: str = "sweep", interrupted: bool = False, **other: object) -> Account:
+    known = Account(
+        command, f"evs-detach {command}", 1767323045.0, 2.5, interrupted, (), SETTINGS, ((None, one()),)
+    )
+    return replace(known, results=tuple((None, each) for each in results), **other)  # type: ignore[arg-type]
+
+
+class _Page(HTMLParser):
+    """The tags of a page, and what is written in it by the tag around it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: dict[str, list[str]] = {}
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.texts.setdefault(self.tags[-1][0] if self.tags else "", []).append(data)
+
+
+def page(*results: Result, folder: Path, **other: object) -> tuple[str, _Page]:
+    path = folder / "report.html"
+    write_report(path, account(*results, **other))  # type: ignore[arg-type]
+    text, read = path.read_text("utf-8"), _Page()
+    read.feed(text)
+    return text, read
+
+
+SEVERAL = many(
+    one(),
+    REFUSED,
+    PASSING,
+    UNCONFIRMED,
+    FAILED,
+    complete=False,
+    scanned=Scanned(12840, 9120, 31, skipped=Skipped(over_limit=20)),
+)
+
+
+def test_the_page_loads_nothing_and_runs_only_its_own_script(tmp_path: Path) -> None:
+    text, read = page(SEVERAL, folder=tmp_path)
+    assert "http://" not in text.replace(STYLE, "").replace("http://127", "")
+    for tag, attributes in read.tags:
+        assert not {"src", "href", "style", "srcset", "action", "background"} & attributes.keys(), tag
+        assert not [name for name in attributes if name.startswith("on")], tag
+        assert tag not in {"link", "img", "iframe", "object", "form", "base"}
+    (policy,) = [
+        told["content"] for tag, told in read.tags if told.get("http-equiv") == "Content-Security-Policy"
+    ]
+    assert policy is not None
+    assert policy.startswith("default-src 'none'; ")
+    for kind in ("style", "script"):
+        (inside,) = re.findall(rf"<{kind}>(.*?)</{kind}>", text, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(inside.encode()).digest()).decode()
+        assert f"{kind}-src 'sha256-{digest}'" in policy
+
+
+def test_the_page_says_all_there_is(tmp_path: Path) -> None:
+    text, read = page(SEVERAL, folder=tmp_path, notes=("a note on top",))
+    said = " ".join(part for parts in read.texts.values() for part in parts)
+    for expected in (
+        "1 cleared, 2 refused by a safety rule, 1 accepted by the cloud, not yet seen cleared, 1 failed.",
+        "a note on top",
+        "cn-north-4",
+        seed.PROJECT,
+        "12,840",
+        "left alone: over limit",
+        "it lives",
+        "404 itemNotFound no (request id req-9)",
+        "in-use → available",
+        "/dev/vdb since 2026-01-02 03:04 UTC",
+        "req-1",
+        "The limit ended it: run it again for the rest.",
+    ):
+        assert expected in said, expected
+    assert '<header class="bad">' in text
+    assert read.texts["title"][0] == "EVS detach: sweep, 2026-01-02T03:04:05Z"
+    assert [tag for tag, told in read.tags if tag == "meta" and told.get("name") == "viewport"]
+    assert "prefers-color-scheme: dark" in STYLE
+    assert "@media print" in STYLE
+
+
+def test_a_row_is_sorted_by_what_it_means(tmp_path: Path) -> None:
+    sizes = [9, 100, None]
+    _, read = page(many(*(one(disk=Disk("d", size, None, None)) for size in sizes)), folder=tmp_path)
+    by = [told["data-by"] for tag, told in read.tags if tag == "td" and told["data-label"] == "Size"]
+    assert sorted(by, key=str) == [by[2], by[0], by[1]]
+
+
+@pytest.mark.parametrize("ending", ["html", "md", "csv", "json"])
+def test_nothing_of_the_clouds_is_taken_for_markup(tmp_path: Path, ending: str) -> None:
+    error = replace(refusal(message=HOSTILE), details=None)
+    result = many(one(Outcome.REFUSED, error, disk=Disk(HOSTILE, 1, HOSTILE, None)))
+    path = tmp_path / f"report.{ending}"
+    write_report(path, account(result))
+    text = path.read_text("utf-8")
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    if ending == "html":
+        read = _Page()
+        read.feed(text)
+        assert "img" not in [tag for tag, _ in read.tags]
+    elif ending == "md":
+        assert "<img" not in text
+        assert not re.search(r"(?<!\\)\]\(|://z", text)
+        assert "@all" not in text
+        rows = [line for line in text.splitlines() if line.startswith("| `server_exists`")]
+        assert [len(re.findall(r"(?<!\\)\|", row)) for row in rows] == [10]
+    elif ending == "csv":
+        (row,) = csv.DictReader(text.splitlines())
+        assert row["name"].startswith("'<img")
+        assert row["message"].startswith("'<img")
+    else:
+        assert json.loads(text)["results"][0]["disk"]["name"] == HOSTILE
+
+
+NEXT: list[tuple[Result, str, list[str]]] = [
+    (many(one()), "sweep", ["Nothing: there is nothing left to do."]),
+    (many(WOULD, WOULD), "sweep", ["Look at the 2 that would be cleared", "run it again with --apply"]),
+    (WOULD, "detach", ["run it again without its dry run"]),
+    (PASSING, "detach", ["Run it again in a few minutes"]),
+    (UNCONFIRMED, "detach", ["Ask again in a minute"]),
+    (REFUSED, "detach", ["asking again alone changes nothing"]),
+    (FAILED, "detach", ["the cloud's operators find their side"]),
+    (many(complete=False, scanned=Scanned(skipped=Skipped(over_limit=1))), "sweep", ["The limit ended it"]),
+    (many(complete=False, scanned=Scanned()), "sweep", ["for lack of time"]),
+    (one(Outcome.FAILED, refusal(ErrorCode.INVALID_REQUEST), volume_id=None), "run", ["Correct the event"]),
+]
+
+
+@pytest.mark.parametrize(("result", "command", "steps"), NEXT)
+def test_it_says_what_to_do_next(result: Result, command: str, steps: list[str]) -> None:
+    said = " ".join(content.next_steps(account(result, command=command)))
+    assert all(step in said for step in steps), said
+
+
+def test_an_interrupted_run_says_so() -> None:
+    assert "It was interrupted" in content.next_steps(account(many(one()), interrupted=True))[0]
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        (many(), "Nothing to do."),
+        (many(error=refusal(ErrorCode.LISTING_FAILED)), "Nothing was judged: listing_failed."),
+        (many(one(), one()), "2 cleared."),
+    ],
+)
+def test_the_headline(result: Result, said: str) -> None:
+    assert content.headline(account(result)) == said
+
+
+def test_what_was_wrong_in_an_event_is_said_in_all(tmp_path: Path) -> None:
+    error = replace(
+        refusal(ErrorCode.INVALID_REQUEST), details=(Detail("/targets/3", "uuid"),), upstream=None
+    )
+    wrong = one(Outcome.FAILED, error, volume_id=None)
+    for ending in ("md", "html"):
+        path = tmp_path / f"report.{ending}"
+        write_report(path, account(wrong, command="run", settings=None))
+        assert "/targets/3: it must be a UUID" in path.read_text("utf-8")
+
+
+def test_several_events_are_a_list_in_json(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    write_report(path, account(one(), many(one())))
+    assert [("results" in each) for each in json.loads(path.read_text("utf-8"))] == [False, True]
+
+
+@pytest.mark.usefixtures("settings")
+def test_a_run_writes_what_is_asked_for(
+    bare_cloud: Cloud, project: EmbeddedProject, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.add_held(5)
+    orphan = project.add_orphan(name="data-1")
+    paths = [tmp_path / f"r.{ending}" for ending in ("md", "html", "csv", "json")]
+    metrics = tmp_path / "m.prom"
+    words = [word for path in paths for word in ("--report", str(path))]
+
+    assert main(["sweep", "--apply", *words, "--metrics-file", str(metrics)]) == 0
+
+    result = json.loads(capsys.readouterr().out)
+    for path in paths:
+        assert orphan[0] in path.read_text("utf-8")
+        assert "data-1" in path.read_text("utf-8")
+    assert json.loads(paths[3].read_text("utf-8")) == result
+    assert f"{seed.PROJECT}" in metrics.read_text("utf-8")
+    assert "evs_detach_cleared{" in metrics.read_text("utf-8")
+    assert bare_cloud.token() not in "".join(path.read_text("utf-8") for path in paths)
+
+
+@pytest.mark.usefixtures("settings")
+def test_what_cannot_be_written_is_1_and_takes_nothing_along(
+    project: EmbeddedProject, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.add_held(2)
+    lost, kept, metrics = tmp_path / "no" / "r.md", tmp_path / "r.md", tmp_path / "m.prom"
+    words = ["--report", str(lost), "--report", str(kept), "--metrics-file", str(metrics)]
+
+    assert main(["sweep", *words]) == ExitCode.FAILED
+
+    printed = capsys.readouterr()
+    assert f"{lost} could not be written: No such file or directory" in printed.err
+    assert json.loads(printed.out)["ok"]
+    assert kept.exists()
+    assert "evs_detach_exit_code{" in metrics.read_text("utf-8")
+    assert re.search(r"evs_detach_exit_code\{[^}]*\} 1$", metrics.read_text("utf-8"), re.MULTILINE)
