@@ -48,7 +48,7 @@ class Runtime:
             trust=self.settings.trust,
             connections=max(32, 2 * self.settings.concurrency),
         )
-        self._credentials = Credentials(self.settings, self.transport, environment)
+        self.credentials = Credentials(self.settings, self.transport, environment)
         self._keys: CallerKeys | None = None
         if self.settings.invoke_secret is not None:
             self._keys = CallerKeys(self.settings, self.transport, environment)
@@ -65,7 +65,7 @@ class Runtime:
     def require_ready(self, invocation: Invocation) -> None:
         """Raise Failure where every call would fail by the settings, or by a secret on this machine."""
         context = invocation.context(self.settings.timeout)
-        self._credentials.require_project(context)
+        self.credentials.require_project(context)
         if self._keys is not None and self.settings.invoke_auth is InvokeAuth.BEARER:
             self._keys.require_good(context)
 
@@ -88,14 +88,19 @@ class Runtime:
     def _carry_out(self, work: Sequence[Work], context: CallContext, observer: Observer | None) -> Result:
         if len(work) == 1 and isinstance(work[0], Ignored):
             return untargeted(Outcome.IGNORED, None, context.invocation)
-        auth = self._credentials.authenticator(context)
+        project = self.project(context, observer)
         if self.settings.trust_endpoints:
             context.log.warning(
                 Event.ENDPOINTS_TRUSTED,
                 message="That the services are of one cloud and region is taken on trust "
                 "(DETACH_TRUST_ENDPOINTS=true).",
             )
-        return carry_out(work, Project(self.settings, self.transport, auth, context, observer))
+        return carry_out(work, project)
+
+    def project(self, context: CallContext, observer: Observer | None = None) -> Project:
+        """The services of the token's project, under one invocation. Asks nobody yet."""
+        auth = self.credentials.authenticator(context)
+        return Project(self.settings, self.transport, auth, context, observer)
 
 
 def handle(

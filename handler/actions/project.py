@@ -76,6 +76,11 @@ class Project:
         """The project's id, as the cloud spells it. Raises Failure."""
         return self._auth.project_id
 
+    @property
+    def endpoints(self) -> Endpoints:
+        """Where this invocation's services are. Raises Failure."""
+        return self._auth.endpoints
+
     def told(self, of: str) -> Told:
         """What passes the pages of a list on to who follows."""
         observer = self.observer

@@ -11,10 +11,10 @@ from requests.models import PreparedRequest
 
 from handler.cloud.endpoints import Endpoints
 from handler.cloud.transport import Transport
-from handler.credentials.identity import Identity
+from handler.credentials.identity import Identity, Token
 from handler.credentials.identity_answers import SETTING
 from handler.credentials.platform import runtime_project
-from handler.credentials.secret import read_content
+from handler.credentials.secret import Content, read_content
 from handler.credentials.stores import LOCAL_STORES, open_store
 from handler.credentials.stores.base import CachedSecret, SecretStore, read_secret
 from handler.credentials.stores.context import PlatformTokens
@@ -68,12 +68,17 @@ class TokenAuth(AuthBase):
     @property
     def project_id(self) -> str:
         """The token's project, as the cloud spells it. Raises Failure."""
-        return self._tokens.current(self._context).token.project_id
+        return self.token.project_id
 
     @property
     def endpoints(self) -> Endpoints:
         """Where this token's services are. Raises Failure."""
-        return self._tokens.current(self._context).token.endpoints
+        return self.token.endpoints
+
+    @property
+    def token(self) -> Token:
+        """The token, and what is known of it. Raises Failure."""
+        return self._tokens.current(self._context).token
 
 
 class Credentials:
@@ -89,6 +94,7 @@ class Credentials:
     ) -> None:
         self._identity = identity = Identity(settings, transport)
         self._local: SecretStore | None = None
+        self._secret: CachedSecret | None = None
         reference = settings.token_secret
         self._tokens: Tokens
         if reference.store is Store.CONTEXT:
@@ -97,8 +103,14 @@ class Credentials:
             store = open_store(SETTING, reference, settings, transport, environment, clock)
             if reference.store in LOCAL_STORES:
                 self._local = store
-            secret = CachedSecret(SETTING, reference, store, settings.secret_ttl, clock)
-            self._tokens = SecretTokens(settings.project_id, secret, identity, clock)
+            self._secret = CachedSecret(SETTING, reference, store, settings.secret_ttl, clock)
+            self._tokens = SecretTokens(settings.project_id, self._secret, identity, clock)
+
+    def content(self, context: CallContext) -> Content | None:
+        """What the secret holds; None for the platform's own token. Raises Failure."""
+        if self._secret is None:
+            return None
+        return read_content(self._secret.current(context), SETTING)
 
     def require_project(self, context: CallContext) -> None:
         """Raise what every call would meet for lack of a project, as far as this machine alone can say.

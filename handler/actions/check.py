@@ -1,0 +1,208 @@
+"""What can be told of the services without changing anything: what they answer, and which proof they allow.
+
+Facts: the microversion that a service went by stands in its answer's headers (recorded from a real Nova and
+Cinder); one that it doesn't have is a 406, and a service that has none leaves the headers out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+
+from handler.actions.project import Project
+from handler.cloud.endpoints import Together
+from handler.cloud.faults import failure
+from handler.cloud.messages import Answer
+from handler.cloud.paging import LARGEST_PAGE
+from handler.cloud.service import Service
+from handler.errors import Failure, Upstream
+from handler.invocation import CallContext
+from handler.model.bounded_json import loads
+from handler.model.values import canonical
+from handler.settings import ServerCheck
+
+Fact = str | int | bool | list[str] | None
+
+
+class State(str, Enum):
+    """What a check found: all well, something to know, something that keeps the function from its work."""
+
+    OK = "ok"
+    NOTE = "note"
+    BAD = "bad"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of what was found. `facts` are its values by name; `upstream` is what the cloud said."""
+
+    name: str
+    state: State
+    message: str
+    facts: dict[str, Fact] = field(default_factory=dict)
+    upstream: Upstream | None = None
+
+
+def failed(name: str, fault: Failure, **facts: Fact) -> Check:
+    """A check that a failure ended."""
+    return Check(name, State.BAD, fault.message, {"code": fault.code.value, **facts}, fault.upstream)
+
+
+def sentence(parts: list[str]) -> str:
+    """The parts as one sentence."""
+    said = "; ".join(parts)
+    return f"{said[:1].upper()}{said[1:]}."
+
+
+_TOGETHER = {
+    Together.ONE_SOURCE: "they come from one source: DETACH_REGION, or one region of the token's catalog",
+    Together.VENDOR: "they are the vendor's hosts of one region",
+    Together.CATALOG: "the token's catalog lists both in one region",
+    Together.WITNESS: "the compute service shows a server that an in-use volume names",
+}
+
+_COMPUTE_VERSIONS = {
+    "2.89": "the entry's id in a server's own list of volumes",
+    "2.69": "servers in cells that are down are shown as such",
+    "2.51": "the events of an action, for those who are no administrators",
+}
+_VOLUME_VERSIONS = {"3.27": "attachments are listed one by one"}
+_RECORD_VERSION = "2.51"
+
+
+def check_services(project: Project, context: CallContext) -> Iterator[Check]:
+    """One read at each service, whether they belong together, and which proof is possible."""
+    volumes, servers = project.volumes, project.servers
+    reads = [_read(volumes, "volumes/detail", context)]
+    yield reads[0]
+    if servers is None:
+        yield Check(
+            "compute service", State.NOTE, "Not asked: DETACH_SERVER_CHECK=off, so nothing is proven."
+        )
+        return
+    reads.append(_read(servers, "servers", context))
+    yield reads[1]
+    if any(read.state is State.BAD for read in reads):
+        return  # the rest would only say the same again
+    yield _belonging(project, context)
+    yield _versions(volumes, "volumes/detail", "volume", _VOLUME_VERSIONS, context)
+    yield _versions(servers, "servers", "compute", _COMPUTE_VERSIONS, context)
+    yield _record(project, servers, context)
+    yield _witness(project, context)
+
+
+def _read(service: Service, path: str, context: CallContext) -> Check:
+    name = f"{service.name} service"
+    try:
+        answer = _one(service, path, context)
+        if answer.status != 200:
+            raise failure(answer, service.name)
+    except Failure as fault:
+        return failed(name, fault)
+    message = f"Answers, and lets this token list {path.partition('/')[0]}."
+    return Check(name, State.OK, message, {"request_id": answer.request_id})
+
+
+def _one(service: Service, path: str, context: CallContext, version: str | None = None) -> Answer:
+    """The first record of a list, by a microversion where one is said."""
+    headers = _asking(service.name, version) if version else {}
+    return service.ask("GET", path, context, query={"limit": 1}, headers=headers, largest=LARGEST_PAGE)
+
+
+def _asking(service: str, version: str) -> dict[str, str]:
+    headers = {"OpenStack-API-Version": f"{service} {version}"}
+    if service == "compute":
+        headers["X-OpenStack-Nova-API-Version"] = version
+    return headers
+
+
+def _belonging(project: Project, context: CallContext) -> Check:
+    name = "endpoints together"
+    if project.settings.trust_endpoints:
+        return Check(name, State.NOTE, "Taken on trust (DETACH_TRUST_ENDPOINTS=true).", {"together": None})
+    try:
+        project.belonging.require(context)
+        together = project.endpoints.together
+    except Failure as fault:
+        return failed(name, fault)
+    assert together is not None  # noqa: S101 (what was required)
+    return Check(name, State.OK, f"Known: {_TOGETHER[together]}.", {"together": together.value})
+
+
+def _versions(service: Service, path: str, kind: str, wanted: dict[str, str], context: CallContext) -> Check:
+    """Which of the microversions a service has. It has all below one that it has."""
+    name = f"{service.name} microversions"
+    has: list[str] = []
+    try:
+        for version in wanted:
+            answer = _one(service, path, context, version)
+            if answer.status == 200 and _went_by(answer, kind, version):
+                has = [each for each in wanted if _number(each) <= _number(version)]
+                break
+            if answer.status not in {200, 406}:
+                raise failure(answer, service.name)
+    except Failure as fault:
+        return Check(name, State.NOTE, f"Not known: {fault.message}", {"has": None}, fault.upstream)
+    lacks = [version for version in wanted if version not in has]
+    said = [f"has {', '.join(sorted(has, key=_number))}"] if has else []
+    said += [f"{version} is missing ({wanted[version]})" for version in lacks]
+    facts: dict[str, Fact] = {"has": has, "lacks": lacks}
+    return Check(name, State.NOTE if lacks else State.OK, sentence(said), facts)
+
+
+def _went_by(answer: Answer, kind: str, version: str) -> bool:
+    said = (
+        answer.headers.get("OpenStack-API-Version", ""),
+        answer.headers.get("X-OpenStack-Nova-API-Version", ""),
+    )
+    return said[0].split() == [kind, version] or (kind == "compute" and said[1].strip() == version)
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
+
+
+def _record(project: Project, servers: Service, context: CallContext) -> Check:
+    """Whether the record of a server's actions can be read, which DETACH_SERVER_CHECK=recorded needs."""
+    name = "os-instance-actions"
+    needed = project.settings.server_check is ServerCheck.RECORDED
+    worse = State.BAD if needed else State.NOTE
+    try:
+        server_id = _first_server(_one(servers, "servers", context))
+        if server_id is None:
+            return Check(name, State.NOTE, "Not known: there is no server to ask about.", {"readable": None})
+        headers = _asking("compute", _RECORD_VERSION)
+        answer = servers.ask("GET", f"servers/{server_id}/os-instance-actions", context, headers=headers)
+        if answer.status != 200:
+            raise failure(answer, servers.name)
+    except Failure as fault:
+        message = f"Can't be read, so DETACH_SERVER_CHECK=recorded proves nothing here: {fault.message}"
+        return Check(name, worse, message, {"readable": False, "code": fault.code.value}, fault.upstream)
+    return Check(name, State.OK, "Can be read: DETACH_SERVER_CHECK=recorded is possible.", {"readable": True})
+
+
+def _first_server(answer: Answer) -> str | None:
+    try:
+        return canonical(loads(answer.body)["servers"][0]["id"])
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+        return None
+
+
+def _witness(project: Project, context: CallContext) -> Check:
+    name, settings = "proof", project.settings
+    says = f"DETACH_SERVER_CHECK={settings.server_check.value}"
+    try:
+        witness = project.belonging.witness(context)
+    except Failure as fault:
+        return failed(name, fault)
+    if witness is None:
+        message = (
+            f"{says}. No witness: no server is found that an in-use volume names and that is shown. A 404 "
+            "that names no server's id proves nothing then."
+        )
+        return Check(
+            name, State.NOTE, message, {"server_check": settings.server_check.value, "witness": None}
+        )
+    message = f"{says}. A witness is there: server {witness}, which an in-use volume names."
+    return Check(name, State.OK, message, {"server_check": settings.server_check.value, "witness": witness})
