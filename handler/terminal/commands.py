@@ -6,6 +6,7 @@ What carries them out is imported when they are called, so that help is cheap.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -172,13 +173,17 @@ def run(**options: Any) -> int:
   evs-detach serve --port 8080
 """,
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="The port.")
-def serve(host: str, port: int) -> int:
+@click.option("--host", help="The address to listen on (default: HOST, else 0.0.0.0).")
+@click.option("--port", type=click.IntRange(1, 65535), help="The port (default: PORT, else 8080).")
+def serve(host: str | None, port: int | None) -> int:
     """Serve the function over HTTP: events, probes, FunctionGraph's calls to a container."""
-    from handler.serve import serve as listen  # noqa: PLC0415 (see the module)
+    from functions_framework._cli import _cli  # noqa: PLC0415 (see the module)
 
-    return listen(host, port)
+    words = ["--target", "detach", "--source", str(Path(__file__).resolve().parents[1] / "main.py")]
+    words += ["--host", host] if host else []
+    words += ["--port", str(port)] if port else []
+    _cli.main(words, standalone_mode=False)
+    return ExitCode.DONE
 
 
 @_command(

@@ -42,7 +42,8 @@ class Follower:
         with self._lock:
             self._pages[of] = (number, most)
             read = [
-                f"{done}{f'/{all_}' if all_ else ''} of {what}" for what, (done, all_) in self._pages.items()
+                f"{done}{f'/{all_}' if all_ else ''} of {what}"
+                for what, (done, all_) in sorted(self._pages.items(), reverse=True)
             ]
             self._bar.label = _label(f"pages: {', '.join(read)}")
             self._bar.update(1)

@@ -113,6 +113,11 @@ class Session:
         click.echo(line, err=err, color=self.color)
 
     @property
+    def output(self) -> str:
+        """How results are written: as it is said, else by who reads."""
+        return self.common.output or ("table" if sys.stdout.isatty() else "json")
+
+    @property
     def width(self) -> int | None:
         """How wide what is written may be, in cells; None where no terminal says."""
         if sys.stdout.isatty():
@@ -181,7 +186,7 @@ class Session:
         return ExitCode.FAILED
 
     def _show(self, results: Sequence[tuple[str | None, Result]]) -> None:
-        output = self.common.output or ("table" if sys.stdout.isatty() else "json")
+        output = self.output
         if output == "csv":
             self._show_csv([result for _, result in results])
             return

@@ -114,6 +114,6 @@ def test_the_sweeps_it_shows_run(cloud: Cloud, secret: Path) -> None:
         ran = subprocess.run(
             command, env=environment, cwd=ROOT, capture_output=True, encoding="utf-8", check=False
         )
-        assert ran.returncode in {0, 1}, ran.stderr  # 1: candidates whose server exists after all are not ok
+        assert ran.returncode in {0, 3}, ran.stderr  # 3: candidates whose server exists after all
         assert "543fdc50-6daa-48e5-808c-c4189495d318" in ran.stdout
     assert len(cloud.posts()) - before == 5

@@ -13,6 +13,7 @@ from handler.errors import ErrorCode, Forbidden, Misconfigured, SecretUnavailabl
 from handler.invocation import Invocation, Trigger
 from handler.model.request import Batch, GoneServer, Ignored, Sweep, SweepBounds, Target, Work
 from handler.model.result import ManyResult, Outcome, TargetResult, to_json
+from handler.model.values import epoch
 from handler.runtime import Runtime
 from tests.embedded_cloud import Cloud, seed
 from tests.unit.conftest import Deploy
@@ -35,6 +36,7 @@ def test_a_result_says_what_was_seen_and_done(cloud: Cloud, deploy: Deploy) -> N
     said = json.loads(to_json(result))
     assert len(said.pop("upstream_request_ids")) == 4
     assert 0 <= said.pop("duration_ms") < 10_000
+    assert epoch(said["disk"].pop("attached_at")) is not None
     assert said == {
         "ok": True,
         "outcome": "detached",
@@ -45,6 +47,10 @@ def test_a_result_says_what_was_seen_and_done(cloud: Cloud, deploy: Deploy) -> N
         "remaining_attachments": 0,
         "server": {"id": seed.GONE_SERVER, "exists": False, "status": None, "checked": True},
         "volume_status": {"before": "in-use", "after": "available"},
+        "disk": {"name": f"volume-{seed.ORPHAN_VOLUME[:8]}", "size_gb": 100, "device": "/dev/vdb"},
+        "project_id": seed.PROJECT,
+        "via": "os-detach",
+        "job": None,
         "error": None,
         "request_id": "r-7",
         "trigger": "timer",

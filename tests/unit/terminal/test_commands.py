@@ -12,6 +12,11 @@ from pathlib import Path
 import click
 import pytest
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 from handler.__main__ import main as python_m_handler
 from handler.terminal import cli as command_line
 from handler.terminal.cli import cli, main
@@ -29,10 +34,6 @@ AS_INSTALLED = [sys.executable, "-c", "import sys; from handler.terminal.cli imp
 
 
 def test_what_is_installed_calls_this() -> None:
-    if sys.version_info < (3, 11):
-        pytest.skip("this Python has no tomllib")
-    import tomllib  # noqa: PLC0415
-
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert project["scripts"] == {"evs-detach": "handler.terminal.cli:main"}
     assert project["name"] == command_line.DISTRIBUTION
