@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from handler import __version__
 from handler.terminal.commands import COMMANDS
 from handler.terminal.exit_code import PRECEDENCE, ExitCode
 from handler.terminal.layout import HelpfulCommand
@@ -32,19 +33,9 @@ Examples:
 """
 
 
-def version() -> str:
-    """The installed version, by its metadata; what runs from a folder of code has none."""
-    from importlib import metadata  # noqa: PLC0415 (few ask for it)
-
-    try:
-        return metadata.version(DISTRIBUTION)
-    except metadata.PackageNotFoundError:
-        return "(not installed)"
-
-
 def _show_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
     if wanted and not context.resilient_parsing:
-        click.echo(f"{DISTRIBUTION} {version()}")
+        click.echo(f"{DISTRIBUTION} {__version__}")
         context.exit()
 
 
