@@ -1,7 +1,8 @@
-"""What `make run` shows: the function, served by functions-framework, against the embedded cloud.
+"""What `make run` shows: the function, served by functions-framework, and its command, at the embedded cloud.
 
-Starts both on loopback, sends the sample events by their real triggers, shows what comes back, and ends
-what it started. Ends with 0 when every sample got the outcome that events/README.md promises.
+Starts both on loopback, sends the sample events by their real triggers, runs the command, shows what comes
+back, and ends what it started. Ends with 0 when every sample got the outcome that events/README.md promises,
+and every command the exit code that is written here.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import json
 import os
 import secrets
+import shlex
 import socket
 import subprocess
 import sys
@@ -72,6 +74,16 @@ STEPS = (
 )
 SHOWN_WHOLE = 5  # the rest is shown in short
 
+COMMANDS = (
+    ("check", 0),
+    ("sweep --volume 543fdc50-6daa-48e5-808c-c4189495d318", 0),
+    ("sweep --apply --limit 3 --report build/demo.html --report build/demo.md", 3),
+    ("detach 543fdc50-6daa-48e5-808c-c4189495d318", 0),
+    ("detach a865b938-d39c-47e6-828f-744f5b818230", 3),
+    ("server c4e06c4b-995f-4118-be27-050e9c62deb8 --dry-run --exit-code", 4),
+)
+"""What is typed after evs-detach, and what it ends with."""
+
 
 @dataclass
 class Function:
@@ -96,11 +108,7 @@ def serving(cloud: Cloud, settings: Mapping[str, str], port: int = 0) -> Iterato
         keys.write_text(key, encoding="utf-8")
         port = port or _free_port()
         environment = {
-            **{
-                name: value
-                for name, value in os.environ.items()
-                if not name.startswith(("DETACH_", "VAULT_"))
-            },
+            **_machine(),
             **cloud.environment(),
             "DETACH_INVOKE_SECRET": f"file:{keys}",
             **settings,
@@ -116,6 +124,11 @@ def serving(cloud: Cloud, settings: Mapping[str, str], port: int = 0) -> Iterato
         finally:
             process.terminate()
             process.wait(timeout=30)
+
+
+def _machine() -> dict[str, str]:
+    """This machine's environment, without settings of the function's."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("DETACH_", "VAULT_"))}
 
 
 def _free_port() -> int:
@@ -182,13 +195,43 @@ def _run(cloud: Cloud, function: Function) -> int:
     return 1 if wrong else 0
 
 
-def _serve(function: Function) -> int:
+def command_environment(cloud: Cloud, settings: Mapping[str, str]) -> dict[str, str]:
+    """The settings with which the command works at a cloud."""
+    return {**cloud.environment(), **settings}
+
+
+def _run_commands(cloud: Cloud, settings: Mapping[str, str]) -> int:
+    """Run the command as a person would; how many ended otherwise than they should."""
+    cloud.reset()
+    wrong = 0
+    (ROOT / "build").mkdir(exist_ok=True)
+    environment = {**_machine(), **command_environment(cloud, settings), "COLUMNS": "120"}
+    for words, code in COMMANDS:
+        print(f"\n    $ evs-detach {words}")
+        command = [sys.executable, "-m", "handler", *words.split(), "--output", "table"]
+        ran = subprocess.run(
+            command, env=environment, cwd=ROOT, capture_output=True, encoding="utf-8", check=False
+        )
+        said = [line for line in ran.stderr.splitlines() if not line.startswith("{")]
+        print(textwrap.indent("\n".join([*said, *ran.stdout.splitlines()]), "    "))
+        if ran.returncode != code:
+            print(f"    WRONG: ended with {ran.returncode}, not {code}")
+            wrong += 1
+    print(f"\n{len(COMMANDS) - wrong} of {len(COMMANDS)} commands ended as they should.")
+    return wrong
+
+
+def _serve(function: Function, cloud: Cloud, settings: Mapping[str, str]) -> int:
     print(f"The function listens on {function.url} until you press Ctrl-C. In another terminal:\n")
     print(f"  export URL={function.url} KEY={function.key}")
     print(
         '  curl -X POST "$URL/" -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" '
         "-d @events/http-one.json\n"
     )
+    print("The command works at the same cloud:\n")
+    told = command_environment(cloud, settings)
+    print("  export " + " \\\n         ".join(f"{name}={shlex.quote(value)}" for name, value in told.items()))
+    print(f"  {shlex.quote(sys.executable)} -m handler sweep\n")
     try:
         return function.process.wait()
     except KeyboardInterrupt:
@@ -203,8 +246,12 @@ def main() -> int:
     options = parser.parse_args()
     with Cloud() as cloud:
         cloud.seed()
-        with serving(cloud, _vault_settings(cloud), options.port) as function:
-            return _serve(function) if options.serve else _run(cloud, function)
+        settings = _vault_settings(cloud)
+        with serving(cloud, settings, options.port) as function:
+            if options.serve:
+                return _serve(function, cloud, settings)
+            failed = _run(cloud, function)
+        return 1 if _run_commands(cloud, settings) or failed else 0
 
 
 if __name__ == "__main__":
