@@ -1,6 +1,6 @@
 # One command each: `make run` shows it, `make test` proves it.
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test lint types unit integration infra bench package schema fresh lock clean
+.PHONY: help setup run serve test lint types unit integration infra bench package dist picture schema fresh lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -66,6 +66,10 @@ $(BENCH)/.ready: tests/bench/requirements.txt
 
 package: setup ## write the zips for FunctionGraph's Python runtime to dist/
 	$(BIN)/python infra/functiongraph/package.py
+
+# Built by the locked setuptools: nothing is fetched. The wheel is made from the source distribution.
+dist: setup ## build the source distribution and the wheel to dist/
+	$(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python --out-dir dist
 
 schema: setup ## write events/schema/ anew from the models
 	$(BIN)/python -m handler.model.schema
