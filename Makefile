@@ -67,6 +67,9 @@ $(BENCH)/.ready: tests/bench/requirements.txt
 package: setup ## write the zips for FunctionGraph's Python runtime to dist/
 	$(BIN)/python infra/functiongraph/package.py
 
+picture: setup ## draw docs/terminal.svg anew, from a real run of the command
+	$(BIN)/python -m tests.picture
+
 # Built by the locked setuptools: nothing is fetched. The wheel is made from the source distribution.
 dist: setup ## build the source distribution and the wheel to dist/
 	$(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python --out-dir dist

@@ -35,6 +35,7 @@ class _Column(NamedTuple):
     rank: int
     text: Callable[[TargetResult], str | None]
     may_be_cut: bool = False
+    to_the_right: bool = False
 
 
 def _size(part: TargetResult) -> str | None:
@@ -48,7 +49,7 @@ def _since(part: TargetResult) -> str | None:
 _COLUMNS = (
     _Column("VOLUME", 0, lambda part: part.volume_id),
     _Column("NAME", 2, lambda part: part.disk.name, may_be_cut=True),
-    _Column("SIZE", 3, _size),
+    _Column("SIZE", 3, _size, to_the_right=True),
     _Column("SINCE (UTC)", 5, _since),
     _Column("DEVICE", 6, lambda part: part.disk.device),
     _Column("SERVER", 4, lambda part: part.server.id),
@@ -83,7 +84,10 @@ def _table(parts: Sequence[TargetResult], width: int | None) -> Iterator[str]:
     }
     widths = _widths(columns, width)
     left_out = [column.heading.lower() for column in columns if column not in widths]
-    head = [column.heading.ljust(cells) for column, cells in widths.items()]
+    head = [
+        column.heading.rjust(cells) if column.to_the_right else column.heading.ljust(cells)
+        for column, cells in widths.items()
+    ]
     yield style(f"{_INDENT}{_GAP.join(head)}".rstrip(), bold=True)
     for number, part in enumerate(parts):
         cells = []
@@ -92,7 +96,7 @@ def _table(parts: Sequence[TargetResult], width: int | None) -> Iterator[str]:
             padding = " " * (wide - cells_wide(text))
             if column.heading == "VERDICT":
                 text = style(text, fg=_COLOURS.get(part.outcome))
-            cells.append(text + padding)
+            cells.append(padding + text if column.to_the_right else text + padding)
         yield f"{_INDENT}{_GAP.join(cells)}".rstrip()
     if left_out:
         text = f"no room for: {', '.join(left_out)} (--output csv has all)"

@@ -1,0 +1,100 @@
+"""docs/terminal.md: every command that it shows is run as it is written, and its tables are the code's."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from handler.terminal.commands import COMMANDS
+from handler.terminal.exit_code import PRECEDENCE, ExitCode
+from handler.terminal.options import COMMON_NAMES
+from tests import picture
+from tests.embedded_cloud import Cloud
+from tests.unit.pages import ROOT, Page
+
+PAGE = Page("docs/terminal.md")
+LINES = [line for block in PAGE.blocks("sh") for line in block.splitlines()]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    """A search path with the program that an installer makes of pyproject.toml's entry."""
+    declared = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    (module, function) = re.findall(r'^evs-detach = "([\w.]+):(\w+)"$', declared, re.MULTILINE)[0]
+    program = tmp_path / "bin" / "evs-detach"
+    program.parent.mkdir()
+    program.write_text(
+        f"#!{sys.executable}\nimport sys\nfrom {module} import {function}\nsys.exit({function}())\n",
+        encoding="utf-8",
+    )
+    program.chmod(0o755)
+    return f"{program.parent}:{os.environ['PATH']}"
+
+
+def test_it_shows_commands() -> None:
+    assert {shlex.split(line)[0] for line in LINES} == {"evs-detach"}
+    shown = {word for line in LINES for word in shlex.split(line)}
+    assert set(COMMANDS) - shown == {"serve"}  # which ends only when it is told to
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_what_it_shows_runs(line: str, path: str, cloud: Cloud, tmp_path: Path) -> None:
+    (tmp_path / "events").symlink_to(ROOT / "events")
+    environment = {
+        **os.environ,
+        **cloud.environment(),
+        "DETACH_TOKEN_SECRET": "env:TOKEN",
+        "TOKEN": cloud.token(),
+        "PATH": path,
+        "PYTHONPATH": str(ROOT),
+    }
+    ran = subprocess.run(
+        ["bash", "-c", line],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    # 3 of a whole sweep: the world of the tests has servers that exist after all
+    assert ran.returncode in {0, ExitCode.REFUSED if "sweep" in line else 0}, ran.stderr
+    named = re.findall(r"(?:--report|--metrics-file|>) (\S+)", line)
+    assert all((tmp_path / name).stat().st_size for name in named)
+    assert ran.stdout or named
+
+
+def test_its_tables_are_those_of_the_code() -> None:
+    assert [row[0].split()[0] for row in PAGE.table("commands")] == list(COMMANDS)
+    options = [option for option in COMMANDS["sweep"].params if option.name in COMMON_NAMES]
+    assert [row[0] for row in PAGE.table("options")] == [option.opts[0] for option in options]
+    told = [(int(code), means) for code, means in PAGE.table("exit codes")]
+    assert told == [(code.value, code.meaning) for code in PRECEDENCE]
+
+
+def test_its_table_of_metrics_is_what_is_written(cloud: Cloud, path: str, tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        **cloud.environment(),
+        "DETACH_TOKEN_SECRET": "env:TOKEN",
+        "TOKEN": cloud.token(),
+    }
+    command = "evs-detach sweep --volume 543fdc50-6daa-48e5-808c-c4189495d318 --metrics-file m.prom"
+    subprocess.run(
+        ["bash", "-c", command],
+        cwd=tmp_path,
+        env={**environment, "PATH": path, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        check=True,
+    )
+    written = re.findall(r"^# TYPE (\S+) gauge$", (tmp_path / "m.prom").read_text("utf-8"), re.MULTILINE)
+    assert [row[0] for row in PAGE.table("metrics")] == written
+
+
+def test_its_picture_is_of_the_command_as_it_is() -> None:
+    assert picture.svg(picture.run()) == picture.FILE.read_text("utf-8"), "run `make picture`"
