@@ -91,7 +91,7 @@ class ErrorCode(str, Enum):
         503,
         "the cloud failed or could not be reached or understood",
     )
-    LISTING_FAILED = "listing_failed", 503, "a page of a listing failed for good"
+    LISTING_FAILED = "listing_failed", 503, "a page of a list can't be had or read now"
     DEADLINE_EXCEEDED = "deadline_exceeded", 504, "time was up"
     INTERNAL = "internal", 500, "a bug of the function"
 

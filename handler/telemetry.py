@@ -44,6 +44,7 @@ class Event(str, Enum):
     SECRET_READ = "secret_read"
     CALLER_REFUSED = "caller_refused"
     SETTINGS_WRONG = "settings_wrong"
+    RECORD_UNREADABLE = "record_unreadable"
     SWEEP_LISTED = "sweep_listed"
     SWEEP_REFUSED = "sweep_refused"
     INTERNAL_ERROR = "internal_error"

@@ -50,6 +50,7 @@ class Census:
 
     def __init__(self, bounds: SweepBounds) -> None:
         self.volumes = 0
+        self.unreadable = 0
         self.attachments = 0
         self._servers: set[bytes] = set()
         self._packed = bytearray()

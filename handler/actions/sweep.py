@@ -6,7 +6,6 @@ whole rule, which asks for its server by name; a server that appeared in between
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -14,10 +13,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 
 from handler.actions.batch import clear_all, clear_one
+from handler.actions.lists import LeftOut, count, go_on, servers_of
 from handler.actions.orphans import Census, Orphan
 from handler.actions.project import Project
-from handler.cloud.servers import Servers
-from handler.errors import DeadlineExceeded, ErrorCode, Misconfigured, Refused
+from handler.errors import DeadlineExceeded, ErrorCode, Refused
 from handler.model.disk import Disk
 from handler.model.request import GoneServer, SweepBounds, Target
 from handler.model.result import (
@@ -42,13 +41,14 @@ _FEW = 10  # attachments; of fewer a fraction says nothing
 
 def clear_server(project: Project, work: GoneServer) -> ManyResult:
     """Form *server*: clear every attachment that still names this server. Raises Failure."""
-    _servers(project)
-    targets = []
+    servers_of(project)
+    targets: list[Target] = []
+    unreadable = LeftOut(project)
     with ThreadPoolExecutor(1, "list") as ahead:
         # Every filter is checked again on what comes back: a real Cinder ignores this one
         listing = project.volumes.list(project.context.separate(), {"server_id": work.server_id})
-        for page in listing.pages(ahead, project.told("volumes")):
-            _go_on(project)
+        for page in listing.pages(ahead, project.told("volumes"), unreadable):
+            go_on(project)
             targets += [
                 Target.model_construct(
                     volume_id=volume.id,
@@ -60,14 +60,17 @@ def clear_server(project: Project, work: GoneServer) -> ManyResult:
                 for attachment in volume.attachments
                 if attachment.server_id == work.server_id
             ]
+    failure = (
+        unreadable.failure(f"whether they still name server {work.server_id}") if unreadable.ids else None
+    )
     if not targets:
-        return many([], project.context.invocation)
+        return many([], project.context.invocation, complete=failure is None, failure=failure)
     clearing = project.clearing(remember=True)
     clearing.ask_once(work.server_id, project.context.separate())
     if project.observer:
         project.observer.listed(None, len(targets))
     results = clear_all(clearing, targets, project.context, project.settings.concurrency, project.observer)
-    return many(results, project.context.invocation)
+    return many(results, project.context.invocation, complete=failure is None, failure=failure)
 
 
 def sweep(project: Project, bounds: SweepBounds, now: Callable[[], float] = time.time) -> ManyResult:
@@ -76,12 +79,16 @@ def sweep(project: Project, bounds: SweepBounds, now: Callable[[], float] = time
     Raises Failure when a listing can't be had: nothing is judged by a part of one.
     """
     limits = _tightened(project.settings.sweep, bounds)
-    census = _count(project, bounds)
+    census = count(project, bounds)
     orphans = census.orphans()
     wanted = [orphan for orphan in orphans if orphan.wanted]
     newest = now() - limits.min_age_seconds
     ripe = [orphan for orphan in wanted if orphan.since is not None and orphan.since <= newest]
-    skipped = Skipped(too_young=len(wanted) - len(ripe), filtered=len(orphans) - len(wanted))
+    skipped = Skipped(
+        too_young=len(wanted) - len(ripe),
+        filtered=len(orphans) - len(wanted),
+        unreadable=census.unreadable,
+    )
     scanned = Scanned(census.volumes, census.servers, len(orphans), skipped=skipped)
     project.context.log.info(
         Event.SWEEP_LISTED,
@@ -120,49 +127,6 @@ def _tightened(settings: SweepSettings, bounds: SweepBounds) -> SweepSettings:
         limit=settings.limit if limit is None else min(settings.limit, limit),
         min_age_seconds=settings.min_age_seconds if age is None else max(settings.min_age_seconds, age),
     )
-
-
-def _servers(project: Project) -> Servers:
-    if project.servers is None:
-        raise Misconfigured(
-            "DETACH_SERVER_CHECK=off takes single attachments only (forms one and batch): attachments can't "
-            "be found by their server where no server can be looked up."
-        )
-    return project.servers
-
-
-def _count(project: Project, bounds: SweepBounds) -> Census:
-    """Read both lists side by side."""
-    census = Census(bounds)
-    servers = _servers(project).list(project.context.separate())
-    volumes = project.volumes.list(project.context.separate(), {"status": "in-use"})
-    failing = threading.Event()
-    with ThreadPoolExecutor(3, "list") as pool:
-
-        def count_servers() -> None:
-            for page in servers.pages(pool, project.told("servers")):
-                census.add_servers(page)
-                if failing.is_set():
-                    return
-
-        counting = pool.submit(count_servers)
-        try:
-            for page in volumes.pages(pool, project.told("volumes")):
-                _go_on(project)
-                census.add_volumes(page)
-                if counting.done():
-                    counting.result()  # a list that failed ends the other, too
-            counting.result()
-        finally:
-            failing.set()
-    return census
-
-
-def _go_on(project: Project) -> None:
-    if project.context.stopped:
-        raise DeadlineExceeded(
-            "Interrupted while the lists were read: nothing was judged by a part of them, nor changed."
-        )
 
 
 def _distrust(census: Census, orphans: int, limits: SweepSettings) -> Refused | None:

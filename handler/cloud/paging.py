@@ -29,6 +29,7 @@ from handler.errors import (
     TokenRejected,
 )
 from handler.invocation import Deadline
+from handler.model.bounded_json import loads
 
 PAGE = 1000
 """Records asked for at a time: the most that Cinder, Nova and EVS give."""
@@ -40,11 +41,13 @@ _MOST_LOST_MARKERS = 3
 # Seconds for the thread that fetches ahead to send its request. Reading a page keeps the interpreter
 # busy: without them every request would go out that much later.
 _HEAD_START = 0.001
+_ID = re.compile(r"[0-9A-Za-z:{}-]{32,64}")
 _MARKER = re.compile(rb"[?&]marker=([0-9A-Fa-f-]{32,36})")
 
 _T = TypeVar("_T")
 
 Told = Callable[[int, int | None], None]
+LeftOut = Callable[[str | None], None]
 
 
 def nobody(_number: int, _of: int | None) -> None:
@@ -82,14 +85,17 @@ class Listing(Generic[_T]):
     fetch: Callable[[str | None], Answer]
     deadline: Deadline
 
-    def pages(self, ahead: Executor, told: Told = nobody) -> Iterator[list[_T]]:
-        """The pages, each record once. Raises ListingFailed, or what makes every further call useless.
+    def pages(
+        self, ahead: Executor, told: Told = nobody, left_out: LeftOut | None = None
+    ) -> Iterator[list[_T]]:
+        """The pages, each record once. Raises ListingFailed, or what would fail again the same way.
 
         `told` is called with how many pages there are so far, and of how many, None where the cloud doesn't
-        say how many records it has (EVS does).
+        say how many records it has (EVS does). `left_out` is called with the id of a record that can't be
+        read (None where that can't be read either); without it such a record is a ListingFailed.
         """
         try:
-            yield from self._pages(ahead, told)
+            yield from self._pages(ahead, told, left_out)
         except (ListingFailed, *_HOPELESS):
             raise
         except Failure as fault:
@@ -99,9 +105,11 @@ class Listing(Generic[_T]):
                     f"The list of {self.key} doesn't fit into the time there is: nothing was judged by a "
                     "part of it. Raise DETACH_TIMEOUT (and the platform's own limit)."
                 ) from None
+            if not fault.retryable:
+                raise  # the same wrong address is the same failure, whatever is asked for there
             raise self._failed(fault) from None
 
-    def _pages(self, ahead: Executor, told: Told) -> Iterator[list[_T]]:
+    def _pages(self, ahead: Executor, told: Told, left_out: LeftOut | None) -> Iterator[list[_T]]:
         page = SchemaValidator(record("count", f"{self.key}_links", **{self.key: self.wanted}))
         first = number = 0
         lost = 0
@@ -130,47 +138,73 @@ class Listing(Generic[_T]):
             again = len(seen.intersection(ids))  # a lost marker explains as many as were gone back
             if again > _MOST_LOST_MARKERS or (again == len(ids) and not last):
                 raise ListingFailed(f"The list of {self.key} repeats itself: the cloud ignores the marker.")
+            if not last and not any(ids):
+                raise self._unreadable()  # nothing to go on from
             first = first or len(ids)
             number += 1
             told(number, max(number, -(-count // first)) if count and first else None)
-            yield [self._record(record) for id_, record in zip(ids, records, strict=True) if id_ not in seen]
+            new = [pair for pair in zip(ids, records, strict=True) if pair[0] not in seen]
+            yield [*self._read(new, left_out)]
             if last:
                 return
-            markers = [*markers, *ids][-1 - _MOST_LOST_MARKERS :]
-            seen = frozenset(ids).union(markers)
-            if coming is not None and markers[-1] != hinted:
+            markers = [*markers, *filter(None, ids)][-1 - _MOST_LOST_MARKERS :]
+            seen = frozenset(filter(None, ids)).union(markers)
+            if coming is not None and markers[-1:] != [hinted]:
                 coming.cancel()
                 coming = None
 
-    def _open(self, page: SchemaValidator, answer: Answer) -> tuple[list[str], list[Any], bool, int | None]:
+    def _open(
+        self, page: SchemaValidator, answer: Answer
+    ) -> tuple[list[str | None], list[Any], bool, int | None]:
+        """A page's ids (None where one can't be read), its records, whether more follow, of how many."""
         try:
-            body = page.validate_json(answer.body)
+            body = _parsed(page, answer.body)
             records = body[self.key]
-            ids = [_text(record["id"]) for record in records]
+            ids = [_id(record) for record in records]
             count = body.get("count")
             return ids, records, bool(body.get(f"{self.key}_links")), count if type(count) is int else None
-        except (ValueError, KeyError, TypeError):
-            raise ListingFailed(f"A page of the list of {self.key} can't be read. Ask again later.") from None
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise self._unreadable() from None
 
-    def _record(self, record: Any) -> _T:
-        try:
-            return self.read(record)
-        except ValueError:
-            raise ListingFailed(f"A record in the list of {self.key} can't be read.") from None
+    def _unreadable(self) -> ListingFailed:
+        return ListingFailed(f"A page of the list of {self.key} can't be read. Ask again later.")
+
+    def _read(self, records: list[tuple[str | None, Any]], left_out: LeftOut | None) -> Iterator[_T]:
+        for id_, found in records:
+            try:
+                read = self.read(found)
+            except (ValueError, KeyError, TypeError, AttributeError):
+                if left_out is None:
+                    raise ListingFailed(
+                        f"A record in the list of {self.key} can't be read ({id_ or 'nor its id'}): nothing "
+                        "was judged by the list. A cloud administrator has to look at that record."
+                    ) from None
+                left_out(id_)
+            else:
+                yield read
 
     def _failed(self, fault: Failure) -> ListingFailed:
         failed = ListingFailed(
-            f"A page of the list of {self.key} failed for good, so nothing was judged by it: {fault.message}",
+            f"A page of the list of {self.key} can't be had: nothing was judged by the rest. {fault.message}",
             upstream=fault.upstream,
         )
         failed.retry_after = fault.retry_after
         return failed
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    return value
+def _parsed(page: SchemaValidator, body: bytes) -> Any:
+    """A page's JSON. The strict parser is the fast one; what we don't use must not spoil a page for it."""
+    try:
+        return page.validate_json(body)
+    except ValueError:
+        # A byte order mark, half of a surrogate pair in a name, a record of another shape
+        return loads(body.decode("utf-8-sig", "replace"))
+
+
+def _id(record: object) -> str | None:
+    """The record's id as the cloud spells it, if it can be a marker."""
+    id_ = record.get("id") if isinstance(record, dict) else None
+    return id_ if isinstance(id_, str) and _ID.fullmatch(id_) else None
 
 
 def _hint(body: bytes) -> str | None:

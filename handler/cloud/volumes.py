@@ -86,7 +86,10 @@ def _uuid(value: object) -> str | None:
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    """A text that can be sent on: half of a surrogate pair, which JSON can hold, is replaced."""
+    if not isinstance(value, str) or not value:
+        return None
+    return value if value.isascii() else value.encode("utf-8", "replace").decode()
 
 
 def read_volume(record: Any, secrets: tuple[str, ...] = ()) -> Volume:

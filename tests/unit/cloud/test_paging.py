@@ -23,6 +23,7 @@ from handler.errors import (
     PermissionDenied,
     SecretUnavailable,
     TokenRejected,
+    UpstreamRejected,
 )
 from tests.embedded_cloud import Call, Cloud
 from tests.unit.embedded_project import EmbeddedProject
@@ -248,9 +249,10 @@ def test_a_marker_is_lost_three_times_at_most(bare_cloud: Cloud, project: Embedd
 def test_a_list_that_fails_at_its_start_has_lost_no_marker(
     bare_cloud: Cloud, project: EmbeddedProject
 ) -> None:
+    """It is the endpoint that is wrong, and that is the same failure in every form."""
     bare_cloud.misbehave("compute", "GET", status=404, body={"itemNotFound": {"code": 404, "message": "No."}})
 
-    with pytest.raises(ListingFailed):
+    with pytest.raises(UpstreamRejected):
         listed_servers(project)
 
     assert len(bare_cloud.calls) == 1
@@ -294,7 +296,7 @@ def test_a_page_that_fails_for_good_ends_the_list(
 
     assert failed.value.retryable
     assert failed.value.retry_after == 7
-    assert "failed for good" in failed.value.message
+    assert "can't be had" in failed.value.message
 
 
 def test_a_page_that_fails_now_and_then_is_asked_for_again(

@@ -1,0 +1,188 @@
+"""One odd record in a long list: what is not used is read past, what is and can't be read is named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import requests
+
+from handler.errors import ErrorCode
+from handler.model.result import ManyResult, Outcome, to_json
+from tests.embedded_cloud import Cloud
+from tests.unit.embedded_project import EmbeddedProject
+
+Bend = Callable[[dict[str, Any]], None]
+
+
+def listed_as(cloud: Cloud, volume_id: str, bend: Bend, *, before: bytes = b"") -> None:
+    """Have the list of volumes show one record otherwise, from now on."""
+    answer = requests.get(
+        f"{cloud.volume_endpoint}/{cloud.project_id}/volumes/detail",
+        headers={"X-Auth-Token": cloud.token()},
+        timeout=10,
+    )
+    body = answer.json()
+    (record,) = [record for record in body["volumes"] if record["id"] == volume_id]
+    bend(record)
+    text = before + json.dumps(body).encode()
+    cloud.misbehave("volume", "GET", path_contains="/volumes/detail", status=200, body=text)
+    cloud.clear_calls()
+
+
+def outcomes(result: ManyResult) -> list[Outcome]:
+    return [part.outcome for part in result.results]
+
+
+@pytest.mark.parametrize(
+    "name", ["disk \ud83d", "\udfff", "\x00\x1b[2J", "\u202edisk", "=cmd|'/c calc'!A1", "x" * 100_000, ""]
+)
+def test_an_odd_name_stops_no_sweep(bare_cloud: Cloud, project: EmbeddedProject, name: str) -> None:
+    orphan, _attachment, _server = project.add_orphan(name=name)
+    project.add_held(3)
+
+    result = project.sweep()
+
+    assert outcomes(result) == [Outcome.DETACHED]
+    assert bare_cloud.volume(orphan).status == "available"
+    to_json(result).encode()
+
+
+@pytest.mark.parametrize("name", ["disk \ud83d", "\udfff"])
+def test_an_odd_name_stops_no_form_server(project: EmbeddedProject, name: str) -> None:
+    _volume, _attachment, server = project.add_orphan(name=name)
+
+    assert outcomes(project.clear_server(server)) == [Outcome.DETACHED]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"metadata": {"k": "\ud83d", "\udc00": "v"}},
+        {"metadata": ["no", "object"]},
+        {"metadata": None},
+        {"size": "12"},
+        {"size": -1},
+        {"name": 5},
+        {"updated_at": {"no": "moment"}},
+        {"bootable": {"deep": [[[[{}]]]]}},
+        {"os-vol-tenant-attr:tenant_id": None},
+    ],
+    ids=json.dumps,
+)
+def test_what_is_not_used_is_read_past(
+    bare_cloud: Cloud, project: EmbeddedProject, odd: dict[str, Any]
+) -> None:
+    orphan, _attachment, _server = project.add_orphan()
+    project.add_held(3)
+    listed_as(bare_cloud, orphan, lambda record: record.update(odd))
+
+    result = project.sweep()
+
+    assert outcomes(result) == [Outcome.DETACHED]
+    assert result.scanned is not None
+    assert result.scanned.skipped.unreadable == 0
+
+
+def test_a_byte_order_mark_before_a_list_is_read_past(bare_cloud: Cloud, project: EmbeddedProject) -> None:
+    orphan, _attachment, _server = project.add_orphan()
+    project.add_held(3)
+    listed_as(bare_cloud, orphan, lambda _record: None, before=b"\xef\xbb\xbf")
+
+    assert outcomes(project.sweep()) == [Outcome.DETACHED]
+
+
+UNREADABLE = [
+    {"attachments": None},
+    {"attachments": {"server_id": "x"}},
+    {"attachments": ["no", "object"]},
+    {"status": None},
+    {"status": ["in-use"]},
+    {"status": ""},
+]
+
+
+@pytest.mark.parametrize("odd", UNREADABLE, ids=json.dumps)
+def test_a_record_whose_needed_part_can_t_be_read_is_left_out_alone_and_named(
+    bare_cloud: Cloud, project: EmbeddedProject, caplog: pytest.LogCaptureFixture, odd: dict[str, Any]
+) -> None:
+    orphan, _attachment, _server = project.add_orphan()
+    (odd_one,) = project.add_held(1)
+    project.add_held(3)
+    listed_as(bare_cloud, odd_one, lambda record: record.update(odd))
+
+    result = project.sweep()
+
+    assert outcomes(result) == [Outcome.DETACHED]
+    assert bare_cloud.volume(orphan).status == "available"
+    assert bare_cloud.volume(odd_one).status == "in-use"
+    assert result.scanned is not None
+    assert result.scanned.skipped.unreadable == 1
+    (line,) = [line for line in caplog.records if line.msg == "record_unreadable"]
+    assert line.__dict__["fields"]["volume_id"] == odd_one
+
+
+def test_a_record_without_an_id_that_can_be_read_is_counted(
+    bare_cloud: Cloud, project: EmbeddedProject
+) -> None:
+    project.add_orphan()
+    (odd_one,) = project.add_held(1)
+    project.add_held(3)
+    listed_as(bare_cloud, odd_one, lambda record: record.update(id=None))
+
+    result = project.sweep()
+
+    assert outcomes(result) == [Outcome.DETACHED]
+    assert result.scanned is not None
+    assert result.scanned.skipped.unreadable == 1
+
+
+@pytest.mark.parametrize("odd", UNREADABLE, ids=json.dumps)
+def test_form_server_says_which_record_may_still_name_its_server(
+    bare_cloud: Cloud, project: EmbeddedProject, odd: dict[str, Any]
+) -> None:
+    _volume, _attachment, server = project.add_orphan()
+    (odd_one,) = project.add_held(1)
+    listed_as(bare_cloud, odd_one, lambda record: record.update(odd))
+
+    result = project.clear_server(server)
+
+    assert outcomes(result) == [Outcome.DETACHED]
+    assert (result.ok, result.complete) == (False, False)
+    assert result.error is not None
+    assert result.error.code is ErrorCode.LISTING_FAILED
+    assert odd_one in result.error.message
+
+
+@pytest.mark.parametrize("id_", [None, 5, "no-uuid", "", ["x"]])
+def test_a_server_s_record_that_can_t_be_read_may_hide_a_server(
+    bare_cloud: Cloud, project: EmbeddedProject, id_: object
+) -> None:
+    orphan, _attachment, _server = project.add_orphan()
+    project.add_held(3)
+    answer = requests.get(
+        f"{bare_cloud.compute_endpoint}/{bare_cloud.project_id}/servers",
+        headers={"X-Auth-Token": bare_cloud.token()},
+        timeout=10,
+    ).json()
+    answer["servers"][1]["id"] = id_
+    bare_cloud.misbehave("compute", "GET", path_contains="/servers", status=200, body=answer)
+
+    result = project.sweep()
+
+    assert result.results == ()
+    assert result.error is not None
+    assert result.error.code is ErrorCode.LISTING_FAILED
+    assert bare_cloud.volume(orphan).status == "in-use"
+
+
+def test_a_page_of_nothing_that_can_be_read_ends(bare_cloud: Cloud, project: EmbeddedProject) -> None:
+    body = {"volumes": [{"id": None}], "volumes_links": [{"rel": "next", "href": "http://x/?marker=y"}]}
+    bare_cloud.misbehave("volume", "GET", path_contains="/volumes/detail", status=200, body=body)
+
+    result = project.sweep()
+
+    assert result.error is not None
+    assert result.error.code is ErrorCode.LISTING_FAILED
