@@ -128,13 +128,15 @@ def test_a_secret_that_is_swapped_in_the_middle_does_not_clear_a_live_disk(
     """The volume of one project, its server looked for in another (where it looks gone), and back again."""
     secret = tmp_path / "token"
     ours, theirs = cloud.token(), cloud.token(cloud.other_project_id)
-    secret.write_text(ours)
+    secret.write_text(ours, encoding="utf-8")
     asked: list[tuple[str, str]] = []
 
     def swap(call: Call) -> None:
         if call.service in {"volume", "compute"}:
             asked.append((call.service, call.headers["x-auth-token"]))
-            secret.write_text(theirs if call.service == "volume" and call.method == "GET" else ours)
+            secret.write_text(
+                theirs if call.service == "volume" and call.method == "GET" else ours, encoding="utf-8"
+            )
 
     cloud.hook(swap)
     runtime = deploy(cloud, DETACH_TOKEN_SECRET=f"file:{secret}", DETACH_SECRET_TTL="0", DETACH_PROJECT_ID="")
