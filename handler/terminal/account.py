@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from handler.cloud.endpoints import Endpoints
 from handler.model.result import ManyResult, Result, TargetResult
 from handler.settings import Settings
 
@@ -14,7 +15,8 @@ class Account:
     """One run of the command.
 
     `words` is the command line, `began` in seconds since 1970, `seconds` what it took. `notes` is what was
-    said on top: where settings are more careful than options. `settings` is None where they are wrong.
+    said on top: where settings are more careful than options. `settings` is None where they are wrong,
+    `endpoints` where no service was asked.
     """
 
     command: str
@@ -24,6 +26,7 @@ class Account:
     interrupted: bool
     notes: tuple[str, ...]
     settings: Settings | None
+    endpoints: Endpoints | None
     results: tuple[tuple[str | None, Result], ...]
 
     @property

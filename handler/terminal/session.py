@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import click
 
 from handler import telemetry
-from handler.errors import Misconfigured
+from handler.cloud.endpoints import Endpoints
+from handler.errors import Failure, Misconfigured
 from handler.invocation import Trigger
 from handler.model.result import ManyResult, Result, to_json
 from handler.runtime import handle, runtime
@@ -86,6 +87,7 @@ class Session:
             interrupted=stop.asked,
             notes=tuple(notes),
             settings=settings,
+            endpoints=self._endpoints([result for _, result in results]),
             results=tuple(results),
         )
         codes += self._write_files(account, first(codes))
@@ -136,6 +138,19 @@ class Session:
                 caller=None,
                 observer=follower,
             ).result
+
+    def _endpoints(self, results: Sequence[Result]) -> Endpoints | None:
+        """Where the services are that were asked, by the token that they were asked with."""
+        scanned = any(isinstance(result, ManyResult) and result.scanned for result in results)
+        if not scanned and not any(part.calls for result in results for part in parts_of(result)):
+            return None
+        try:
+            warm = runtime(self.environment(), network=False)
+            return warm.project(
+                platform.invocation(Trigger.TERMINAL).context(warm.settings.timeout)
+            ).endpoints
+        except Failure:
+            return None  # the token has ended since, and there is no other
 
     def _held_back(self, settings: Settings) -> list[str]:
         """Which options a setting holds back."""

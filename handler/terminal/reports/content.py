@@ -47,12 +47,12 @@ def facts(account: Account) -> Iterator[tuple[str, str]]:
         yield "Project", account.project_id
     settings = account.settings
     if settings is not None:
-        if settings.region:
-            yield "Region", settings.region
-        for name, endpoint in (("Volume", settings.volume_endpoint), ("Compute", settings.compute_endpoint)):
-            if endpoint:
-                yield f"{name} service", endpoint
+        if settings.catalog.region:
+            yield "Region", settings.catalog.region
         yield "Proof", f"DETACH_SERVER_CHECK={settings.server_check.value}"
+    if account.endpoints is not None:
+        yield "Volume service", account.endpoints.volume
+        yield "Compute service", account.endpoints.compute or "not asked"
     yield "Request id", ", ".join(result.request_id for _, result in account.results)
 
 

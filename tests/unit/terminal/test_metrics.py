@@ -21,9 +21,8 @@ LABELS = f'{{command="sweep",project_id="{seed.PROJECT}"}}'
 
 
 def account(*results: Result, began: float = 1000.0) -> Account:
-    return Account(
-        "sweep", "evs-detach sweep", began, 2.5, False, (), None, tuple((None, each) for each in results)
-    )
+    told = tuple((None, result) for result in results)
+    return Account("sweep", "evs-detach sweep", began, 2.5, False, (), None, None, told)
 
 
 def values(text: str) -> dict[str, float]:

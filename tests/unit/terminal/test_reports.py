@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from handler.errors import Detail, ErrorCode
+from handler.cloud.endpoints import Endpoints
+from handler.errors import Detail, ErrorCode, TokenRejected
 from handler.model.disk import Disk
 from handler.model.result import Outcome, Result, Scanned, Skipped
 from handler.settings import read_settings
@@ -27,12 +28,13 @@ from tests.unit.embedded_project import EmbeddedProject
 from tests.unit.terminal.results import FAILED, PASSING, REFUSED, UNCONFIRMED, WOULD, many, one, refusal
 
 SETTINGS = read_settings({"DETACH_REGION": "cn-north-4", "DETACH_TOKEN_SECRET": "env:T"}, network=False)
+ENDPOINTS = Endpoints("https://volume.example/v3", "https://compute.example/v2.1", None)
 HOSTILE = "<img src=x onerror=alert(1)> | `x` [y](http://z) @all \x1b[2J\u202e"
 
 
 def account(*results: Result, command: str = "sweep", interrupted: bool = False, **other: object) -> Account:
     known = Account(
-        command, f"evs-detach {command}", 1767323045.0, 2.5, interrupted, (), SETTINGS, ((None, one()),)
+        command, f"evs-detach {command}", 1767323045.0, 2.5, interrupted, (), SETTINGS, ENDPOINTS, ()
     )
     return replace(known, results=tuple((None, each) for each in results), **other)  # type: ignore[arg-type]
 
@@ -96,6 +98,7 @@ def test_the_page_says_all_there_is(tmp_path: Path) -> None:
         "1 cleared, 2 refused by a safety rule, 1 accepted by the cloud, not yet seen cleared, 1 failed.",
         "a note on top",
         "cn-north-4",
+        "https://volume.example/v3",
         seed.PROJECT,
         "12,840",
         "left alone: over limit",
@@ -214,6 +217,8 @@ def test_a_run_writes_what_is_asked_for(
     assert main(["sweep", "--apply", *words, "--metrics-file", str(metrics)]) == 0
 
     result = json.loads(capsys.readouterr().out)
+    for path in paths[:2]:
+        assert bare_cloud.compute_endpoint in path.read_text("utf-8")
     for path in paths:
         assert orphan[0] in path.read_text("utf-8")
         assert "data-1" in path.read_text("utf-8")
@@ -239,3 +244,18 @@ def test_what_cannot_be_written_is_1_and_takes_nothing_along(
     assert kept.exists()
     assert "evs_detach_exit_code{" in metrics.read_text("utf-8")
     assert re.search(r"evs_detach_exit_code\{[^}]*\} 1$", metrics.read_text("utf-8"), re.MULTILINE)
+
+
+@pytest.mark.usefixtures("settings")
+def test_a_token_that_has_ended_since_takes_no_report_away(
+    project: EmbeddedProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.add_held(2)
+
+    def gone(*_: object) -> None:
+        raise TokenRejected("it has ended")
+
+    monkeypatch.setattr("handler.actions.project.Project.endpoints", property(gone))
+    path = tmp_path / "r.md"
+    assert main(["sweep", "--report", str(path)]) == 0
+    assert "Compute service" not in path.read_text("utf-8")
