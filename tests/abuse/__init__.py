@@ -1,0 +1,1 @@
+"""Callers who withhold something, many at once, against `python -m handler serve`: `make abuse`."""
