@@ -23,6 +23,9 @@ finally:
     if _was_collecting:
         gc.enable()
 
+if "flask" in sys.modules:
+    routes.answer_every_path()
+
 if TYPE_CHECKING:
     from flask import Request, Response
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from handler.errors import Failure, InvalidRequest, Misconfigured
 from handler.invocation import Invocation, Trigger
+from handler.model.addresses import canonical_host
 from handler.model.request import Work
 from handler.model.result import Handled, to_json
 from handler.runtime import Caller, Environment, caught, handle, refused, runtime, turn_away
@@ -56,9 +57,8 @@ def _event_of_platform(
     request_id: str | None = None,
 ) -> Handled:
     trigger = envelopes.trigger_of(event)
-    by_gateway = trigger is Trigger.APIG
     ids: tuple[object, ...] = (request_id,)
-    if by_gateway:
+    if trigger is Trigger.APIG:
         ids = (
             envelopes.gateway_request_id(event),
             request_id,
@@ -76,6 +76,18 @@ def _event_of_platform(
     )
 
 
+def answer_every_path() -> None:
+    """Serve what functions-framework, which loads us inside its app, would answer without us.
+
+    That are /robots.txt, /favicon.ico, and paths such as //x that its routing mends by a redirect. It would
+    read such a request's body whole, however long that is.
+    """
+    from flask import current_app, has_app_context, request  # noqa: PLC0415 (see serve)
+
+    if has_app_context():
+        current_app.before_request(lambda: None if request.endpoint == "run" else serve(request))
+
+
 def serve(request: Request) -> Response:
     """Serve one HTTP request. See `handler.main.detach`."""
     from handler.triggers import http  # noqa: PLC0415 (FunctionGraph's own runtime has no Flask)
@@ -86,7 +98,7 @@ def serve(request: Request) -> Response:
     try:
         reply = _route(request, body, invocation)
     except Exception as bug:  # noqa: BLE001 (the last net: a host would show its text to the caller)
-        reply = as_json(caught(bug, invocation))
+        reply = as_json(caught(bug, invocation, begun=request.path not in _PROBES))
     reply.headers.setdefault("X-Request-Id", invocation.request_id)
     return http.respond(reply, body)
 
@@ -94,6 +106,10 @@ def serve(request: Request) -> Response:
 def _route(request: Request, body: Body, invocation: Invocation) -> Reply:
     probe = _PROBES.get(request.path)
     allowed = ("POST",) if probe is None else ("GET", "HEAD")
+    if request.method == "OPTIONS" and request.path not in _NO_EVENTS:
+        agreed = _webhook_agreement(request)
+        if agreed is not None:
+            return agreed
     if request.method not in allowed:
         reply = _refuse(InvalidRequest("This path takes another method.", status=405), invocation)
         reply.headers["Allow"] = ", ".join(allowed)
@@ -105,6 +121,22 @@ def _route(request: Request, body: Body, invocation: Invocation) -> Reply:
     if request.path == "/invoke":
         return _invoke(request, body, invocation)
     return _event(request, body, invocation)
+
+
+def _webhook_agreement(request: Request) -> Reply | None:
+    """Agree to a sender of events who asks first, where DETACH_WEBHOOK_ORIGINS names it; else None.
+
+    It is no permission to call: each delivery needs the key. That no rate is limited is `*`. The callback
+    that a sender may offer is never called. Source: CloudEvents, "HTTP 1.1 Web Hooks for Event Delivery", 4.
+    """
+    origin = request.headers.get("WebHook-Request-Origin", "")
+    try:
+        known = canonical_host(origin) in runtime(platform.environment()).settings.webhook_origins
+    except (ValueError, Misconfigured):
+        return None
+    if not known:
+        return None
+    return Reply(200, {"Allow": "POST", "WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": "*"})
 
 
 def _event(request: Request, body: Body, invocation: Invocation) -> Reply:
@@ -200,3 +232,5 @@ _PROBES: dict[str, Callable[[], Reply]] = {
     "/readyz": _ready,
     "/openapi.json": _described,
 }
+_NO_EVENTS = frozenset({*_PROBES, "/init", "/invoke"})
+"""Paths at which no broker or sender of events delivers."""

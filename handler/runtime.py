@@ -22,9 +22,9 @@ from handler.errors import (
     Unauthenticated,
 )
 from handler.invocation import CallContext, Invocation
-from handler.model.request import Ignored, Work
+from handler.model.request import Batch, Ignored, Sweep, Work
 from handler.model.result import Handled, Outcome, Result, TargetResult, untargeted
-from handler.settings import InvokeAuth, Settings, read_settings
+from handler.settings import InvokeAuth, Settings, SweepSettings, read_settings
 from handler.telemetry import Event
 
 Environment = Callable[[], Mapping[str, str]]
@@ -81,7 +81,7 @@ class Runtime:
         try:
             result = self._carry_out(work, context, observer)
         except Failure as failure:
-            result = failed(failure, invocation)
+            result = failed(failure, invocation, dry_run=_is_dry(work, self.settings.sweep))
         _log_result(context, result, time.monotonic() - started)
         return result
 
@@ -117,6 +117,7 @@ def handle(
     `read` turns the event into work and may raise InvalidRequest. `network` says that callers reach this host
     over a network. `caller` is None where only the platform or the person at the terminal can have called.
     """
+    work: Sequence[Work] = ()
     try:
         warm = runtime(environment(), network=network)
         if caller is not None:
@@ -126,7 +127,7 @@ def handle(
     except Failure as failure:
         return turn_away(failure, invocation)
     except Exception as bug:  # noqa: BLE001 (the last net: a host would show its text to the caller)
-        return caught(bug, invocation)
+        return caught(bug, invocation, begun=bool(work))
 
 
 def refused(invocation: Invocation, caller: Caller, *, environment: Environment) -> Handled | None:
@@ -151,13 +152,16 @@ def _judge(warm: Runtime, caller: Caller, invocation: Invocation) -> None:
         warm.admit(caller.authorization, invocation)
 
 
-def caught(bug: Exception, invocation: Invocation) -> Handled:
-    """Answer an event that ran into a bug of ours, and log where."""
+def caught(bug: Exception, invocation: Invocation, *, begun: bool) -> Handled:
+    """Answer an event that ran into a bug of ours, or into the host's time-out, and log where.
+
+    `begun`: work may have been under way, so that nobody knows whether it changed anything.
+    """
     telemetry.ensure_configured()
-    return turn_away(invocation.log.bug(bug), invocation)
+    return turn_away(invocation.log.bug(bug), invocation, changed=None if begun else False)
 
 
-def turn_away(failure: Failure, invocation: Invocation) -> Handled:
+def turn_away(failure: Failure, invocation: Invocation, *, changed: bool | None = False) -> Handled:
     """Answer an event that was not carried out, and say so in the log."""
     telemetry.ensure_configured()
     event = Event.INVOCATION
@@ -168,12 +172,27 @@ def turn_away(failure: Failure, invocation: Invocation) -> Handled:
     details = [vars(detail) for detail in failure.details or ()]
     invocation.log.warning(event, ok=False, code=failure.code.value, message=failure.message, details=details)
     unread = failure if isinstance(failure, InvalidRequest) else None
-    return Handled(failed(failure, invocation), unread=unread)
+    return Handled(failed(failure, invocation, changed=changed), unread=unread)
 
 
-def failed(failure: Failure, invocation: Invocation) -> TargetResult:
+def failed(
+    failure: Failure, invocation: Invocation, *, dry_run: bool = False, changed: bool | None = False
+) -> TargetResult:
     """The result of an invocation that failed before, or outside of, any target."""
-    return untargeted(Outcome.FAILED, failure, invocation)
+    return untargeted(Outcome.FAILED, failure, invocation, dry_run=dry_run, changed=changed)
+
+
+def _is_dry(work: Sequence[Work], bounds: SweepSettings) -> bool:
+    """Whether nothing could have been sent by any of it."""
+
+    def dry(part: Work) -> bool:
+        if isinstance(part, Sweep):
+            return part.sweep.dry_run or bounds.dry_run
+        if isinstance(part, Batch):
+            return part.dry_run or all(target.dry_run for target in part.targets)
+        return not isinstance(part, Ignored) and part.dry_run
+
+    return bool(work) and all(map(dry, work))
 
 
 def _log_result(context: CallContext, result: Result, seconds: float) -> None:

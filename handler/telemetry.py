@@ -16,7 +16,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from handler.errors import Internal
+from handler.errors import DeadlineExceeded, Failure, Internal
 
 if TYPE_CHECKING:
     _StreamHandler = logging.StreamHandler[Any]
@@ -48,6 +48,12 @@ class Event(str, Enum):
     SWEEP_LISTED = "sweep_listed"
     SWEEP_REFUSED = "sweep_refused"
     INTERNAL_ERROR = "internal_error"
+
+
+def ended_by_host(error: BaseException) -> bool:
+    """Whether functions-framework ended this thread by its own time limit (`THREADED_TIMEOUT_ENABLED`)."""
+    framework = sys.modules.get("functions_framework.exceptions")
+    return framework is not None and isinstance(error, framework.RequestTimeoutException)
 
 
 class _JsonLines(logging.Formatter):
@@ -139,11 +145,14 @@ class Log(NamedTuple):
         )
         _LOGGER.handle(record)
 
-    def bug(self, error: BaseException) -> Internal:
+    def bug(self, error: BaseException) -> Failure:
         """Log an unforeseen exception, and give the failure that stands for it.
 
-        Its type and frames are logged; its text is not, since it may quote what it choked on.
+        Its type and frames are logged; its text is not, since it may quote what it choked on. The host's own
+        time-out, which is raised from outside at whatever line its thread has come to, is no bug.
         """
+        if ended_by_host(error):
+            return DeadlineExceeded("The host's own time for this call was up, and it ended it. Ask again.")
         frames = [
             f"{frame.filename}:{frame.lineno} {frame.name}"
             for frame in traceback.extract_tb(error.__traceback__)

@@ -248,9 +248,16 @@ def error_of(failure: Failure) -> Error:
     )
 
 
-def untargeted(outcome: Outcome, failure: Failure | None, invocation: Invocation) -> TargetResult:
+def untargeted(
+    outcome: Outcome,
+    failure: Failure | None,
+    invocation: Invocation,
+    *,
+    dry_run: bool = False,
+    changed: bool | None = False,
+) -> TargetResult:
     """The result of an invocation that concerns no target: ignored, or failed before there was one."""
-    return _made(Cleared(outcome, Findings(None, None, dry_run=False), failure), invocation)
+    return _made(Cleared(outcome, Findings(None, None, dry_run, changed=changed), failure), invocation)
 
 
 def _made(

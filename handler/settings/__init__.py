@@ -81,6 +81,7 @@ class Settings(NamedTuple):
     token_secret: SecretReference
     invoke_auth: InvokeAuth
     invoke_secret: SecretReference | None
+    webhook_origins: frozenset[str]
     vault: VaultSettings
     secret_ttl: float
     server_check: ServerCheck
@@ -130,6 +131,7 @@ NAMES = (
     "DETACH_FANOUT_SINK",
     "DETACH_INVOKE_AUTH",
     "DETACH_INVOKE_SECRET",
+    "DETACH_WEBHOOK_ORIGINS",
     "DETACH_CA_BUNDLE",
     "DETACH_ALLOW_HTTP",
     "DETACH_LOG_LEVEL",
@@ -215,6 +217,7 @@ def read_settings(environment: Mapping[str, str], *, network: bool = True) -> Se
         token_secret=token_secret or SecretReference(Store.CONTEXT, ""),
         invoke_auth=read.parsed("DETACH_INVOKE_AUTH", InvokeAuth.BEARER, InvokeAuth, "bearer or platform"),
         invoke_secret=invoke_secret,
+        webhook_origins=read.hosts("DETACH_WEBHOOK_ORIGINS"),
         vault=VaultSettings(
             address=read.url("VAULT_ADDR", None),
             token=Secret(vault_token) if vault_token else None,

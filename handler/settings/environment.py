@@ -22,12 +22,7 @@ class EnvironmentReader:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.environment = environment
         self.faults: list[str] = []
-        self.http_hosts: frozenset[str] = self.parsed(
-            "DETACH_ALLOW_HTTP",
-            frozenset(),
-            _hosts,
-            "hosts with commas between them, no scheme or port",
-        )
+        self.http_hosts = self.hosts("DETACH_ALLOW_HTTP")
 
     def text(self, name: str) -> str | None:
         """The value without blanks around it, None where it is empty or not set."""
@@ -44,6 +39,11 @@ class EnvironmentReader:
         except ValueError:
             self.faults.append(f"{name} must be {expected}")
             return default
+
+    def hosts(self, name: str) -> frozenset[str]:
+        """Hosts in canonical form, none where it is not set."""
+        none: frozenset[str] = frozenset()
+        return self.parsed(name, none, _hosts, "hosts with commas between them, no scheme or port")
 
     def number(self, name: str, default: float, least: float, most: float) -> float:
         """A finite number between two bounds."""

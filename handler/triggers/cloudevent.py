@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from cloudevents.conversion import to_binary
 from cloudevents.http import CloudEvent, from_dict, from_http
 
 from handler.model.request import GoneServer, Work
 from handler.model.result import Handled, TargetResult, to_json
+from handler.telemetry import ended_by_host
 from handler.triggers.parse import decode_base64, invalid, parse_json, read_each
 from handler.triggers.reply import Reply, advice, settle
 
@@ -46,8 +47,9 @@ class Exchange:
         return read_each([_content(event)], max_targets=max_targets)
 
     def _binary(self, content: bytes) -> CloudEvent:
-        _check({name[3:]: value for name, value in self._headers.items() if name.startswith("ce-")})
-        return from_http(self._headers, content, data_unmarshaller=lambda data: data)
+        attributes = {name[3:]: value for name, value in self._headers.items() if name.startswith("ce-")}
+        _check(attributes)
+        return _made(lambda: from_http(self._headers, content, data_unmarshaller=lambda data: data))
 
     def write(self, handled: Handled) -> Reply:
         """The reply: a CloudEvent in binary mode, or no body at all, which a broker takes for no reply."""
@@ -87,10 +89,25 @@ def _structured(tree: object) -> CloudEvent:
         data = decode_base64(encoded)
     if not all(_ATTRIBUTE.fullmatch(name) for name in attributes):
         raise invalid("The CloudEvent has an attribute whose name is none.", "envelope")
-    if not all(isinstance(value, (str, bool, int)) for value in attributes.values()):
+    if not all(map(_simple, attributes.values())):
         raise invalid("The CloudEvent has an attribute that is no simple value.", "envelope")
     _check(attributes)
-    return from_dict({**attributes, "data": data})
+    return _made(lambda: from_dict({**attributes, "data": data}))
+
+
+def _simple(value: object) -> bool:
+    """Whether an attribute is of CloudEvents' types, whose integers are of 32 bits."""
+    return isinstance(value, str) or (isinstance(value, int) and -(2**31) <= value < 2**31)
+
+
+def _made(make: Callable[[], CloudEvent]) -> CloudEvent:
+    """What the SDK makes of an envelope. It raises all kinds of errors, and none is a bug of ours."""
+    try:
+        return make()
+    except Exception as fault:
+        if ended_by_host(fault):
+            raise
+        raise invalid("The CloudEvent's envelope can't be read.", "envelope") from None
 
 
 def _check(attributes: Mapping[str, object]) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from flask import Request, Response
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from handler.errors import InvalidRequest
 from handler.model.request import Work
+from handler.telemetry import ended_by_host
 from handler.triggers.parse import read_work, require_json
 from handler.triggers.reply import Reply
 
@@ -22,17 +23,25 @@ class Body:
         self.unread = bool(request.content_length or request.headers.get("Transfer-Encoding"))
 
     def read(self, limit: int) -> bytes:
-        """The whole of it, chunked or not. Raises InvalidRequest, with 413 when it has more bytes."""
+        """The whole of it, chunked or not. Raises InvalidRequest, with 413 when it has more bytes.
+
+        Whatever else reading it raises is the sender's doing, not a bug: a length that lies, a chunk that is
+        none, a reset. Each server raises errors of its own for it.
+        """
         # One more: werkzeug takes a stream that ends right at its limit for one that goes on.
         self._request.max_content_length = limit + 1
         try:
             content = self._request.get_data()
             if len(content) > limit:
                 raise RequestEntityTooLarge
+            if self._request.content_length not in {None, len(content)}:
+                raise ClientDisconnected  # gunicorn gives what there is for the whole
         except RequestEntityTooLarge:
             raise InvalidRequest(f"The request has more than {limit} bytes.", status=413) from None
-        except HTTPException:
-            raise InvalidRequest("The request broke off.") from None
+        except Exception as broken:
+            if ended_by_host(broken):
+                raise
+            raise InvalidRequest("The request's body broke off, or is not framed as HTTP says.") from None
         self.unread = False
         return content
 

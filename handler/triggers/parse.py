@@ -164,8 +164,10 @@ def _read_trace(tree: Mapping[str, object]) -> GoneServer | Ignored:
     trace = tree.get("cts", tree)
     if not isinstance(trace, dict) or not isinstance(trace.get("trace_name"), str):
         raise invalid("The event has no trace of the Cloud Trace Service in it.", "envelope")
-    expected = {"service_type": "ECS", "trace_name": "deleteServer", "trace_rating": "normal"}
-    if any(trace.get(key) != value for key, value in expected.items()):
+    expected = {"service_type": "ECS", "trace_name": "deleteServer"}
+    # The vendor's samples have the one, the other, or both
+    succeeded = "normal" in (trace.get("trace_rating"), trace.get("trace_status"))
+    if not succeeded or any(trace.get(key) != value for key, value in expected.items()):
         return Ignored("the trace is not of a server's successful deletion")
     try:
         return GoneServer.model_validate({"server_id": trace.get("resource_id")})
@@ -231,7 +233,8 @@ def _distinct(details: Iterator[Detail]) -> tuple[Detail, ...]:
 
 def _message(details: tuple[Detail, ...]) -> str:
     first = details[0]
-    more = f" Places that are wrong: {len(details)}, see details." if len(details) > 1 else ""
+    # Not every place that shows this shows the details, too
+    more = f" Places that are wrong: {len(details)}." if len(details) > 1 else ""
     return f"The request is not valid at {first.pointer or 'its root'}: {RULES[first.rule]}.{more}"
 
 

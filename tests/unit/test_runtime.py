@@ -291,3 +291,34 @@ def test_a_wrong_deployment_is_not_kept(monkeypatch: pytest.MonkeyPatch, cloud: 
     monkeypatch.setenv("DETACH_INVOKE_AUTH", "platform")
 
     assert runtime.runtime().settings.volume_endpoint == cloud.volume_endpoint
+
+
+@pytest.mark.parametrize(
+    ("work", "settings", "dry"),
+    [
+        ([ORPHAN.model_copy(update={"dry_run": True})], {}, True),
+        ([ORPHAN], {}, False),
+        ([GoneServer(server_id=seed.GONE_SERVER, dry_run=True)], {}, True),
+        ([Batch(targets=[ORPHAN, SECOND], dry_run=True)], {}, True),
+        ([Batch(targets=[ORPHAN.model_copy(update={"dry_run": True}), SECOND])], {}, False),
+        ([SWEEP], {}, True),
+        ([SWEEP], {"DETACH_SWEEP_DRY_RUN": "false"}, False),
+        ([Sweep(sweep=SweepBounds(dry_run=True))], {"DETACH_SWEEP_DRY_RUN": "false"}, True),
+        ([SWEEP, ORPHAN], {}, False),
+    ],
+)
+def test_what_is_stopped_as_a_whole_says_whether_it_was_a_dry_run(
+    cloud: Cloud,
+    deploy: Deploy,
+    monkeypatch: pytest.MonkeyPatch,
+    work: list[Work],
+    settings: dict[str, str],
+    dry: bool,
+) -> None:
+    def stop(*_arguments: object, **_named: object) -> None:
+        raise Misconfigured("Not so.")
+
+    monkeypatch.setattr("handler.runtime.carry_out", stop)
+    result = deploy(cloud, **settings).carry_out(work, HTTP)
+    assert isinstance(result, TargetResult)
+    assert (result.outcome, result.dry_run) == (Outcome.FAILED, dry)

@@ -63,6 +63,7 @@ def test_every_default_is_as_documented() -> None:
         "token_secret": SecretReference(Store.CONTEXT, ""),
         "invoke_auth": InvokeAuth.BEARER,
         "invoke_secret": SecretReference(Store.ENV, "KEY"),
+        "webhook_origins": frozenset(),
         "vault": VaultSettings(),
         "secret_ttl": 300.0,
         "server_check": ServerCheck.GONE,

@@ -285,3 +285,46 @@ def test_one_header_makes_an_event_that_lacks_the_others(
 ) -> None:
     refused(client.post("/", json={**WHOLE, **FORM}, headers={**AUTHORIZED, name: "1.0"}))
     assert cloud.calls == []
+
+
+ODD = ["{}", "x", "[]", "1", ""]
+
+
+@pytest.mark.usefixtures("cloud")
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("extensions", "data", "data_base64", "datacontenttype", "dataschema", "subject", "time"),
+        *("specversion", "id", "source", "type", "traceparent", "properties", "self", "key", "schemaurl"),
+    ],
+)
+@pytest.mark.parametrize("value", ODD)
+def test_an_odd_envelope_is_taken_or_refused_and_no_bug(
+    client: FlaskClient, capsys: pytest.CaptureFixture[str], name: str, value: str
+) -> None:
+    """The SDK has names of its own for parts of an event, and raises all kinds of errors at them."""
+    form = {**FORM, "dry_run": True}
+    whole = {"specversion": "1.0", "id": "1", "source": "s", "type": "t", "data": form}
+    binary = {f"ce-{key}": str(whole[key]) for key in ("specversion", "id", "source", "type")}
+    plain = {**AUTHORIZED, "Content-Type": "application/json"}
+    answers = [client.post("/", json=form, headers={**plain, **binary, f"ce-{name}": value})]
+    for odd in (value, json.loads(value or "null") if value != "x" else 2**40, [value], True):
+        body = json.dumps({**whole, name: odd})
+        answers.append(client.post("/", data=body, headers=STRUCTURED))
+        answers.append(client.post("/", data=f"[{body}]", headers=BATCH))
+    for answer in answers:
+        assert answer.status_code in {200, 400}
+        if answer.status_code == 400:
+            refused(answer)
+    assert "internal_error" not in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("cloud")
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [(2**31 - 1, 200), (-(2**31), 200), (5.0, 400), (2**31, 400), (5.5, 400), (1e300, 400), (10**17, 400)],
+)
+def test_an_integer_of_an_envelope_has_32_bits(client: FlaskClient, value: float, status: int) -> None:
+    event = {"specversion": "1.0", "id": "1", "source": "s", "type": "t", "sequence": value}
+    body = json.dumps({**event, "data": {**FORM, "dry_run": True}})
+    assert client.post("/", data=body, headers=STRUCTURED).status_code == status

@@ -91,9 +91,27 @@ def test_the_trace_of_a_deleted_server_is_work(wrapped: bool) -> None:
     assert read_work({"cts": TRACE} if wrapped else TRACE, max_targets=1) == GoneServer(server_id=S)
 
 
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"trace_status": "normal"},
+        {"trace_rating": "normal", "trace_status": "normal"},
+        {"trace_rating": None, "trace_status": "normal"},
+        {"trace_rating": "normal", "trace_status": ""},
+    ],
+)
+def test_success_is_said_in_either_of_two_words(said: dict[str, object], wrapped: bool) -> None:
+    """The vendor's samples of FunctionGraph's CTS events have the one, the other, or both."""
+    trace = {**{key: value for key, value in TRACE.items() if key != "trace_rating"}, **said}
+    assert read_work({"cts": trace} if wrapped else trace, max_targets=1) == GoneServer(server_id=S)
+
+
 @pytest.mark.parametrize(
     "other",
     [
+        {"trace_rating": "incident", "trace_status": "warning"},
+        {"trace_rating": ["normal"], "trace_status": {"normal": "normal"}},
         {"service_type": "EVS"},
         {"service_type": 1},
         {"trace_name": "stopServer"},
