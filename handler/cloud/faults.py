@@ -7,6 +7,7 @@ ECS wraps Nova's answer as JSON inside a message under status 400. The SDK's own
 
 from __future__ import annotations
 
+import html
 import re
 from typing import Any, NamedTuple
 
@@ -38,6 +39,7 @@ _ASKS_TO_WAIT = frozenset({408, 425, 429})
 
 UNREADABLE = "unreadable"
 """What stands for a word of the cloud that is no short plain one."""
+_MARKUP = re.compile(r"<[^<>]*>")
 
 
 class Fault(NamedTuple):
@@ -136,7 +138,14 @@ def upstream(answer: Answer, fault: Fault | None = None) -> Upstream:
     """What goes into a result: status, the service's code and message, the request id."""
     fault = fault or read_fault(answer)
     own = fault.innermost
-    return Upstream(answer.status, own.code, own.message, answer.request_id or fault.request_id)
+    return Upstream(
+        answer.status, own.code, _without_markup(own.message), answer.request_id or fault.request_id
+    )
+
+
+def _without_markup(text: str | None) -> str | None:
+    """What a service wrote for browsers (Nova's router: `could not be found.<br /><br />`), as plain text."""
+    return None if text is None else " ".join(_MARKUP.sub(" ", html.unescape(text)).split())
 
 
 def refuses_token(answer: Answer) -> bool:
@@ -185,7 +194,7 @@ def failure(answer: Answer, service: str) -> Failure:
     said = upstream(answer, fault)
     status = answer.status
     codes = {fault.code, fault.innermost.code}
-    quoted = f": {said.message}" if said.message else ""
+    quoted = f": {said.message.rstrip(' .;')}" if said.message else ""  # each sentence ends it its own way
     found = f"The {service} service answered {status}{quoted}"
     result: Failure
     if refuses_token(answer):

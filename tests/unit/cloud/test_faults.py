@@ -336,3 +336,25 @@ def test_no_result_names_request_ids_without_end() -> None:
 
     assert seen.calls == 1000
     assert seen.request_ids == [f"req-{number}" for number in range(64)]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 429, 500, 503])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "The resource could not be found.<br /><br />\n\n\n",
+        "The request you have made requires authentication.",
+        "Policy doesn't allow it..",
+        "<html><body><h1>404 Not Found</h1></body></html>",
+        "&lt;b&gt;No&lt;/b&gt; such thing;",
+    ],
+)
+def test_a_failure_says_one_clean_sentence_after_another(status: int, words: str) -> None:
+    """What Nova's router writes for browsers, and what ends in a full stop of its own."""
+    for service in ("volume", "compute", "identity"):
+        found = failure(_said(status, {"message": words, "code": "X"}), service)
+        assert found.upstream is not None
+        for text in (found.message, found.upstream.message or ""):
+            assert not [mark for mark in ("<", ">", "&lt;", ".;", " .", "  ") if mark in text], text
+        assert ".." not in found.message
+        assert found.message.endswith(".")
