@@ -1,6 +1,6 @@
 # One command each: `make run` shows it, `make test` proves it.
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test lint types unit integration infra bench package dist picture schema fresh lock clean
+.PHONY: help setup run serve test lint types unit integration infra fuzz abuse bench package dist picture schema fresh lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -57,6 +57,12 @@ integration: setup ## the contract suite against a real Keystone, Cinder and Nov
 
 infra: setup ## judge templates, image and package; TERRAFORM_WRAPPER names what answers for the provider
 	PYTHONWARNDEFAULTENCODING=1 RECORDED_CALLS=$(wildcard $(CALLS)) $(BIN)/python -m pytest tests/infra
+
+fuzz: setup ## have schemathesis try the served function by its own OpenAPI description
+	$(BIN)/python -m tests.fuzz
+
+abuse: setup ## 200 callers at once who withhold something: is /healthz answered?
+	$(BIN)/python -m tests.abuse
 
 bench: $(BENCH)/.ready ## compare with peers: ratios, printed
 	$(BENCH)/bin/python -m tests.bench

@@ -17,7 +17,7 @@ _ELSEWHERE: Mapping[int, tuple[ErrorCode, ...]] = {
     503: (ErrorCode.SECRET_UNAVAILABLE,),
 }
 _ABOUT: Mapping[int, str] = {
-    200: "All is ok: nothing is left to do.",
+    200: "All is ok: nothing is left to do. For CloudEvents: it is settled, refusals included.",
     202: "Sent and accepted, but not yet seen done.",
     207: "Several results that don't agree.",
     400: "The request is not valid; for a CloudEvent, its envelope or data.",
@@ -30,9 +30,11 @@ _ABOUT: Mapping[int, str] = {
     422: "Only for CloudEvents: failed for good, don't deliver it again.",
     500: "The deployment is wrong, or the function has a bug.",
     502: "The cloud refused.",
-    503: "The cloud, or the secret's store, is not available now.",
+    503: "The cloud, or the secret's store, is not available now. For CloudEvents: deliver it again.",
     504: "Time was up.",
 }
+_CLOUDEVENT = frozenset({200, 400, 401, 403, 405, 413, 422, 503})
+"""The statuses that a CloudEvent is answered with; see handler.triggers.reply."""
 _WITH_HINT = frozenset({202, 207, 409, 503, 504})
 _HINT = {
     "Retry-After": {"description": "Seconds, where asking again can help.", "schema": {"type": "integer"}}
@@ -43,6 +45,43 @@ _ID = {
         "schema": {"type": "string"},
     }
 }
+_CHALLENGE = {"WWW-Authenticate": {"description": "`Bearer`.", "schema": {"type": "string"}}}
+_ALLOW = {"Allow": {"description": "The methods that are taken.", "schema": {"type": "string"}}}
+_REPLY = {
+    f"ce-{name}": {
+        "description": "Of the reply to a CloudEvent; not there otherwise.",
+        "schema": {"type": "string"},
+    }
+    for name in ("id", "source", "specversion", "type", "time", "subject", "traceparent")
+}
+_VOLUME = "6f2c1f0a-3d0e-4c55-9d6f-0f5ad3f3a1c1"
+_SERVER = "0b7c0f1e-52a4-4d0e-8a51-6c1d2f3e4a5b"
+_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
+    "one": {"volume_id": _VOLUME, "dry_run": True},
+    "batch": {"targets": [{"volume_id": _VOLUME, "server_id": _SERVER}], "dry_run": True},
+    "server": {"server_id": _SERVER, "dry_run": True},
+    "sweep": {"sweep": {"dry_run": True, "limit": 5, "min_age_seconds": 3600}},
+}
+_EVENT = {"specversion": "1.0", "id": "1", "source": "/example", "type": "com.example.stuck"}
+_NAME = {"type": "string", "minLength": 1}
+_CLOUDEVENT_SCHEMA = {
+    "type": "object",
+    "description": "A CloudEvent in JSON. Its data may also stand in data_base64, or as text.",
+    "required": ["specversion", "id", "source", "type", "data"],
+    "properties": {
+        "specversion": {"const": "1.0"},
+        "id": _NAME,
+        "source": _NAME,
+        "type": _NAME,
+        "data": {"$ref": "#/components/schemas/Request"},
+    },
+    "propertyNames": {"pattern": "^[a-z0-9]+$"},
+    "additionalProperties": {
+        "type": ["string", "boolean", "integer", "null"],
+        "minimum": -(2**31),
+        "maximum": 2**31 - 1,
+    },
+}
 _REFERENCES = "#/components/schemas/{model}"
 
 
@@ -50,7 +89,13 @@ _REFERENCES = "#/components/schemas/{model}"
 def document() -> dict[str, Any]:
     """The whole description, ready for JSON."""
     request, result = request_schema(_REFERENCES), result_schema(_REFERENCES)
-    schemas = {**request.pop("$defs"), **result.pop("$defs"), "Request": request, "Result": result}
+    schemas = {
+        **request.pop("$defs"),
+        **result.pop("$defs"),
+        "Request": request,
+        "Result": result,
+        "CloudEvent": _CLOUDEVENT_SCHEMA,
+    }
     return {
         "openapi": "3.1.0",
         "info": {
@@ -61,7 +106,7 @@ def document() -> dict[str, Any]:
         },
         "servers": [{"url": "/"}],
         "paths": {
-            "/": {"post": _event()},
+            "/": {"post": _event(), "options": _handshake()},
             "/invoke": {"post": _invoke()},
             "/init": {"post": _plain("FunctionGraph starts a container.", {200: "Always, and empty."})},
             "/healthz": _probe("Whether the process lives.", {200: "It does."}),
@@ -88,22 +133,36 @@ def _event() -> dict[str, Any]:
     codes: dict[int, list[ErrorCode]] = {status: list(found) for status, found in _ELSEWHERE.items()}
     for code in ErrorCode:
         codes.setdefault(code.http, []).append(code)
-    request = {"schema": {"$ref": "#/components/schemas/Request"}}
+    request = {
+        "schema": {"$ref": "#/components/schemas/Request"},
+        "examples": {name: {"value": form} for name, form in _EXAMPLES.items()},
+    }
+    events = [{**_EVENT, "data": form} for form in _EXAMPLES.values()]
     return {
         "operationId": "detach",
         "summary": "An event: clear what it names. The same on any path that is not named here.",
         "description": (
-            "Plain JSON or a CloudEvent, binary, structured or batched. The reply to a CloudEvent is itself "
-            "one, in binary mode, where the status is 2xx, and empty where it is not."
+            "Plain JSON or a CloudEvent: binary (the ce- headers say so), structured or batched. The reply "
+            "to a CloudEvent is itself one, in binary mode, where the status is 200; where it is not, the "
+            "reply has no body and no Content-Type, and the result is in the log. Each status says whether "
+            "a CloudEvent can get it."
         ),
         "security": [{"key": []}, {}],
         "requestBody": {
             "required": True,
             "content": {
                 "application/json": request,
-                "application/cloudevents+json": {"schema": {"type": "object"}},
+                "application/cloudevents+json": {
+                    "schema": {"$ref": "#/components/schemas/CloudEvent"},
+                    "example": events[0],
+                },
                 "application/cloudevents-batch+json": {
-                    "schema": {"type": "array", "items": {"type": "object"}, "minItems": 1}
+                    "example": events,
+                    "schema": {
+                        "type": "array",
+                        "items": {"$ref": "#/components/schemas/CloudEvent"},
+                        "minItems": 1,
+                    },
                 },
             },
         },
@@ -113,11 +172,46 @@ def _event() -> dict[str, Any]:
     }
 
 
+def _handshake() -> dict[str, Any]:
+    agreed = {
+        "WebHook-Allowed-Origin": {"description": "The one that asked.", "schema": {"type": "string"}},
+        "WebHook-Allowed-Rate": {"description": "`*`: as often as it likes.", "schema": {"type": "string"}},
+    }
+    return {
+        "summary": "A sender of CloudEvents asks whether it may send, as their WebHook specification says.",
+        "security": [{}],
+        "parameters": [
+            {
+                "name": "WebHook-Request-Origin",
+                "in": "header",
+                "required": True,
+                "description": "The sender; it must be one of DETACH_WEBHOOK_ORIGINS.",
+                "schema": {"type": "string", "format": "hostname"},
+            }
+        ],
+        "responses": {
+            "200": {"description": "It may.", "headers": {**_ID, **_ALLOW, **agreed}},
+            "405": _response(405, [ErrorCode.INVALID_REQUEST]),
+        },
+    }
+
+
 def _response(status: int, codes: list[ErrorCode]) -> dict[str, Any]:
     said = "".join(f"\n- `{code.value}`: {code.meaning}" for code in codes)
+    about = _ABOUT[status]
+    if status not in _CLOUDEVENT:
+        about += " Never for CloudEvents."
+    elif status != 200:
+        about += " For a CloudEvent: no body."
     response: dict[str, Any] = {
-        "description": _ABOUT[status] + (f"\n{said}" if said else ""),
-        "headers": {**_ID, **(_HINT if status in _WITH_HINT else {})},
+        "description": about + (f"\n{said}" if said else ""),
+        "headers": {
+            **_ID,
+            **(_HINT if status in _WITH_HINT else {}),
+            **(_REPLY if status == 200 else {}),
+            **(_CHALLENGE if status == 401 else {}),
+            **(_ALLOW if status == 405 else {}),
+        },
     }
     if status != 422:
         response["content"] = {"application/json": {"schema": {"$ref": "#/components/schemas/Result"}}}

@@ -13,11 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from handler.errors import ErrorCode, InvalidRequest
+from handler.errors import ErrorCode, Failure, InvalidRequest
+from handler.invocation import Invocation, Trigger
 from handler.model import schema
 from handler.model.openapi import document
-from handler.model.request import RULES
+from handler.model.request import RULES, Batch, GoneServer, Sweep, Target
+from handler.model.result import Handled, Outcome, TargetResult, untargeted
+from handler.triggers.cloudevent import read_events
 from handler.triggers.parse import read_work
+from handler.triggers.reply import settle
 from tests.embedded_cloud import seed
 
 DIALECT = jsonschema.Draft202012Validator
@@ -150,3 +154,37 @@ def test_the_description_has_every_route_status_and_code(client: FlaskClient) ->
     for status, found in responses.items():
         if status not in {"200", "207", "422"}:
             assert re.search(r"`\w+`: ", found["description"]), status
+
+
+def test_the_description_says_what_a_cloudevent_is_answered() -> None:
+    statuses = {
+        str(settle(Handled(_result(outcome, code, again=again))).cloudevent)
+        for outcome in Outcome
+        for code in (None, *ErrorCode)
+        for again in (False, True)
+    } | {"405", "413"}
+    for status, found in document()["paths"]["/"]["post"]["responses"].items():
+        said = found["description"]
+        assert ("Never for CloudEvents." in said) == (status not in statuses), status
+        assert ("For a CloudEvent: no body." in said) == (status in statuses - {"200"}), status
+
+
+def _result(outcome: Outcome, code: ErrorCode | None, *, again: bool) -> TargetResult:
+    failure = Failure("", retryable=again) if code else None
+    if failure is not None and code is not None:
+        failure.code = code
+    return untargeted(outcome, failure, Invocation(Trigger.CLOUDEVENT, "id"))
+
+
+def test_the_examples_of_the_description_are_valid() -> None:
+    content = document()["paths"]["/"]["post"]["requestBody"]["content"]
+    examples = [example["value"] for example in content["application/json"]["examples"].values()]
+    assert [type(read_work(example, max_targets=9)) for example in examples] == [
+        Target,
+        Batch,
+        GoneServer,
+        Sweep,
+    ]
+    batch = content["application/cloudevents-batch+json"]["example"]
+    assert len(read_events(batch, max_targets=9)) == 4
+    assert read_events(content["application/cloudevents+json"]["example"], max_targets=9)

@@ -1,0 +1,1 @@
+"""The served function against its own OpenAPI description: `make fuzz`."""
