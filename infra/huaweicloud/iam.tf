@@ -1,22 +1,33 @@
 locals {
   project_name = coalesce(var.project_name, var.region)
-  secret_store = var.csms_secret == null ? "context" : "csms"
+  # Of the API's callers
+  keys          = var.api == null ? null : var.caller_keys
+  secret_stores = var.csms_secret == null && local.keys == null ? ["context"] : ["context", "csms"]
 
   calls = [
     for call in jsondecode(file("${path.module}/calls.json")).calls : call
     if(call.server_check == null ? true : contains(call.server_check, var.server_check))
-    && (call.secret_store == null ? true : call.secret_store == local.secret_store)
+    && (call.secret_store == null ? true : contains(local.secret_stores, call.secret_store))
     && !(call.changes && var.read_only)
   ]
   actions = toset(flatten([for call in local.calls : concat(call.actions, call.dependencies)]))
 
   # Where the service allows it, an action is limited to the one thing that it is for. For EVS, ECS and VPC the limit is
   # the project, below: disks and servers of a sweep are not known beforehand.
-  secret_key_id = var.csms_secret == null ? null : coalesce(var.csms_secret.kms_key_id, one(huaweicloud_csms_secret.token[*].kms_key_id))
-  resources = var.csms_secret == null ? {} : {
-    "csms:secret:get"        = ["CSMS:*:*:secretName:${var.csms_secret.name}"]
-    "csms:secretVersion:get" = ["CSMS:*:*:secretName:${var.csms_secret.name}"]
-    "kms:dek:decrypt"        = ["KMS:*:*:KeyId:${local.secret_key_id}"]
+  secrets = concat(
+    var.csms_secret == null ? [] : [{
+      name = var.csms_secret.name
+      key  = coalesce(var.csms_secret.kms_key_id, one(huaweicloud_csms_secret.token[*].kms_key_id))
+    }],
+    local.keys == null ? [] : [{
+      name = local.keys.name
+      key  = coalesce(local.keys.kms_key_id, one(huaweicloud_csms_secret.caller_keys[*].kms_key_id))
+    }],
+  )
+  resources = length(local.secrets) == 0 ? {} : {
+    "csms:secret:get"        = [for secret in local.secrets : "CSMS:*:*:secretName:${secret.name}"]
+    "csms:secretVersion:get" = [for secret in local.secrets : "CSMS:*:*:secretName:${secret.name}"]
+    "kms:dek:decrypt"        = [for key in distinct(local.secrets[*].key) : "KMS:*:*:KeyId:${key}"]
   }
 
   policy = {
@@ -63,8 +74,14 @@ resource "huaweicloud_identity_role" "platform" {
   description = "Publish the events that ${var.name} could not settle."
   type        = "XA"
   policy = jsonencode({
-    Version   = "1.1"
-    Statement = [{ Effect = "Allow", Action = ["smn:topic:publish"] }]
+    Version = "1.1"
+    Statement = [{
+      Effect = "Allow"
+      Action = ["smn:topic:publish"]
+      # One topic in both spellings that are in use: the vendor's table of resources has the name where its console
+      # shows the URN (SMN API reference, "Permissions Policies and Supported Actions").
+      Resource = ["SMN:*:*:topic:${huaweicloud_smn_topic.failures.name}", "SMN:*:*:topic:${huaweicloud_smn_topic.failures.topic_urn}"]
+    }]
   })
 }
 

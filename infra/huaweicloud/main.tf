@@ -11,9 +11,11 @@ locals {
       DETACH_SWEEP_LIMIT           = tostring(var.sweep.limit)
       DETACH_SWEEP_MIN_AGE_SECONDS = tostring(var.sweep.min_age_seconds)
       DETACH_SWEEP_MAX_FRACTION    = tostring(var.sweep.max_fraction)
-      # every way in is FunctionGraph's: its triggers, the invocation API and the gateway, each behind IAM
-      DETACH_INVOKE_AUTH = "platform"
+      # FunctionGraph's triggers and its invocation API are behind IAM and of this account. The gateway's IAM lets in
+      # any account (API Gateway user guide, "API Authentication: IAM"), so its callers need a key besides.
+      DETACH_INVOKE_AUTH = local.keys == null ? "platform" : "bearer"
     },
+    local.keys == null ? {} : { DETACH_INVOKE_SECRET = "csms:${local.keys.name}" },
     var.project_id == null ? {} : { DETACH_PROJECT_ID = var.project_id },
     var.settings,
   )
@@ -107,6 +109,23 @@ resource "huaweicloud_csms_secret" "token" {
 
   # The first version is empty and the function refuses it. The real value is stored as the next version, by other means
   # than Terraform, so that neither plan nor state ever hold it.
+  secret_text = "{}"
+
+  lifecycle {
+    ignore_changes = [secret_text]
+  }
+}
+
+resource "huaweicloud_csms_secret" "caller_keys" {
+  count = try(local.keys.create, false) ? 1 : 0
+
+  region      = var.region
+  name        = local.keys.name
+  description = "The keys of those who may call ${var.name} through its API."
+  kms_key_id  = local.keys.kms_key_id
+  tags        = local.tags
+
+  # As above: with no key in it, every caller is turned away
   secret_text = "{}"
 
   lifecycle {

@@ -23,6 +23,11 @@ output "csms_secret" {
   value       = one(huaweicloud_csms_secret.token[*].name)
 }
 
+output "caller_keys" {
+  description = "Name of the secret whose value, the keys of the API's callers, is yet to be stored; null where none was made."
+  value       = one(huaweicloud_csms_secret.caller_keys[*].name)
+}
+
 output "failure_topic_urn" {
   description = "SMN topic of the events that could not be settled; subscribe whom it should wake."
   value       = huaweicloud_smn_topic.failures.topic_urn

@@ -132,10 +132,20 @@ variable "server_check" {
 }
 
 variable "read_only" {
-  description = "Leave the one permission that changes anything out of the agency: the function can look and report, and nothing else."
+  description = "Leave the one permission that changes anything out of the agency: the function can look and report, and nothing else. Not with sweep.dry_run = false or on_server_deleted, which would ask for what it may not do."
   type        = bool
   default     = false
   nullable    = false
+
+  validation {
+    condition     = !var.read_only || var.sweep.dry_run
+    error_message = "With read_only a sweep can clear nothing: leave sweep.dry_run true, or each sweep ends in permission_denied."
+  }
+
+  validation {
+    condition     = !var.read_only || var.on_server_deleted == null
+    error_message = "With read_only nothing can be cleared: each event of on_server_deleted would end in permission_denied."
+  }
 }
 
 variable "sweep" {
@@ -202,7 +212,7 @@ variable "on_server_deleted" {
 }
 
 variable "api" {
-  description = "Publish the function through an API gateway (APIG), for callers with IAM authentication; off by default. Ids of a gateway instance, an API group in it and an environment. public: reachable from the internet if the gateway is."
+  description = "Publish the function through an API gateway (APIG), for callers with IAM authentication and a key of caller_keys; off by default, and only for the zip. Ids of a gateway instance, an API group in it and an environment. public: reachable from the internet if the gateway is."
   type = object({
     instance_id    = string
     group_id       = string
@@ -220,6 +230,41 @@ variable "api" {
   validation {
     condition     = var.api == null || var.timeout < 600
     error_message = "A gateway waits for 600 seconds at most; with an API the timeout must be less."
+  }
+
+  validation {
+    condition     = var.api == null || var.caller_keys != null
+    error_message = "The gateway's IAM authentication lets in any account of the platform: an API needs caller_keys."
+  }
+
+  validation {
+    condition     = var.api == null || var.image == null
+    error_message = "A container is called by the platform without a key, so it can't tell the API's callers from FunctionGraph's own triggers: use package_file with an API."
+  }
+}
+
+variable "caller_keys" {
+  description = "CSMS secret that holds the keys of the API's callers, which they send as Authorization: Bearer KEY. Made, empty, where there is an api; the keys are stored outside of Terraform, see README. With create = false its kms_key_id must be named. null is refused where there is an api."
+  type = object({
+    name       = optional(string, "evs-detach-callers")
+    create     = optional(bool, true)
+    kms_key_id = optional(string)
+  })
+  default = {}
+
+  validation {
+    condition     = var.caller_keys == null || can(regex("^[A-Za-z0-9_.-]{1,64}$", var.caller_keys.name))
+    error_message = "The secret's name must be 1 to 64 letters, digits, hyphens, underscores and dots."
+  }
+
+  validation {
+    condition     = var.caller_keys == null || try(var.caller_keys.create, true) || try(var.caller_keys.kms_key_id, null) != null
+    error_message = "For a secret that exists, name the key that it is encrypted with: the agency may use that key only."
+  }
+
+  validation {
+    condition     = try(var.caller_keys.name, null) == null || try(var.caller_keys.name, null) != try(var.csms_secret.name, "")
+    error_message = "The callers' keys and what buys the token are different secrets."
   }
 }
 

@@ -47,6 +47,11 @@ run "one_project" {
     condition     = flatten(jsondecode(huaweicloud_identity_role.platform[0].policy).Statement[*].Action) == ["smn:topic:publish"]
     error_message = "The platform may publish failures, nothing more."
   }
+
+  assert {
+    condition     = jsondecode(huaweicloud_identity_role.platform[0].policy).Statement[*].Resource == [["SMN:*:*:topic:evs-detach-failures", "SMN:*:*:topic:${huaweicloud_smn_topic.failures.topic_urn}"]]
+    error_message = "The platform may publish to the one topic of failures."
+  }
 }
 
 run "project_by_name" {

@@ -102,6 +102,25 @@ run "api" {
   }
 
   assert {
+    condition     = output.settings.DETACH_INVOKE_AUTH == "bearer" && output.settings.DETACH_INVOKE_SECRET == "csms:evs-detach-callers" && output.caller_keys == "evs-detach-callers"
+    error_message = "Any account passes the gateway's IAM: callers need a key, too."
+  }
+
+  assert {
+    condition     = huaweicloud_csms_secret.caller_keys[0].secret_text == "{}"
+    error_message = "Terraform must not know the keys."
+  }
+
+  assert {
+    condition = [for statement in output.policy.Statement : statement if try(statement.Resource, null) != null] == [
+      { Effect = "Allow", Action = ["csms:secret:get"], Resource = ["CSMS:*:*:secretName:evs-detach-callers"] },
+      { Effect = "Allow", Action = ["csms:secretVersion:get"], Resource = ["CSMS:*:*:secretName:evs-detach-callers"] },
+      { Effect = "Allow", Action = ["kms:dek:decrypt"], Resource = ["KMS:*:*:KeyId:${huaweicloud_csms_secret.caller_keys[0].kms_key_id}"] },
+    ]
+    error_message = "The function may read the callers' keys, and no other secret."
+  }
+
+  assert {
     condition     = output.api == "POST /detach"
     error_message = "The output must say how to call it."
   }
@@ -115,5 +134,30 @@ run "public_api" {
   assert {
     condition     = huaweicloud_apig_api.detach[0].type == "Public" && huaweicloud_apig_api.detach[0].request_path == "/volumes/detach" && huaweicloud_apig_api.detach[0].security_authentication == "IAM"
     error_message = "A public API has IAM authentication too."
+  }
+}
+
+run "no_api" {
+  assert {
+    condition     = output.settings.DETACH_INVOKE_AUTH == "platform" && !contains(keys(output.settings), "DETACH_INVOKE_SECRET") && output.caller_keys == null
+    error_message = "Without an API every caller is FunctionGraph's: no key is made."
+  }
+}
+
+run "api_with_keys_that_exist" {
+  variables {
+    api         = { instance_id = "instance", group_id = "group", environment_id = "environment" }
+    caller_keys = { name = "ours", create = false, kms_key_id = "key-1" }
+    csms_secret = { name = "token", kms_key_id = "key-2" }
+  }
+
+  assert {
+    condition     = output.settings.DETACH_INVOKE_SECRET == "csms:ours" && output.caller_keys == null
+    error_message = "Keys that exist must be used."
+  }
+
+  assert {
+    condition     = toset(flatten([for statement in output.policy.Statement : try(statement.Resource, [])])) == toset(["CSMS:*:*:secretName:ours", "CSMS:*:*:secretName:token", "KMS:*:*:KeyId:key-1", "KMS:*:*:KeyId:key-2"])
+    error_message = "Both secrets, and their keys, may be read."
   }
 }

@@ -410,3 +410,79 @@ run "too_many_tags" {
 
   expect_failures = [var.tags]
 }
+
+run "api_without_the_callers_keys" {
+  command = plan
+
+  variables {
+    api         = { instance_id = "i", group_id = "g", environment_id = "e" }
+    caller_keys = null
+  }
+
+  expect_failures = [var.api]
+}
+
+run "api_of_a_container" {
+  command = plan
+
+  variables {
+    api          = { instance_id = "i", group_id = "g", environment_id = "e" }
+    package_file = null
+    image        = { url = "swr.eu-west-101.myhuaweicloud.com/ours/evs-detach:0.1.0" }
+  }
+
+  expect_failures = [var.api]
+}
+
+run "keys_whose_name_has_a_slash" {
+  command = plan
+
+  variables {
+    caller_keys = { name = "a/b" }
+  }
+
+  expect_failures = [var.caller_keys]
+}
+
+run "keys_that_exist_without_their_key" {
+  command = plan
+
+  variables {
+    caller_keys = { create = false }
+  }
+
+  expect_failures = [var.caller_keys]
+}
+
+run "keys_in_the_token_s_secret" {
+  command = plan
+
+  variables {
+    caller_keys = { name = "same" }
+    csms_secret = { name = "same" }
+  }
+
+  expect_failures = [var.caller_keys]
+}
+
+run "read_only_sweep_that_clears" {
+  command = plan
+
+  variables {
+    read_only = true
+    sweep     = { dry_run = false }
+  }
+
+  expect_failures = [var.read_only]
+}
+
+run "read_only_when_a_server_is_deleted" {
+  command = plan
+
+  variables {
+    read_only         = true
+    on_server_deleted = "cts"
+  }
+
+  expect_failures = [var.read_only]
+}
