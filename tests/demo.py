@@ -1,4 +1,4 @@
-"""What `make run` shows: the function, served by functions-framework, and its command, at the embedded cloud.
+"""What `make run` shows: the function, served as in production, and its command, at the embedded cloud.
 
 Starts both on loopback, sends the sample events by their real triggers, runs the command, shows what comes
 back, and ends what it started. Ends with 0 when every sample got the outcome that events/README.md promises,
@@ -87,10 +87,11 @@ COMMANDS = (
 
 @dataclass
 class Function:
-    """The function as it is served, and the key of its callers."""
+    """The function as it is served, the key of its callers, and the settings that it was given."""
 
     url: str
     key: str
+    settings: Mapping[str, str]
     process: subprocess.Popen[bytes]
     log: Path
 
@@ -107,18 +108,13 @@ def serving(cloud: Cloud, settings: Mapping[str, str], port: int = 0) -> Iterato
         key, keys, log = secrets.token_urlsafe(24), Path(folder) / "callers", Path(folder) / "log"
         keys.write_text(key, encoding="utf-8")
         port = port or _free_port()
-        environment = {
-            **_machine(),
-            **cloud.environment(),
-            "DETACH_INVOKE_SECRET": f"file:{keys}",
-            **settings,
-        }
-        command = [sys.executable, "-m", "functions_framework", "--target", "detach"]
-        command += ["--source", str(ROOT / "handler" / "main.py"), "--host", "127.0.0.1", "--port", str(port)]
+        given = {**cloud.environment(), "DETACH_INVOKE_SECRET": f"file:{keys}", **settings}
+        environment = {**_machine(), **given}
+        command = [sys.executable, "-m", "handler", "serve", "--host", "127.0.0.1", "--port", str(port)]
         with log.open("wb") as output:
             process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=output, stderr=output)
         try:
-            function = Function(f"http://127.0.0.1:{port}", key, process, log)
+            function = Function(f"http://127.0.0.1:{port}", key, given, process, log)
             _await(function)
             yield function
         finally:
@@ -221,17 +217,18 @@ def _run_commands(cloud: Cloud, settings: Mapping[str, str]) -> int:
     return wrong
 
 
-def _serve(function: Function, cloud: Cloud, settings: Mapping[str, str]) -> int:
+def _serve(function: Function) -> int:
     print(f"The function listens on {function.url} until you press Ctrl-C. In another terminal:\n")
+    print(f"  export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH")
     print(f"  export URL={function.url} KEY={function.key}")
+    for name, value in sorted(function.settings.items()):
+        print(f"  export {name}={shlex.quote(value)}")
     print(
         '  curl -X POST "$URL/" -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" '
-        "-d @events/http-one.json\n"
+        "-d @events/http-one.json"
     )
-    print("The command works at the same cloud:\n")
-    told = command_environment(cloud, settings)
-    print("  export " + " \\\n         ".join(f"{name}={shlex.quote(value)}" for name, value in told.items()))
-    print(f"  {shlex.quote(sys.executable)} -m handler sweep\n")
+    print("  python -m handler events/http-one.json")
+    print("  python -m handler sweep\n")
     try:
         return function.process.wait()
     except KeyboardInterrupt:
@@ -249,7 +246,7 @@ def main() -> int:
         settings = _vault_settings(cloud)
         with serving(cloud, settings, options.port) as function:
             if options.serve:
-                return _serve(function, cloud, settings)
+                return _serve(function)
             failed = _run(cloud, function)
         return 1 if _run_commands(cloud, settings) or failed else 0
 

@@ -60,8 +60,7 @@ def test_final_stage_runs_nothing_that_builds() -> None:
 def test_runs_as_nobody_in_exec_form() -> None:
     assert FINAL.all("USER") == ["65532:65532"]
     (entry,) = FINAL.all("ENTRYPOINT")
-    assert json.loads(entry)[:3] == ["python", "-m", "functions_framework"]
-    assert "--target=detach" in json.loads(entry)
+    assert json.loads(entry) == ["python", "-m", "handler", "serve"]
     assert FINAL.all("CMD") == []
 
 
