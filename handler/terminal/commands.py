@@ -6,7 +6,6 @@ What carries them out is imported when they are called, so that help is cheap.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
@@ -177,12 +176,9 @@ def run(**options: Any) -> int:
 @click.option("--port", type=click.IntRange(1, 65535), help="The port (default: PORT, else 8080).")
 def serve(host: str | None, port: int | None) -> int:
     """Serve the function over HTTP: events, probes, FunctionGraph's calls to a container."""
-    from functions_framework._cli import _cli  # noqa: PLC0415 (see the module)
+    from handler.serving.server import serve as listen  # noqa: PLC0415 (see the module)
 
-    words = ["--target", "detach", "--source", str(Path(__file__).resolve().parents[1] / "main.py")]
-    words += ["--host", host] if host else []
-    words += ["--port", str(port)] if port else []
-    _cli.main(words, standalone_mode=False)
+    listen(host, port)
     return ExitCode.DONE
 
 
