@@ -14,6 +14,7 @@ from tests.contract.case import Case, Home
 from tests.contract.embedded import EmbeddedLab
 from tests.contract.function import Functions, deployments
 from tests.contract.table import CLOUDS, Name, Table, case_name
+from tests.contract.wire import Wire
 from tests.embedded_cloud import Cloud
 
 if TYPE_CHECKING:
@@ -107,6 +108,11 @@ def home(lab: Lab, functions: Functions) -> Home:
 @pytest.fixture
 def case(home: Home, steps: list[str]) -> Case:
     return Case(home, steps)
+
+
+@pytest.fixture
+def wire(case: Case) -> Wire:
+    return Wire(case, case.lab.token(case.project_id))
 
 
 @pytest.fixture

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import uuid
+from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from tests.contract.lab import Disk, Link, User
 from tests.contract.observer import Observer
 from tests.embedded_cloud import Attachment, Cloud, Volume
+from tests.embedded_cloud.detach_job import Course
 from tests.integration.openstack.api import Session
 
 if TYPE_CHECKING:
@@ -27,10 +30,13 @@ class EmbeddedLab:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         token = cloud.token(project_id=_ADMIN_PROJECT, role="admin", user="admin")
-        admin = Session(f"{cloud.volume_endpoint}/{_ADMIN_PROJECT}", token, _ADMIN_PROJECT, "admin")
+        volume = cloud.volume_endpoint.replace("/v2", "/v3")
+        admin = Session(f"{volume}/{_ADMIN_PROJECT}", token, _ADMIN_PROJECT, "admin")
         observer = Observer(admin, admin.at(cloud.compute_endpoint))
         self.look = observer.look
         self.held = observer.held
+        self.entries = observer.entries
+        self._compute = Session(cloud.compute_endpoint, token, _ADMIN_PROJECT, "admin")
 
     def project(self) -> str:
         return uuid.uuid4().hex
@@ -82,6 +88,21 @@ class EmbeddedLab:
 
     def forget(self, server_id: str, volume_id: str) -> None:
         del self._cloud.server(server_id).disks[volume_id]
+
+    def send(self, server_id: str, action: str, status: str) -> None:
+        token = self._cloud.token(self._cloud.server(server_id).project_id)
+        replace(self._compute, token=token).post(f"/servers/{server_id}/action", {action: None})
+        assert self._cloud.server(server_id).status == status
+
+    @contextlib.contextmanager
+    def hypervisor(self, *, waits: bool = False, fails: str | None = None) -> Iterator[None]:
+        usual = self._cloud.jobs.course
+        told = Course(guest=math.inf if waits else 0, ends=cast("Any", fails or "done"))
+        self._cloud.jobs.course = told
+        try:
+            yield
+        finally:
+            self._cloud.jobs.course, told.guest = usual, 0
 
     def disk(self, project_id: str, *server_ids: str) -> Disk:
         return _as_disk(

@@ -111,6 +111,15 @@ class Lab(Protocol):
     def held(self, server_id: str) -> list[str]:
         """Ask the compute service which volumes the server has."""
 
+    def send(self, server_id: str, action: str, status: str) -> None:
+        """Have a member's action done to a server, and wait until it has the status and no task."""
+
+    def hypervisor(self, *, waits: bool = False, fails: str | None = None) -> AbstractContextManager[None]:
+        """Have detaches wait at the hypervisor until the end of it, or fail there.
+
+        ``fails``: "guest", which keeps the disk; "cinder", which can't be told that the disk was taken.
+        """
+
     # Volumes.
 
     def disk(self, project_id: str, *server_ids: str) -> Disk:
@@ -133,6 +142,9 @@ class Lab(Protocol):
 
     def delete_volume(self, disk: Disk) -> None:
         """Delete a free volume, and wait until it is gone."""
+
+    def entries(self, volume_id: str) -> list[str]:
+        """Read the states of all entries of a volume, those that its record hides too."""
 
     def look(self, volume_id: str) -> Record:
         """Read a volume through the volume service's own API, as an administrator."""

@@ -22,6 +22,11 @@ class Observer:
         links = [Link(entry["attachment_id"], entry["server_id"]) for entry in volume["attachments"]]
         return Record(volume["status"], tuple(links))
 
+    def entries(self, volume_id: str) -> list[str]:
+        path = f"/attachments?volume_id={volume_id}&all_tenants=1"
+        found = self._volume.get(path, {"OpenStack-API-Version": "volume 3.27"})["attachments"]
+        return [entry["status"] for entry in found]
+
     def held(self, server_id: str) -> list[str]:
         attachments = self._compute.get(f"/servers/{server_id}/os-volume_attachments")["volumeAttachments"]
         return [attachment["volumeId"] for attachment in attachments]

@@ -36,6 +36,7 @@ class RealLab:
         observer = Observer(admin, self._keystone.at(cloud.compute))
         self.look = observer.look
         self.held = observer.held
+        self.entries = observer.entries
         self._roles = {role["name"]: role["id"] for role in self._keystone.get("/roles")["roles"]}
         self._project_names: dict[str, str] = {}
         self._members: dict[str, Session] = {}
@@ -145,6 +146,16 @@ class RealLab:
 
     def forget(self, server_id: str, volume_id: str) -> None:
         self._unlist(f"instance_uuid = '{server_id}' AND volume_id = '{volume_id}'")
+
+    def send(self, server_id: str, action: str, status: str) -> None:
+        self._act(server_id, {action: None})
+        self._await_status(server_id, status)
+
+    @contextlib.contextmanager
+    def hypervisor(self, *, waits: bool = False, fails: str | None = None) -> Iterator[None]:
+        point = "entry" if fails == "cinder" else "detach"
+        with self._cloud.hypervisor(**{point: {"waits": waits, "fails": fails}}):
+            yield
 
     def _unlist(self, which: str) -> None:
         """Take volumes off Nova's lists: no API does it without telling Cinder."""

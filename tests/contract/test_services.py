@@ -2,73 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import uuid
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import requests
 
 from tests.contract.test_one import FREE, HELD
+from tests.contract.wire import Wire, shape
 
 if TYPE_CHECKING:
     from tests.contract.case import Case
-    from tests.contract.lab import Disk
-
-_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}", re.IGNORECASE)
-
-
-@dataclass
-class Wire:
-    """Calls the services as one of the project's users; what they say goes to the table, ids left out."""
-
-    case: Case
-    token: str
-
-    def volumes(self, path: str, body: Any = None, project: str | None = None) -> requests.Response:
-        return self._send("DETACH_VOLUME_ENDPOINT", f"/{project or self.case.project_id}/volumes{path}", body)
-
-    def servers(self, path: str, project: str | None = None, version: str | None = None) -> requests.Response:
-        where = f"/{project or self.case.project_id}/servers{path}"
-        return self._send("DETACH_COMPUTE_ENDPOINT", where, None, version)
-
-    def detach(self, disk: Disk, arguments: Any, *looks: str) -> requests.Response:
-        """Send os-detach; ``looks`` are the volume's states before and after."""
-        before, after = looks
-        assert str(self.case.lab.look(disk.volume_id)) == before
-        answer = self.volumes(f"/{disk.volume_id}/action", {"os-detach": arguments})
-        assert str(self.case.lab.look(disk.volume_id)) == after
-        return answer
-
-    def _send(self, service: str, path: str, body: Any, version: str | None = None) -> requests.Response:
-        headers = {"X-Auth-Token": self.token}
-        if version:
-            headers["OpenStack-API-Version"] = f"compute {version}"
-        url = self.case.lab.environment(self.case.project_id)[service] + path
-        method = "GET" if body is None else "POST"
-        answer = requests.request(method, url, json=body, headers=headers, timeout=60)
-        self.case.steps.append(f"{answer.status_code} {self._plain(answer)}".strip())
-        return answer
-
-    @staticmethod
-    def _plain(answer: requests.Response) -> str:
-        """Tell an error in full and a record by its keys."""
-        if answer.status_code >= 400:
-            return _ID.sub("ID", " ".join(answer.text.split()))
-        document = answer.json() if answer.content else {}
-        return "; ".join(f"{key}: {_shape(value)}" for key, value in document.items())
-
-
-def _shape(value: Any) -> str:
-    if isinstance(value, list):
-        return f"[{_shape(value[0]) if value else ''}]"
-    return ", ".join(sorted(value)) if isinstance(value, dict) else str(value)
-
-
-@pytest.fixture
-def wire(case: Case) -> Wire:
-    return Wire(case, case.lab.token(case.project_id))
 
 
 def test_a_volume_is_shown_with_its_attachments(wire: Wire) -> None:
@@ -76,7 +19,7 @@ def test_a_volume_is_shown_with_its_attachments(wire: Wire) -> None:
     volume = wire.volumes(f"/{disk.volume_id}").json()["volume"]
     assert volume["os-vol-tenant-attr:tenant_id"] == wire.case.project_id
     assert volume["attachments"][0]["attachment_id"] == disk.attachment_id
-    wire.case.steps.append(f"of an attachment: {_shape(volume['attachments'][0])}")
+    wire.case.steps.append(f"of an attachment: {shape(volume['attachments'][0])}")
 
 
 def test_detaching_again_by_id_is_a_conflict(wire: Wire) -> None:
