@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import click
 import pytest
+import requests
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -312,6 +315,36 @@ def test_bash_completes_its_words(tmp_path: Path, line: str, words: set[str]) ->
         ["bash", "-c", wanted], env=environment, capture_output=True, encoding="utf-8", check=True
     )
     assert set(done.stdout.split()) == words, done.stderr
+
+
+def test_it_serves_the_function(cloud: Cloud) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    words = ["serve", "--host", "127.0.0.1", "--port", str(port)]
+    environment = {**os.environ, **of(cloud), "DETACH_INVOKE_AUTH": "platform"}
+    with subprocess.Popen(
+        [*AS_INSTALLED, *words], cwd=ROOT, env=environment, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            until = time.monotonic() + 60
+            while (answer := asked(f"http://127.0.0.1:{port}/readyz")) is None and time.monotonic() < until:
+                assert process.poll() is None
+                time.sleep(0.2)
+            form = {"volume_id": seed.ORPHAN_VOLUME}
+            sent = requests.post(f"http://127.0.0.1:{port}/", json=form, timeout=60)
+        finally:
+            process.terminate()
+            process.communicate(timeout=60)
+    assert answer == {"ready": True}
+    assert sent.json()["outcome"] == "detached"
+
+
+def asked(url: str) -> object:
+    try:
+        return requests.get(url, timeout=5).json()
+    except requests.ConnectionError:
+        return None
 
 
 def of(cloud: Cloud) -> dict[str, str]:
