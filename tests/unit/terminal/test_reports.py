@@ -165,10 +165,10 @@ NEXT: list[tuple[Result, str, list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("result", "command", "steps"), NEXT)
-def test_it_says_what_to_do_next(result: Result, command: str, steps: list[str]) -> None:
+@pytest.mark.parametrize(("result", "command", "parts"), NEXT)
+def test_it_says_what_to_do_next(result: Result, command: str, parts: list[str]) -> None:
     said = " ".join(content.next_steps(account(result, command=command)))
-    assert all(step in said for step in steps), said
+    assert all(part in said for part in parts), said
 
 
 def test_an_interrupted_run_says_so() -> None:
