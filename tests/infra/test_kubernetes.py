@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 
+from tests.embedded_cloud import Cloud
 from tests.infra.manifests import ROOT, Manifest, in_namespace, rendered
 
 KUBERNETES = ROOT / "infra" / "kubernetes"
@@ -52,6 +56,29 @@ def settings(manifests: list[Manifest]) -> dict[str, str]:
 def manifests(request: pytest.FixtureRequest, tmp_path: Path) -> list[Manifest]:
     """As it is, and with each component."""
     return rendered(KUBERNETES) if request.param is None else with_component(request.param, tmp_path)
+
+
+@pytest.mark.parametrize("apply", [False, True])
+def test_the_pods_own_command_line_sweeps(apply: bool) -> None:
+    made = container(rendered(KUBERNETES))
+    line: list[str] = made["command"] + made["args"] + (["--apply"] if apply else [])
+    python, *words = line
+    assert python == "python"
+    with Cloud() as cloud:
+        cloud.seed()
+        told = {**cloud.environment(), "DETACH_TOKEN_SECRET": "env:TOKEN", "TOKEN": cloud.token()}
+        bare = {name: value for name, value in os.environ.items() if not name.startswith("DETACH_")}
+        ran = subprocess.run(
+            [sys.executable, *words],
+            cwd=ROOT,
+            env={**bare, **told},
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
+        result = json.loads(ran.stdout)
+    assert ran.returncode == 3  # some candidates' servers exist after all; 4 comes after it
+    assert set(result["summary"]) == {"refused", "detached" if apply else "would_detach"}
 
 
 def test_every_manifest_is_valid_by_kubernetes_own_schema(manifests: list[Manifest]) -> None:
