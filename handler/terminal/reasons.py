@@ -1,4 +1,4 @@
-"""Why not: each error of a result once, with the volumes that met it."""
+"""What became of a target in words, and why not: each error once, with the volumes that met it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from handler.model.request import RULES
-from handler.model.result import Error, ManyResult, Result
+from handler.model.result import Error, ManyResult, Result, TargetResult
 from handler.terminal.account import parts_of
 
 
@@ -46,3 +46,14 @@ def reasons(results: Iterable[Result]) -> list[Reason]:
                 key = (error.code, error.message, error.details, error.upstream)
                 met.setdefault(key, (error, []))[1].extend([volume_id] if volume_id else [])
     return [Reason(error, tuple(volume_ids)) for error, volume_ids in met.values()]
+
+
+def verdict(part: TargetResult) -> str:
+    """What became of a target in one word: its error's code, else its outcome."""
+    return part.error.code.value if part.error is not None else part.outcome.value
+
+
+def status(part: TargetResult) -> str | None:
+    """The volume's status, before and after where that differs."""
+    before, after = part.volume_status.before, part.volume_status.after
+    return before if after in {None, before} else f"{before} -> {after}"

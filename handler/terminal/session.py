@@ -20,7 +20,7 @@ from handler.settings import Settings
 from handler.terminal import table
 from handler.terminal.account import Account, parts_of
 from handler.terminal.cells import printable
-from handler.terminal.columns import write_csv
+from handler.terminal.csv_file import write_csv
 from handler.terminal.events import Event, from_options
 from handler.terminal.exit_code import ExitCode, exit_code, first
 from handler.terminal.options import Common, Entry

@@ -11,8 +11,7 @@ from click import style
 from handler.errors import ErrorCode
 from handler.model.result import ManyResult, Outcome, Result, TargetResult
 from handler.terminal.cells import cells_wide, cut, printable
-from handler.terminal.columns import status, verdict
-from handler.terminal.reasons import reasons
+from handler.terminal.reasons import reasons, status, verdict
 
 _INDENT = "  "
 _GAP = "  "

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from handler.model.result import to_json
 from handler.terminal.account import Account
-from handler.terminal.columns import write_csv
+from handler.terminal.csv_file import write_csv
 from handler.terminal.reports import markdown, page
 from handler.terminal.whole_file import write_whole
 

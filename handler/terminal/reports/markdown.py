@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from handler.model.result import TargetResult
 from handler.terminal.account import Account
 from handler.terminal.cells import markdown_cell, printable
-from handler.terminal.columns import status, verdict
+from handler.terminal.reasons import status, verdict
 from handler.terminal.reports import content
 
 _PLAIN = re.compile(r"[\w.:/-]+", re.ASCII)

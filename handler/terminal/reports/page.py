@@ -14,7 +14,7 @@ from handler.model.result import Outcome, TargetResult
 from handler.model.values import timestamp
 from handler.terminal.account import Account
 from handler.terminal.cells import html_cell as escaped
-from handler.terminal.columns import status, verdict
+from handler.terminal.reasons import status, verdict
 from handler.terminal.reports import content
 from handler.terminal.reports.assets import SCRIPT, STYLE
 

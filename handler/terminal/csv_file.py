@@ -1,4 +1,4 @@
-"""What is said of one target, column by column: the same in a table, in CSV and in a report."""
+"""Results as CSV: a row for each target, its columns by the names that their values have in the JSON."""
 
 from __future__ import annotations
 
@@ -13,21 +13,10 @@ Value = str | int | bool | None
 
 
 class Column(NamedTuple):
-    """A column of CSV, by the name that its value has in the JSON."""
+    """A column, by the name that its value has in the JSON."""
 
     name: str
     value: Callable[[TargetResult], Value]
-
-
-def verdict(part: TargetResult) -> str:
-    """What became of a target in one word: its error's code, else its outcome."""
-    return part.error.code.value if part.error is not None else part.outcome.value
-
-
-def status(part: TargetResult) -> str | None:
-    """The volume's status, before and after where that differs."""
-    before, after = part.volume_status.before, part.volume_status.after
-    return before if after in {None, before} else f"{before} -> {after}"
 
 
 COLUMNS = (
