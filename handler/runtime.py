@@ -111,11 +111,13 @@ def handle(
     network: bool = True,
     caller: Caller | None,
     observer: Observer | None = None,
+    dry_run: bool = False,
 ) -> Handled:
     """Do what an event asks for. Nothing is raised: here is the last net.
 
     `read` turns the event into work and may raise InvalidRequest. `network` says that callers reach this host
     over a network. `caller` is None where only the platform or the person at the terminal can have called.
+    `dry_run` is what is known of it before it is read.
     """
     work: Sequence[Work] = ()
     try:
@@ -125,7 +127,7 @@ def handle(
         work = read(warm.settings)
         return Handled(warm.carry_out(work, invocation, observer), work)
     except Failure as failure:
-        return turn_away(failure, invocation)
+        return turn_away(failure, invocation, dry_run=dry_run)
     except Exception as bug:  # noqa: BLE001 (the last net: a host would show its text to the caller)
         return caught(bug, invocation, begun=bool(work))
 
@@ -161,7 +163,9 @@ def caught(bug: Exception, invocation: Invocation, *, begun: bool) -> Handled:
     return turn_away(invocation.log.bug(bug), invocation, changed=None if begun else False)
 
 
-def turn_away(failure: Failure, invocation: Invocation, *, changed: bool | None = False) -> Handled:
+def turn_away(
+    failure: Failure, invocation: Invocation, *, dry_run: bool = False, changed: bool | None = False
+) -> Handled:
     """Answer an event that was not carried out, and say so in the log."""
     telemetry.ensure_configured()
     event = Event.INVOCATION
@@ -172,7 +176,7 @@ def turn_away(failure: Failure, invocation: Invocation, *, changed: bool | None 
     details = [vars(detail) for detail in failure.details or ()]
     invocation.log.warning(event, ok=False, code=failure.code.value, message=failure.message, details=details)
     unread = failure if isinstance(failure, InvalidRequest) else None
-    return Handled(failed(failure, invocation, changed=changed), unread=unread)
+    return Handled(failed(failure, invocation, dry_run=dry_run, changed=changed), unread=unread)
 
 
 def failed(

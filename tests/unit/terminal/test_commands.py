@@ -363,3 +363,21 @@ def use(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_command_is_one_of_the_group() -> None:
     assert dict(cli.commands) == COMMANDS
     assert (EVENTS / "http-one.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "dry"),
+    [
+        (["sweep"], True),
+        (["sweep", "--apply"], False),
+        (["detach", seed.ORPHAN_VOLUME, "--dry-run"], True),
+        (["detach", seed.ORPHAN_VOLUME], False),
+        (["server", seed.GONE_SERVER, "--dry-run"], True),
+    ],
+)
+def test_without_settings_a_dry_run_says_that_it_was_one(
+    capsys: Printed, words: list[str], dry: bool
+) -> None:
+    assert main([*words, "--output", "json"]) == 1
+    result = json.loads(capsys.readouterr().out)
+    assert (result["error"]["code"], result["dry_run"]) == ("configuration", dry)

@@ -101,7 +101,9 @@ class Fake:
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
     made = Fake()
-    monkeypatch.setattr(runtime, "runtime", lambda *_, **__: made)
+    # Whoever imports it only now would keep the fake for all tests that follow
+    for place in ("handler.terminal.session.runtime", "handler.runtime.runtime"):
+        monkeypatch.setattr(place, lambda *_, **__: made)
     return made
 
 
