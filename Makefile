@@ -1,6 +1,6 @@
 # One command each: `make run` shows it, `make test` proves it.
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test lint types unit integration infra fuzz abuse bench package dist picture schema fresh lock clean
+.PHONY: help setup run serve test lint types unit mutants mutants-ci integration infra fuzz abuse bench package dist picture schema fresh lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -20,7 +20,7 @@ define install # folder of the environment, its lock
 endef
 
 help: ## show these targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.ready ## make the virtual environment, from locked and hashed requirements
 
@@ -51,6 +51,14 @@ STRICT := PYTHONWARNDEFAULTENCODING=1 PYTHONWARNINGS=error::EncodingWarning
 unit: setup
 	@mkdir -p build && rm -f $(CALLS)
 	$(STRICT) RECORDED_CALLS=$(CALLS) $(BIN)/python -m pytest tests/unit tests/contract -n 2 -p tests.infra.record_calls --cov --cov-report=term
+
+# One-line mutations of what decides whether a record is cleared: each must make a test fail.
+SEED := 11
+mutants: setup ## every mutant of the safety rules, in SEED's order; ended, it goes on where it was
+	$(BIN)/python -m tests.mutation --seed $(SEED)
+
+mutants-ci: setup ## the first hundred of them
+	$(BIN)/python -m tests.mutation --seed $(SEED) --most 100
 
 integration: setup ## the contract suite against a real Keystone, Cinder and Nova, started here
 	$(BIN)/python -m pytest tests/contract tests/integration --cloud=real -p no:xdist

@@ -1,0 +1,114 @@
+"""What is mutated, and by which tests it is judged."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from tests.mutation.operators import Mutant, mutants_of
+
+ROOT = Path(__file__).resolve().parents[2]
+
+ALL = ("",)
+GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
+    "rule": {"handler.actions.clear": ALL},
+    "proof": {"handler.actions.proof": ALL, "handler.actions.belonging": ALL},
+    "absence": {"handler.cloud.absence": ALL, "handler.cloud.faults": ALL},
+    "region and project": {
+        "handler.actions.project": ("_OneProject.",),
+        "handler.cloud.catalog": ALL,
+        "handler.cloud.endpoints": ALL,
+        "handler.credentials.identity_answers": ALL,
+        "handler.model.addresses": ALL,
+    },
+    "transport": {
+        "handler.cloud.answer_reading": ALL,
+        "handler.cloud.connection": ALL,
+        "handler.cloud.dial": ALL,
+        "handler.cloud.transport": ALL,
+    },
+    "sweep": {
+        "handler.actions.orphans": ALL,
+        "handler.actions.sweep": ALL,
+        "handler.cloud.paging": ALL,
+    },
+    "clocks": {
+        "handler.credentials.callers": ("CallerKeys._looked_up",),
+        "handler.credentials.stores.base": ("CachedSecret.",),
+        "handler.credentials.token": ("SecretTokens._buy", "SecretTokens._good", "SecretTokens._alive"),
+        "handler.invocation": ("Deadline.",),
+    },
+}
+"""Of each group the modules, and of each module how the qualified names begin."""
+
+REQUIRED = (
+    # An invocation's project and endpoints stay what they were, whatever becomes of the secret
+    ("handler.actions.project:_OneProject.project_id", "cached_property -> property"),
+    ("handler.actions.project:_OneProject.endpoints", "cached_property -> property"),
+    # A connection on which something was not as it should be is closed
+    ("handler.cloud.connection:_Timed._spoilt", "self.sock is sock -> False"),
+    (
+        "handler.cloud.answer_reading:_AnswerFile.close",
+        "not self.closed and (self._reads.end() or self.peek(1)) -> False",
+    ),
+    ("handler.cloud.answer_reading:BoundedAnswer.begin", "self.will_close = True -> pass"),
+    ("handler.cloud.transport:Transport._sent_by", "response.raw.close() -> pass"),
+    # A clock that is set back prolongs nothing
+    (
+        "handler.credentials.stores.base:CachedSecret.fresh",
+        "0 <= self._clock() - self._since < self._kept_for -> (self._clock() - self._since < self._kept_for)",
+    ),
+    (
+        "handler.credentials.callers:CallerKeys._looked_up",
+        "0 <= now - self._looked_at < _PATIENCE -> (now - self._looked_at < _PATIENCE)",
+    ),
+    (
+        "handler.credentials.token:SecretTokens._buy",
+        (
+            "0 <= self._clock() - self._refused_at < self._rest -> "
+            "(self._clock() - self._refused_at < self._rest)"
+        ),
+    ),
+)
+"""Judged in every run, however few are."""
+
+JUDGES = (
+    "tests/unit/actions",
+    "tests/unit/cloud",
+    "tests/unit/credentials",
+    "tests/unit/model",
+    "tests/unit/settings/test_regions.py",
+)
+
+TOO_SLOW = (
+    "test_answers_exchanged.py",
+    "test_sweep_machine.py",
+    "test_a_sweep_asks_once_per_page",
+)
+"""Parts of names of tests that take seconds: what they show, quicker ones show as well."""
+
+
+def all_mutants() -> dict[str, list[Mutant]]:
+    """By group, each in the order of its sources."""
+    return {
+        group: [
+            mutant
+            for module, prefixes in modules.items()
+            for mutant in mutants_of(module, source_of(module))
+            if mutant.name.startswith(prefixes)
+        ]
+        for group, modules in GROUPS.items()
+    }
+
+
+def source_of(module: str) -> str:
+    """A module's text, as it is on disk."""
+    return path_of(module).read_text(encoding="utf-8")
+
+
+def path_of(module: str) -> Path:
+    """Where an import of the module leads."""
+    found = find_spec(module)
+    if found is None or found.origin is None:
+        raise LookupError(f"{module} is named, but not there")
+    return Path(found.origin)
