@@ -140,6 +140,22 @@ def _troubled(scene: Scene, at: EmbeddedProject, trouble: Callable[[], None]) ->
     return sum(part.changed is True for part in result.results)
 
 
+def test_the_scenes_ask_for_what_they_are_named_for(scene: Scene, at: EmbeddedProject) -> None:
+    _rehearsed(scene, at)
+
+    asked = at.calls()
+    if isinstance(scene.work, Sweep):
+        assert asked["volume pages"] >= 2
+        assert asked["server pages"] >= 2
+    elif isinstance(scene.work, GoneServer):
+        assert scene.held_by.count(scene.work.server_id) == 2
+    else:
+        assert isinstance(scene.work, Batch)
+        assert len(scene.work.targets) == 3
+        assert asked["looks"] >= 2 * 3
+    assert asked["detaches"] == scene.cleared
+
+
 @pytest.mark.usefixtures("short_looks")
 def test_no_two_answers_exchanged_clear_a_live_server_s_record(scene: Scene, at: EmbeddedProject) -> None:
     calls = _rehearsed(scene, at)
