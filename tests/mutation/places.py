@@ -75,8 +75,12 @@ REQUIRED = (
 JUDGES = (
     "tests/unit/actions",
     "tests/unit/cloud",
-    "tests/unit/credentials",
-    "tests/unit/model",
+    "tests/unit/credentials/test_caller_keys.py",
+    "tests/unit/credentials/test_env_and_file.py",
+    "tests/unit/credentials/test_identity.py",
+    "tests/unit/credentials/test_identity_answers.py",
+    "tests/unit/credentials/test_renewal.py",
+    "tests/unit/model/test_addresses.py",
     "tests/unit/settings/test_regions.py",
 )
 

@@ -26,6 +26,7 @@ from tests.mutation.places import JUDGES, TOO_SLOW, path_of, source_of
 _MEMORY = 3 * 1024**3  # bytes a mutant may take: some never end
 _PATIENCE = 10.0  # seconds for a test at least; a mutant may wait for ever
 _TIMES = 10  # as long as a test took may it take
+_MOST_ASKED = 1000  # tests for one mutant: what the nearest thousand don't find is no test's own matter
 
 
 @dataclass
@@ -83,7 +84,7 @@ class Judges:
         return Verdict(None, len(asked), time.monotonic() - started)
 
     def _ordered(self, mutant: Mutant) -> list[Observed]:
-        """The steady tests that reach it: those first that found others of its kind, then the quickest."""
+        """The steady tests that reach it: first those that found others like it, then its module's own."""
         able = [
             test
             for test in self.tests
@@ -96,7 +97,14 @@ class Judges:
         here = [number for place, number in self._killers if place == mutant.place]
         near = [number for place, number in self._killers if place.startswith(f"{mutant.module}:")]
         known = {number: position for position, number in enumerate(dict.fromkeys([*here, *near]))}
-        return sorted(able, key=lambda test: (known.get(test.number, len(known)), test.seconds))
+        return sorted(
+            able,
+            key=lambda test: (
+                known.get(test.number, len(known)),
+                _distance(test.name, mutant.module),
+                test.seconds,
+            ),
+        )[:_MOST_ASKED]
 
     def _first_failed(self, mutant: Mutant, source: str, tests: Sequence[Observed]) -> int | None:
         put_in_place(mutant, source)
@@ -133,6 +141,13 @@ class _Work:
             raise session.Interrupted("the tests can't be collected")
         self.status = self._work(Judges(session.items, self._modules))
         return True
+
+
+def _distance(test: str, module: str) -> int:
+    """How far a test's file is from the one that mirrors the module."""
+    *folders, name = module.split(".")[1:]
+    folder = "/".join(["tests/unit", *folders, ""])
+    return 0 if test.startswith(f"{folder}test_{name}.py") else 1 if test.startswith(folder) else 2
 
 
 def _observe(items: Sequence[pytest.Item], modules: Sequence[str]) -> list[Observed]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 import pytest
@@ -304,6 +305,24 @@ def test_an_answer_too_large_leaves_nothing_for_the_next_one() -> None:
         assert len(sender.send(get(server.url), call_context()).body) == 3000
 
     assert server.connections == 2
+
+
+def test_a_connection_that_is_left_in_the_middle_is_closed_at_once() -> None:
+    """Not when nobody remembers the error any more, which holds on to the answer."""
+    closed = threading.Event()
+
+    def script(client: Connection) -> None:
+        client.request()
+        client.say(answer(b"x" * 3000))
+        with suppress(ConnectionError):
+            assert client.request() == b""
+        closed.set()
+
+    with raw_server(script) as server, transport() as sender:
+        with pytest.raises(UpstreamUnavailable, match="more than 100 bytes") as held:
+            sender.send(get(server.url, largest=100), call_context())
+        assert closed.wait(5)
+        assert held.tb is not None
 
 
 class _Unreachable:

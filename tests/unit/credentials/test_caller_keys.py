@@ -239,6 +239,15 @@ def test_whoever_guesses_has_the_store_asked_once_in_three_seconds(
     assert reads(log) == 3
 
 
+def test_a_clock_that_is_set_back_keeps_no_new_key_out(
+    environment: dict[str, str], keys: CallerKeys, clock: Clock
+) -> None:
+    assert not passes(keys, "guess")
+    environment["KEYS"] = "second-key-of-callers"
+    clock.passes(-3600)
+    assert passes(keys, "second-key-of-callers")
+
+
 def test_a_crowd_of_guessers_does_not_either(keys: CallerKeys, log: Log) -> None:
     assert passes(keys, "first-key-of-callers")
     assert crowd(30, lambda _: passes(keys, "guess") and pytest.fail("passed")) == []

@@ -317,6 +317,17 @@ def test_a_password_that_stays_refused_does_not_lock_its_account(
     deployment.invoke()
 
 
+def test_a_clock_that_is_set_back_prolongs_no_pause(
+    cloud: Cloud, deployment: Deployment, clock: Clock
+) -> None:
+    cloud.add_user("robot", "other")
+    with pytest.raises(TokenRejected):
+        deployment.invoke()
+    cloud.add_user("robot", "pw")
+    clock.passes(-3600)
+    deployment.invoke()
+
+
 def test_a_password_that_was_right_in_between_begins_anew(
     cloud: Cloud, deployment: Deployment, clock: Clock
 ) -> None:
