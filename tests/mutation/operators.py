@@ -284,4 +284,4 @@ def _is_text(node: ast.expr) -> bool:
 
 
 def _only_logs(call: ast.Call) -> bool:
-    return ast.unparse(call.func).endswith((".log.info", ".log.debug", ".log.warning"))
+    return ast.unparse(call.func).endswith(("log.info", "log.debug", "log.warning"))

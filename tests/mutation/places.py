@@ -28,6 +28,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "handler.cloud.transport": ALL,
     },
     "sweep": {
+        "handler.actions.lists": ALL,
         "handler.actions.orphans": ALL,
         "handler.actions.sweep": ALL,
         "handler.cloud.paging": ALL,

@@ -145,7 +145,7 @@ class _Work:
 
 def _distance(test: str, module: str) -> int:
     """How far a test's file is from the one that mirrors the module."""
-    *folders, name = module.split(".")[1:]
+    *folders, name = module.removeprefix("handler.").split(".")
     folder = "/".join(["tests/unit", *folders, ""])
     return 0 if test.startswith(f"{folder}test_{name}.py") else 1 if test.startswith(folder) else 2
 
