@@ -40,7 +40,10 @@ _Change = tuple[str, ast.AST, str]
 
 @dataclass(frozen=True)
 class Mutant:
-    """One changed place of one module. `start` and `end` count bytes of the source, `line` is where it is."""
+    """One changed place of one module. `start` and `end` count bytes of the source.
+
+    Whoever reaches `line` meets the change; a table is met by all that reach the module.
+    """
 
     module: str
     name: str
@@ -85,30 +88,31 @@ class Mutant:
 def mutants_of(module: str, source: str) -> list[Mutant]:
     """All of a module's, in the order of its source."""
     starts = [0]
-    for line in source.encode().splitlines(keepends=True):
-        starts.append(starts[-1] + len(line))
+    for text in source.encode().splitlines(keepends=True):
+        starts.append(starts[-1] + len(text))
     found: list[Mutant] = []
     seen: Counter[tuple[str, str]] = Counter()
-    for name, (operator, node, new) in _everywhere(ast.parse(source)):
+    for name, line, (operator, node, new) in _everywhere(ast.parse(source)):
         start = starts[node.lineno - 1] + node.col_offset  # type: ignore[attr-defined]
         end = starts[node.end_lineno - 1] + node.end_col_offset  # type: ignore[attr-defined]
         old = " ".join(source.encode()[start:end].decode().split())
         old = old if len(old) <= _LONGEST else old[: _LONGEST - 1] + "…"
-        mutant = Mutant(module, name, operator, old, new, start, end, node.lineno)  # type: ignore[attr-defined]
+        mutant = Mutant(module, name, operator, old, new, start, end, line)
         seen[mutant.key] += 1
         found.append(replace(mutant, number=seen[mutant.key]))
     return found
 
 
-def _everywhere(tree: ast.Module) -> Iterator[tuple[str, _Change]]:
+def _everywhere(tree: ast.Module) -> Iterator[tuple[str, int, _Change]]:
     for name, node in _definitions("", tree.body):
         if isinstance(node, FunctionNode):
-            yield from ((name, change) for change in _decorators(node))
+            yield from ((name, node.body[-1].lineno, change) for change in _decorators(node))
             visitor = _Function(node.name)
             visitor.visit_body(node.body)
-            yield from ((name, change) for change in visitor.changes)
+            changes = visitor.changes
         else:
-            yield from ((name, change) for change in _elements(node))
+            changes = [*_elements(node)]
+        yield from ((name, change[1].lineno, change) for change in changes)  # type: ignore[attr-defined]
 
 
 def _definitions(above: str, body: Iterable[ast.stmt]) -> Iterator[tuple[str, FunctionNode | ast.expr]]:

@@ -91,7 +91,7 @@ class Judges:
             if test.passed
             and (
                 mutant.line in test.reached[mutant.module]
-                or (mutant.operator in {"element", "decorator"} and test.reached[mutant.module])
+                or (mutant.operator == "element" and test.reached[mutant.module])
             )
         ]
         here = [number for place, number in self._killers if place == mutant.place]

@@ -243,8 +243,9 @@ def test_a_clock_that_is_set_back_keeps_no_new_key_out(
     environment: dict[str, str], keys: CallerKeys, clock: Clock
 ) -> None:
     assert not passes(keys, "guess")
-    environment["KEYS"] = "second-key-of-callers"
     clock.passes(-3600)
+    assert passes(keys, "first-key-of-callers")
+    environment["KEYS"] = "second-key-of-callers"
     assert passes(keys, "second-key-of-callers")
 
 
