@@ -1,4 +1,4 @@
-"""Judge the mutants: `python -m tests.mutation [--seed N] [--most N] [--only PLACE] [--list]`.
+"""Judge the mutants: `python -m tests.mutation [--seed N] [--most N] [--tests N] [--only PLACE] [--list]`.
 
 What was judged is kept in build/mutants/, one file a seed: the same command goes on where it was ended, as
 long as neither code nor tests changed. Ends with 1 where a mutant survives that tests/mutation/survivors.py
@@ -15,6 +15,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,7 @@ def main() -> int:
     parser.add_argument(
         "--only", default="", help="how their places begin: handler.actions.clear:Clearing._look"
     )
+    parser.add_argument("--tests", type=int, help="how many tests at most for one, the nearest first")
     parser.add_argument("--list", action="store_true", help="name them and judge none")
     said = parser.parse_args()
     groups = all_mutants()
@@ -143,7 +145,8 @@ def main() -> int:
         return 0
     kept = Kept(KEPT / f"{said.seed}.jsonl")
     modules = [module for group in GROUPS.values() for module in group]
-    return run(lambda judges: _work(judges, kept, groups, wanted), modules)
+    work = partial(_work, kept=kept, groups=groups, wanted=wanted)
+    return run(work, modules, most=said.tests, kept=KEPT / f"{_state()}.tests")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import coverage
@@ -26,7 +27,6 @@ from tests.mutation.places import JUDGES, TOO_SLOW, path_of, source_of
 _MEMORY = 3 * 1024**3  # bytes a mutant may take: some never end
 _PATIENCE = 10.0  # seconds for a test at least; a mutant may wait for ever
 _TIMES = 10  # as long as a test took may it take
-_MOST_ASKED = 1000  # tests for one mutant: what the nearest thousand don't find is no test's own matter
 
 
 @dataclass
@@ -54,17 +54,29 @@ class Unfit(Exception):
 
 
 class Judges:
-    """The tests, as pytest collected them, and what each of them reaches. Lives inside pytest's own run."""
+    """The tests, as pytest collected them, and what each of them reaches. Lives inside pytest's own run.
 
-    def __init__(self, items: Sequence[pytest.Item], modules: Sequence[str]) -> None:
+    Of those that reach a mutant the nearest `most` are asked. `kept` is a file for what was seen of the tests,
+    of this very state of code and tests.
+    """
+
+    def __init__(
+        self, items: Sequence[pytest.Item], modules: Sequence[str], *, most: int | None, kept: Path | None
+    ) -> None:
         self._items = items
+        self._most = most
         self._killers: list[tuple[str, int]] = []
         gc.freeze()  # what is there now stays shared between the forks
+        if kept is not None and kept.exists():
+            self.tests = pickle.loads(kept.read_bytes())  # noqa: S301 (our own)
+            return
         self.tests = _forked(partial(_observe, items, modules))
         unsteady = [test.number for test in self.tests if not test.passed]
         again = _forked(lambda: [number for number in unsteady if not _passes(items[number])])
         if again:
             raise Unfit("without any mutant: " + ", ".join(items[number].nodeid for number in again))
+        if kept is not None:
+            kept.write_bytes(pickle.dumps(self.tests))
 
     def judge(self, mutant: Mutant) -> Verdict:
         """Whether a test fails with it. A failure counts when it is seen twice: a busy machine fails some."""
@@ -104,7 +116,7 @@ class Judges:
                 _distance(test.name, mutant.module),
                 test.seconds,
             ),
-        )[:_MOST_ASKED]
+        )[: self._most]
 
     def _first_failed(self, mutant: Mutant, source: str, tests: Sequence[Observed]) -> int | None:
         put_in_place(mutant, source)
@@ -116,9 +128,16 @@ class Judges:
         return None
 
 
-def run(work: Callable[[Judges], int], modules: Sequence[str], judges: Sequence[str] = JUDGES) -> int:
+def run(
+    work: Callable[[Judges], int],
+    modules: Sequence[str],
+    judges: Sequence[str] = JUDGES,
+    *,
+    most: int | None = None,
+    kept: Path | None = None,
+) -> int:
     """Collect the tests, then do the work with them. Its exit status, or pytest's where that fails."""
-    plugin = _Work(work, modules)
+    plugin = _Work(work, partial(Judges, modules=modules, most=most, kept=kept))
     arguments = ["-p", "no:terminal", "-p", "no:cacheprovider", "-s", "--hypothesis-seed=0"]
     skipped = " and ".join(f"not {name}" for name in TOO_SLOW)
     status = pytest.main(
@@ -130,16 +149,18 @@ def run(work: Callable[[Judges], int], modules: Sequence[str], judges: Sequence[
 class _Work:
     """Stands in for the loop in which pytest runs what it collected."""
 
-    def __init__(self, work: Callable[[Judges], int], modules: Sequence[str]) -> None:
+    def __init__(
+        self, work: Callable[[Judges], int], judges: Callable[[Sequence[pytest.Item]], Judges]
+    ) -> None:
         self._work = work
-        self._modules = modules
+        self._judges = judges
         self.status: int | None = None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         if session.testsfailed:
             raise session.Interrupted("the tests can't be collected")
-        self.status = self._work(Judges(session.items, self._modules))
+        self.status = self._work(self._judges(session.items))
         return True
 
 

@@ -250,6 +250,7 @@ _REFUSED = [
             (413, _OVER_LIMIT, {}, "throttled", True, 3.0, "413"),
             (413, "", {"Retry_After": "4"}, "throttled", True, 4.0, None),
             (413, "", {}, "upstream_rejected", False, None, None),
+            (300, "", {}, "upstream_rejected", False, None, None),
             (301, "", {}, "upstream_rejected", False, None, None),
             (407, "", {}, "upstream_rejected", False, None, None),
             (418, "", {}, "upstream_rejected", False, None, None),
