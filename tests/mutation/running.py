@@ -56,8 +56,8 @@ class Unfit(Exception):
 class Judges:
     """The tests, as pytest collected them, and what each of them reaches. Lives inside pytest's own run.
 
-    Of those that reach a mutant the nearest `most` are asked. `kept` is a file for what was seen of the tests,
-    of this very state of code and tests.
+    Of those that reach a mutant the nearest `most` are asked. `kept` is a file for what was seen of the
+    tests, of this very state of code and tests.
     """
 
     def __init__(

@@ -1,0 +1,63 @@
+"""An invocation's project and endpoints stay those that it began with, whatever becomes of its secret."""
+
+from __future__ import annotations
+
+from requests.models import PreparedRequest
+from responses import RequestsMock
+
+from handler.cloud.endpoints import Endpoints, Together
+from tests.unit.actions.answers import (
+    COMPUTE_ENDPOINT,
+    IN_USE,
+    NOVA_GONE,
+    PROJECT,
+    SERVER,
+    THE_SERVER,
+    THE_VOLUME,
+    VOLUME,
+    VOLUME_ENDPOINT,
+    Clock,
+    services_of,
+)
+
+
+class _Swapped:
+    """Credentials whose secret is replaced by another project's, of another region, after the first look."""
+
+    def __init__(self) -> None:
+        self._projects = [PROJECT]
+        self._hosts = [""]
+
+    @property
+    def project_id(self) -> str:
+        return self._projects.pop() if self._projects else "0" * 32
+
+    @property
+    def endpoints(self) -> Endpoints:
+        other = self._hosts.pop() if self._hosts else "other-"
+        return Endpoints(
+            VOLUME_ENDPOINT.replace("//", f"//{other}"),
+            COMPUTE_ENDPOINT.replace("//", f"//{other}"),
+            Together.ONE_SOURCE,
+        )
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        return request
+
+    def renew(self, refused: PreparedRequest) -> bool:
+        raise AssertionError(refused)
+
+
+def test_a_server_is_asked_for_where_its_volume_was() -> None:
+    services = services_of(Clock(), _Swapped())  # type: ignore[arg-type]  # signs with nothing
+    assert services.servers is not None
+    with RequestsMock() as cloud:
+        cloud.get(THE_VOLUME, json=IN_USE)
+        cloud.get(THE_SERVER, json=NOVA_GONE, status=404)
+
+        volume = services.volumes.get(VOLUME, services.context)
+        services.servers.find(SERVER, services.context)
+
+        assert [call.request.url for call in cloud.calls] == [THE_VOLUME, THE_SERVER]
+    assert volume is not None
+    assert services.clearing()._project_id == PROJECT
