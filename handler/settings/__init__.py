@@ -10,11 +10,12 @@ from typing import NamedTuple
 from handler.errors import Misconfigured
 from handler.model.addresses import canonical_host
 from handler.model.values import project_uuid
-from handler.secret import Secret
 from handler.settings.environment import EnvironmentReader, misspelt
+from handler.settings.opt_in import LiveSettings, RecoverSettings, read_live, read_recover
 from handler.settings.regions import vendor_host, vendor_url
-from handler.settings.secret_reference import REFERENCE_FORMS, SecretReference, Store, is_path, read_reference
-from handler.settings.trust import Trust, at, read_trust
+from handler.settings.secret_reference import REFERENCE_FORMS, SecretReference, Store, read_reference
+from handler.settings.trust import Trust, read_trust
+from handler.settings.vault import VaultSettings, read_vault
 
 
 class ServerCheck(str, Enum):
@@ -31,18 +32,6 @@ class InvokeAuth(str, Enum):
 
     BEARER = "bearer"
     PLATFORM = "platform"
-
-
-class VaultSettings(NamedTuple):
-    """How to reach Vault or OpenBao, under the names that its own tools use."""
-
-    address: str | None = None
-    token: Secret | None = None
-    token_file: str | None = None
-    role: str | None = None
-    kubernetes_mount: str = "kubernetes"
-    namespace: str | None = None
-    trust: Trust | None = None
 
 
 class CatalogChoice(NamedTuple):
@@ -85,6 +74,8 @@ class Settings(NamedTuple):
     vault: VaultSettings
     secret_ttl: float
     server_check: ServerCheck
+    live: LiveSettings
+    recover: RecoverSettings
     timeout: float
     connect_timeout: float
     read_timeout: float
@@ -118,6 +109,10 @@ NAMES = (
     "VAULT_CACERT",
     "DETACH_SECRET_TTL",
     "DETACH_SERVER_CHECK",
+    "DETACH_LIVE",
+    "DETACH_LIVE_API",
+    "DETACH_RECOVER",
+    "DETACH_RECOVER_AFTER",
     "DETACH_TIMEOUT",
     "DETACH_CONNECT_TIMEOUT",
     "DETACH_READ_TIMEOUT",
@@ -141,12 +136,6 @@ NAMES = (
 
 _COMPARED = ("DETACH_VOLUME_ENDPOINT", "DETACH_COMPUTE_ENDPOINT")
 """The endpoints that have to be of one cloud and region."""
-
-
-def _mount(value: str) -> str:
-    if not is_path(value.strip("/")):
-        raise ValueError
-    return value.strip("/")
 
 
 def _domain(value: str) -> str | None:
@@ -197,7 +186,6 @@ def read_settings(environment: Mapping[str, str], *, network: bool = True) -> Se
     csms_endpoint = read.url("DETACH_CSMS_ENDPOINT", vendor("kms", ""))
     token_secret = read.parsed("DETACH_TOKEN_SECRET", None, read_reference, REFERENCE_FORMS)
     invoke_secret = read.parsed("DETACH_INVOKE_SECRET", None, read_reference, REFERENCE_FORMS)
-    vault_token = read.text("VAULT_TOKEN")
     timeout = read.number("DETACH_TIMEOUT", 25.0, 0.1, 259200.0)
     settings = Settings(
         region=region,
@@ -218,21 +206,13 @@ def read_settings(environment: Mapping[str, str], *, network: bool = True) -> Se
         invoke_auth=read.parsed("DETACH_INVOKE_AUTH", InvokeAuth.BEARER, InvokeAuth, "bearer or platform"),
         invoke_secret=invoke_secret,
         webhook_origins=read.hosts("DETACH_WEBHOOK_ORIGINS"),
-        vault=VaultSettings(
-            address=read.url("VAULT_ADDR", None),
-            token=Secret(vault_token) if vault_token else None,
-            token_file=read.text("VAULT_TOKEN_FILE"),
-            role=read.text("VAULT_ROLE"),
-            kubernetes_mount=read.parsed(
-                "VAULT_K8S_MOUNT", "kubernetes", _mount, "the path where the auth method is mounted"
-            ),
-            namespace=read.text("VAULT_NAMESPACE"),
-            trust=at(read.file("VAULT_CACERT")) if read.text("VAULT_CACERT") else None,
-        ),
+        vault=read_vault(read),
         secret_ttl=read.number("DETACH_SECRET_TTL", 300.0, 0.0, 86400.0),
         server_check=read.parsed(
             "DETACH_SERVER_CHECK", ServerCheck.GONE, ServerCheck, "gone, recorded, not-held or off"
         ),
+        live=read_live(read),
+        recover=read_recover(read),
         timeout=timeout,
         connect_timeout=read.number("DETACH_CONNECT_TIMEOUT", 3.0, 0.05, 300.0),
         # No clearing starts with less time left than one read may take: the default yields.
@@ -311,6 +291,12 @@ def _contradictions(settings: Settings) -> list[str]:
         faults.append(f"{' and '.join(regions)} are not of one region")
     if settings.read_timeout >= settings.timeout:
         faults.append("DETACH_READ_TIMEOUT must be less than DETACH_TIMEOUT, or no clearing could ever start")
+    if settings.server_check is ServerCheck.OFF:
+        faults += [
+            f"{name} can't be switched on with DETACH_SERVER_CHECK=off: the compute service has to be asked"
+            for name, on in (("DETACH_LIVE", settings.live.on), ("DETACH_RECOVER", settings.recover.on))
+            if on
+        ]
     if settings.invoke_secret and settings.invoke_secret.store is Store.CONTEXT:
         faults.append("DETACH_INVOKE_SECRET can't be context:, which is the platform's token")
     return faults

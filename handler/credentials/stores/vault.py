@@ -22,8 +22,8 @@ from handler.credentials.stores.file import decode, read_file
 from handler.errors import Misconfigured, SecretUnavailable
 from handler.invocation import CallContext
 from handler.secret import Secret
-from handler.settings import VaultSettings
 from handler.settings.secret_reference import SecretReference
+from handler.settings.vault import VaultSettings
 
 SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 """Where Kubernetes puts a pod's own token, which it rotates."""

@@ -12,8 +12,8 @@ import pytest
 from handler.credentials.stores.vault import VaultStore
 from handler.errors import Failure, Misconfigured, SecretUnavailable, Upstream
 from handler.secret import Secret
-from handler.settings import VaultSettings
 from handler.settings.secret_reference import SecretReference, Store
+from handler.settings.vault import VaultSettings
 from tests.embedded_cloud import Cloud
 from tests.unit.contexts import call_context
 from tests.unit.credentials.deployment import Clock, Deployment, password

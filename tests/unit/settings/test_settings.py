@@ -15,11 +15,12 @@ from handler.settings import (
     ServerCheck,
     Settings,
     SweepSettings,
-    VaultSettings,
     read_settings,
 )
+from handler.settings.opt_in import LiveMode, LiveSettings, RecoverMode, RecoverSettings
 from handler.settings.secret_reference import SecretReference, Store
 from handler.settings.trust import Trust, system_store
+from handler.settings.vault import VaultSettings
 
 VENDOR = {
     "DETACH_REGION": "ap-southeast-3",
@@ -67,6 +68,8 @@ def test_every_default_is_as_documented() -> None:
         "vault": VaultSettings(),
         "secret_ttl": 300.0,
         "server_check": ServerCheck.GONE,
+        "live": LiveSettings(LiveMode.OFF, None),
+        "recover": RecoverSettings(RecoverMode.OFF, 3600),
         "timeout": 25.0,
         "connect_timeout": 3.0,
         "read_timeout": 10.0,
