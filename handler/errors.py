@@ -6,6 +6,7 @@
     ├── Forbidden               the caller has a wrong key
     ├── Refused                 a safety rule said no: nothing was sent, or the cloud itself refused
     ├── NotConfirmed            the cloud accepted the call, but the record was not yet seen cleared
+    ├── NotRecovered            the cloud accepted the call, and the record did not become free by it
     ├── Misconfigured           a setting is missing or wrong, or token, project and endpoints don't match
     ├── SecretUnavailable       the store did not give the secret
     ├── TokenRejected           the cloud refuses the token
@@ -70,8 +71,19 @@ class ErrorCode(str, Enum):
         409,
         "the cloud itself refused: only its compute service may detach here",
     )
+    ROOT_VOLUME = "root_volume", 409, "the server's root disk, or not proved to be a data disk"
+    SERVER_LOCKED = "server_locked", 409, "somebody locked the server"
+    SERVER_BUSY = (
+        "server_busy",
+        409,
+        "the server's state or task doesn't allow it now; retryable while that passes by itself",
+    )
+    GUEST_REFUSED = "guest_refused", 409, "the compute service gave the detach up and rolled it back"
+    LIVE_EXPIRED = "live_expired", 409, "later than the event's not_after"
+    VOLUME_HELD = "volume_held", 409, "a server holds the volume, whatever its record says"
     SWEEP_REFUSED = "sweep_refused", 409, "too much looks orphaned: the listing is the likelier fault"
     NOT_CONFIRMED = "not_confirmed", 202, "accepted by the cloud, but not yet seen: ask again"
+    NOT_RECOVERED = "not_recovered", 502, "the cloud accepted the call, and the record is not free"
     CONFIGURATION = (
         "configuration",
         500,
@@ -192,6 +204,12 @@ class NotConfirmed(Failure):
 
     code = ErrorCode.NOT_CONFIRMED
     retryable = True
+
+
+class NotRecovered(Failure):
+    """The cloud accepted the call, and the record did not become free: a person has to look at it."""
+
+    code = ErrorCode.NOT_RECOVERED
 
 
 class Misconfigured(Failure):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from handler.model.values import canonical
+from handler.model.values import canonical, zoned_moment
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -29,6 +29,16 @@ def _id(value: object) -> str:
 
 Id = Annotated[str, BeforeValidator(_id), WithJsonSchema({"type": "string", "format": "uuid"})]
 """A UUID as callers write it, kept in canonical form."""
+
+
+def _moment(value: object) -> str:
+    if not isinstance(value, str) or zoned_moment(value) is None:
+        raise PydanticCustomError("moment", "no moment")
+    return value
+
+
+Moment = Annotated[str, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
+"""A moment as RFC 3339 writes it, with its zone."""
 
 
 class _Form(BaseModel):
@@ -54,11 +64,28 @@ class Target(_Form):
         default=None, description="A guard: refuse if the attachment belongs to another server."
     )
     dry_run: bool = Field(default=False, description="Look and judge, send nothing.")
+    live: bool = Field(
+        default=False,
+        description="The guest has let go of the disk: where the server lives, have it detached there. Only "
+        "where DETACH_LIVE allows it; needs attachment_id and server_id.",
+    )
+    not_after: Moment | None = Field(
+        default=None, description="Beside `live`: from then on nothing is detached from a server that lives."
+    )
+    recover: bool = Field(
+        default=False,
+        description="Free a record that is stuck in a state other than in-use, where nobody holds the disk. "
+        "Only where DETACH_RECOVER allows it.",
+    )
 
     @model_validator(mode="after")
-    def _ids_differ(self) -> Self:
+    def _fits_together(self) -> Self:
         if self.attachment_id == self.volume_id:
             raise PydanticCustomError("attachment_is_volume", "attachment_id is the volume's id")
+        if self.live and (self.attachment_id is None or self.server_id is None):
+            raise PydanticCustomError("live_ids", "live needs attachment_id and server_id")
+        if self.not_after is not None and not self.live:
+            raise PydanticCustomError("without_live", "not_after stands beside live only")
         return self
 
 
@@ -88,6 +115,9 @@ class SweepBounds(_Form):
     volume_ids: list[Id] | None = Field(default=None, description="Only attachments of these volumes.")
     metadata: dict[str, str] | None = Field(
         default=None, description="Only volumes whose metadata has all of these pairs."
+    )
+    recover: bool = Field(
+        default=False, description="Look for stuck records, too, and free those that nobody holds."
     )
 
 
@@ -120,6 +150,9 @@ RULES: Mapping[str, str] = {
     "type": "it has another JSON type, such as text where true or false is meant",
     "uuid": "it must be a UUID",
     "attachment_is_volume": "attachment_id is the volume's id: send attachments[].attachment_id, not its id",
+    "live_ids": "live needs both attachment_id and server_id: what was attached anew must not be met",
+    "without_live": "not_after stands beside live: true only",
+    "moment": "it must be a moment as RFC 3339 writes it, with its zone",
     "range": "the number is out of range",
     "too_few": "at least one is needed",
     "too_many": "more than DETACH_MAX_TARGETS",

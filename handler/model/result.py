@@ -26,6 +26,7 @@ class Outcome(str, Enum):
     """What became of one target."""
 
     DETACHED = "detached"
+    RECOVERED = "recovered"
     ALREADY_DETACHED = "already_detached"
     VOLUME_ABSENT = "volume_absent"
     WOULD_DETACH = "would_detach"
@@ -66,6 +67,9 @@ class Via(str, Enum):
     """What was sent to free the disk; in a dry run what would be."""
 
     OS_DETACH = "os-detach"
+    OS_UNRESERVE = "os-unreserve"
+    COMPUTE = "compute"
+    ECS = "ecs"
 
 
 @dataclass(frozen=True)
@@ -185,6 +189,7 @@ class Findings:
     disk: Disk = field(default_factory=Disk)
     project_id: str | None = None
     via: Via | None = None
+    job: Job | None = None
     remaining: int | None = None
     changed: bool | None = False
 
@@ -281,7 +286,7 @@ def _made(
         disk=found.disk,
         project_id=found.project_id,
         via=found.via,
-        job=None,
+        job=found.job,
         error=error_of(failure) if failure else None,
         request_id=invocation.request_id,
         trigger=invocation.trigger,

@@ -17,6 +17,9 @@ _MOMENT = re.compile(
 )
 
 
+_ZONED = re.compile(r"\d{4}-\d\d-\d\d[Tt ][\d:]{8}(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
 def canonical(spelling: str) -> str:
     """A UUID in its canonical form, lower case with hyphens, from any spelling that `uuid.UUID` takes.
 
@@ -57,6 +60,11 @@ def epoch(moment: object) -> float | None:
         return datetime.fromisoformat(spelled).timestamp()
     except ValueError:
         return None
+
+
+def zoned_moment(moment: str) -> float | None:
+    """Seconds since 1970 of a moment that RFC 3339 writes, zone included; None for any other text."""
+    return epoch(moment) if _ZONED.fullmatch(moment) else None
 
 
 def timestamp(seconds: float) -> str:

@@ -38,10 +38,17 @@ _PYDANTIC = {
     "extra_forbidden": "unknown_key",
     "uuid": "uuid",
     "attachment_is_volume": "attachment_is_volume",
+    "live_ids": "live_ids",
+    "without_live": "without_live",
+    "moment": "moment",
     "too_short": "too_few",
     "greater_than_equal": "range",
     "less_than_equal": "range",
 }
+
+
+_OF_TWO_KEYS = {"attachment_is_volume": "attachment_id", "live_ids": "live", "without_live": "not_after"}
+"""Rules about two keys of a target, and which of them is named."""
 
 
 @dataclass(frozen=True)
@@ -207,8 +214,8 @@ def _broken(error: Mapping[str, Any]) -> tuple[tuple[str | int, ...], str]:
     place, rule = error["loc"], _PYDANTIC.get(error["type"], "type")
     if rule == "unknown_key":
         place = place[:-1]
-    if rule == "attachment_is_volume":
-        place = (*place, "attachment_id")
+    if rule in _OF_TWO_KEYS:
+        place = (*place, _OF_TWO_KEYS[rule])
     return place, rule
 
 

@@ -55,6 +55,12 @@ def test_every_code_has_a_failure_that_carries_it() -> None:
         "server_unknown",
         "use_compute_api",
         "sweep_refused",
+        "root_volume",
+        "server_locked",
+        "server_busy",
+        "guest_refused",
+        "live_expired",
+        "volume_held",
     }
 
     assert {code.value for code in ErrorCode} == {code.value for code in own} | of_refusals

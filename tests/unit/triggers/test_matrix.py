@@ -124,6 +124,7 @@ class Row(NamedTuple):
 
 TABLE = [
     Row("detached", None, False, 200, 200, "returned"),
+    Row("recovered", None, False, 200, 200, "returned"),
     Row("already_detached", None, False, 200, 200, "returned"),
     Row("volume_absent", None, False, 200, 200, "returned"),
     Row("would_detach", None, False, 200, 200, "returned"),
@@ -138,6 +139,11 @@ TABLE = [
     Row("refused", "server_unknown", False, 409, 200, "returned"),
     Row("refused", "use_compute_api", False, 409, 200, "returned"),
     Row("refused", "sweep_refused", False, 409, 200, "returned"),
+    *(
+        Row("refused", code, False, 409, 200, "returned")
+        for code in ("root_volume", "server_locked", "guest_refused", "live_expired", "volume_held")
+    ),
+    Row("refused", "server_busy", True, 409, 503, "raised"),
     Row("refused", "volume_state", True, 409, 503, "raised"),
     Row("refused", "server_exists", True, 409, 503, "raised"),
     Row("unconfirmed", "not_confirmed", True, 202, 503, "raised"),
@@ -147,6 +153,7 @@ TABLE = [
     Row("failed", "secret_unavailable", True, 503, 503, "raised"),
     Row("failed", "deadline_exceeded", True, 504, 503, "raised"),
     Row("failed", "secret_unavailable", False, 500, 422, "raised"),
+    Row("failed", "not_recovered", False, 502, 422, "raised"),
     Row("failed", "configuration", False, 500, 422, "raised"),
     Row("failed", "token_rejected", False, 502, 422, "raised"),
     Row("failed", "permission_denied", False, 502, 422, "raised"),
