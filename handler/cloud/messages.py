@@ -58,6 +58,7 @@ class CallOptions(TypedDict, total=False):
     needs: float
     changes: Mapping[str, Any] | None
     fresh: bool
+    renews: bool
 
 
 class Call(NamedTuple):
@@ -66,6 +67,7 @@ class Call(NamedTuple):
     `needs` is how many seconds must be left when it leaves, or it is not sent. `secrets` are further values
     that must not come out in what the cloud says of it. `changes` says what it changes: it is then logged
     before it is sent and after, whatever the log level. `fresh` asks for a connection made for it alone.
+    `renews` is False for a call that must not leave under another token than those that led to it.
     `trust` is whom to trust there, where not the deployment's.
     """
 
@@ -79,6 +81,7 @@ class Call(NamedTuple):
     secrets: tuple[str, ...] = ()
     changes: Mapping[str, Any] | None = None
     fresh: bool = False
+    renews: bool = True
     trust: Trust | None = None
 
     def __repr__(self) -> str:

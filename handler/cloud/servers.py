@@ -8,6 +8,7 @@ token and an id in a spelling that Nova doesn't know.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -27,10 +28,16 @@ ABSENT = Speech(
     "Instance could not be found",
     frozenset({"Ecs.0114", "Ecs.0614"}),
 )
-_RECORD_VERSION = {
-    # Below 2.21 the record of a deleted server is a 404, below 2.51 a member sees no events in it
+RECORD_VERSION = {
+    # A server's lock is told from 2.9. Below 2.21 the record of a deleted server is a 404, below 2.51 a
+    # member sees no events in it
     "X-OpenStack-Nova-API-Version": "2.51",
     "OpenStack-API-Version": "compute 2.51",
+}
+_ENTRY_VERSION = {
+    # The first that tells by which entry a server has a disk
+    "X-OpenStack-Nova-API-Version": "2.89",
+    "OpenStack-API-Version": "compute 2.89",
 }
 _REQUEST_ID = re.compile(r"req-[0-9A-Za-z-]{1,64}")
 _MOST_DELETIONS = 5
@@ -45,7 +52,7 @@ class Server(NamedTuple):
     """A server that exists, in whatever state. `idle`: the service says that no task is under way.
 
     `updated` is the cloud's text. `held` are the volumes that the answer which names this server lists at it,
-    None where it lists none readably.
+    None where it lists none readably. `locked` is None where the answer doesn't say (below 2.9).
     """
 
     id: str
@@ -54,6 +61,13 @@ class Server(NamedTuple):
     idle: bool
     updated: str | None = None
     held: frozenset[str] | None = None
+    locked: bool | None = None
+
+
+class HeldDisk(NamedTuple):
+    """A volume that a server's own list holds. `attachment_id` is the volume service's entry (from 2.89)."""
+
+    attachment_id: str | None = None
 
 
 class Deletion(NamedTuple):
@@ -72,16 +86,27 @@ class Deletion(NamedTuple):
     evacuated: bool = False
 
 
+class _TooOldError(Exception):
+    """The service has no microversion 2.89."""
+
+
 class Servers(Service):
     """Calls of one invocation at the compute service."""
 
-    def find(self, spelling: str, context: CallContext) -> Server | Absence:
+    _old = False  # seen to have no microversion 2.89
+
+    def find(self, spelling: str, context: CallContext, *, with_lock: bool = False) -> Server | Absence:
         """The server with this id, a UUID in whatever spelling, or the service's own word that there is none.
 
-        No microversion is asked for: from 2.69 on a server in a cell that is down can be a 404 too. Raises
-        Refused `server_unknown` when the answer proves nothing, another Failure when there was none.
+        No microversion is asked for, or one that tells of a lock: from 2.69 on a server in a cell that is
+        down can be a 404 too. Raises Refused `server_unknown` when the answer proves nothing, another Failure
+        when there was none.
         """
-        answer = self.look_up(f"servers/{quote(spelling, safe='')}", ABSENT, context, of=spelling)
+        path = f"servers/{quote(spelling, safe='')}"
+        headers = RECORD_VERSION if with_lock else {}
+        answer = self.look_up(path, ABSENT, context, of=spelling, headers=headers)
+        if with_lock and _too_new(answer):
+            answer = self.look_up(path, ABSENT, context, of=spelling)
         if isinstance(answer, Absence):
             return answer
         if answer.status == 200:
@@ -109,7 +134,8 @@ class Servers(Service):
                 task_state=plain_word(task, answer.secrets) if isinstance(task, str) else None,
                 idle=task is None,
                 updated=updated if isinstance(updated, str) else None,
-                held=_read_attached(record.get("os-extended-volumes:volumes_attached")),
+                held=read_attached(record.get("os-extended-volumes:volumes_attached")),
+                locked=locked if isinstance(locked := record.get("locked"), bool) else None,
             )
         except (ValueError, KeyError, TypeError, AttributeError):
             return None
@@ -121,7 +147,7 @@ class Servers(Service):
         where an older one has.
         """
         path = f"servers/{server_id}/os-instance-actions"
-        answer = self.ask("GET", path, context, headers=_RECORD_VERSION)
+        answer = self.ask("GET", path, context, headers=RECORD_VERSION)
         if answer.status == 404:
             return Deletion()
         if answer.status == 406:
@@ -138,7 +164,7 @@ class Servers(Service):
         for request_id in deletes[:_MOST_DELETIONS]:
             if not _REQUEST_ID.fullmatch(request_id):
                 continue
-            answer = self.ask("GET", f"{path}/{request_id}", context, headers=_RECORD_VERSION)
+            answer = self.ask("GET", f"{path}/{request_id}", context, headers=RECORD_VERSION)
             if answer.status == 404:
                 continue
             if answer.status != 200:
@@ -150,7 +176,35 @@ class Servers(Service):
         return found
 
     def holds(self, server_id: str, volume_id: str, context: CallContext) -> bool:
-        """Whether the server's own list holds this volume. Raises Failure.
+        """Whether the server's own list holds this volume. Raises Failure. See `disk`."""
+        return self._disk(server_id, volume_id, context, {}) is not None
+
+    def disk(self, server_id: str, volume_id: str, context: CallContext) -> HeldDisk | None:
+        """The volume as the server's own list holds it, by which entry included, where that is told (2.89).
+
+        None where the list doesn't hold it. Raises Failure.
+        """
+        if not self._old:
+            try:
+                return self._disk(server_id, volume_id, context, _ENTRY_VERSION)
+            except _TooOldError:
+                self._old = True
+        return self._disk(server_id, volume_id, context, {})
+
+    def disks(self, server_id: str, context: CallContext) -> frozenset[str]:
+        """The ids of all volumes that the server's own list holds. Raises Failure."""
+        return frozenset(id_ for page in self._disks(server_id, context, {}) for id_ in page)
+
+    def _disk(
+        self, server_id: str, volume_id: str, context: CallContext, headers: Mapping[str, str]
+    ) -> HeldDisk | None:
+        pages = self._disks(server_id, context, headers)
+        return next((page[volume_id] for page in pages if volume_id in page), None)
+
+    def _disks(
+        self, server_id: str, context: CallContext, headers: Mapping[str, str]
+    ) -> Iterator[dict[str, HeldDisk]]:
+        """The server's own list of volumes, page by page.
 
         An empty list names nobody: it is to be believed only together with `Server.held`. Nova pages this
         list by `limit` and `offset`, without links, and pages before it leaves out what is no volume (the
@@ -162,17 +216,19 @@ class Servers(Service):
         offset = 0
         while True:
             query = {"limit": _MOST_HELD, "offset": offset} if offset else None
-            answer = self.ask("GET", f"servers/{server_id}/os-volume_attachments", context, query=query)
+            path = f"servers/{server_id}/os-volume_attachments"
+            answer = self.ask("GET", path, context, query=query, headers=headers)
+            if headers and _too_new(answer):
+                raise _TooOldError
             if answer.status != 200:
                 raise failure(answer, SERVICE)
             page = _read_held(answer, server_id)
-            if volume_id in page:
-                return True
+            yield page
             if not page:
-                return False
-            if page <= held and offset >= len(held) + _MOST_HIDDEN:
+                return
+            if page.keys() <= held and offset >= len(held) + _MOST_HIDDEN:
                 raise _proves_nothing(answer, "a list of volumes that repeats itself")
-            held |= page
+            held |= page.keys()
             offset += len(page)
 
     def list(self, context: CallContext) -> Listing[str]:
@@ -191,19 +247,30 @@ def _read_id(listed: Any) -> str:
     return canonical(listed["id"])
 
 
-def _read_attached(listed: Any) -> frozenset[str] | None:
+def read_attached(listed: Any) -> frozenset[str] | None:
+    """The ids of the volumes that a server's own record lists; None where it lists none readably."""
     try:
         return frozenset(canonical(entry["id"]) for entry in listed)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def _read_held(answer: Answer, server_id: str) -> set[str]:
+def _entry_of(row: Any) -> str | None:
+    named = row.get("attachment_id")
+    return canonical(named) if isinstance(named, str) else None
+
+
+def _too_new(answer: object) -> bool:
+    """Whether the service has not the microversion that it was asked for."""
+    return isinstance(answer, Answer) and answer.status == 406
+
+
+def _read_held(answer: Answer, server_id: str) -> dict[str, HeldDisk]:
     try:
         entries = loads(answer.body)["volumeAttachments"]
         if any(canonical(entry.get("serverId", server_id)) != server_id for entry in entries):
             raise _proves_nothing(answer, "a list of another server's volumes")
-        return {canonical(entry["volumeId"]) for entry in entries}
+        return {canonical(entry["volumeId"]): HeldDisk(_entry_of(entry)) for entry in entries}
     except (ValueError, KeyError, TypeError, AttributeError):
         raise unreadable(answer, SERVICE) from None
 

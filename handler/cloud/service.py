@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlencode
 
@@ -13,6 +14,7 @@ from handler.cloud.messages import Answer, Call, CallOptions
 from handler.cloud.transport import Authenticator, Transport
 from handler.errors import UpstreamUnavailable
 from handler.invocation import CallContext
+from handler.model.addresses import split_version
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -31,6 +33,11 @@ class ProjectAuthenticator(Authenticator, Protocol):
         """Where the token's services are."""
         ...
 
+    @property
+    def roles(self) -> tuple[str, ...] | None:
+        """The names of the token's roles, None where they are not known."""
+        ...
+
 
 class Service:
     """One service as one invocation sees it. Its endpoint goes up to the version; the project's id follows.
@@ -45,6 +52,21 @@ class Service:
         self._auth = auth
 
     @property
+    def read_timeout(self) -> float:
+        """Seconds that one answer may take."""
+        return self._transport.read_timeout
+
+    @property
+    def roles(self) -> tuple[str, ...] | None:
+        """The names of the token's roles, None where they are not known. Raises Failure."""
+        return self._auth.roles
+
+    @property
+    def endpoint(self) -> str:
+        """Where the service is, up to the version. Raises Failure."""
+        return self._auth.endpoints.of(self.name)
+
+    @property
     def project_id(self) -> str:
         """The project whose things are asked for. Raises Failure."""
         return self._auth.project_id
@@ -56,24 +78,39 @@ class Service:
         context: CallContext,
         *,
         query: Mapping[str, str | int] | None = None,
+        api: str | None = None,
         **options: Unpack[CallOptions],
     ) -> Answer:
-        """Send one request below the project's path and return its answer, whatever the status. See Call."""
-        url = f"{self._auth.endpoints.of(self.name)}/{self._auth.project_id}/{path}"
+        """Send one request below the project's path and return its answer, whatever the status. See Call.
+
+        `api` is another version than the endpoint's, at the same place.
+        """
+        base = self._auth.endpoints.of(self.name)
+        if api is not None:
+            base = f"{split_version(base)[0]}/{api}"
+        url = f"{base}/{self._auth.project_id}/{path}"
         if query:
             url += "?" + urlencode(query)
         return self._transport.send(Call(self.name, method, url, **options), context, self._auth)
 
-    def look_up(self, path: str, speech: Speech, context: CallContext, *, of: str) -> Answer | Absence:
+    def look_up(
+        self,
+        path: str,
+        speech: Speech,
+        context: CallContext,
+        *,
+        of: str,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> Answer | Absence:
         """Ask for one thing: the answer about it, or how far the service's word goes that it is not there.
 
         A word that names no id may be the answer to another question, left over on a kept connection: it is
         asked for again on a connection made for it, and what that says holds.
         """
-        answer = self.ask("GET", path, context)
+        answer = self.ask("GET", path, context, headers=headers)
         absence = read_absence(answer, speech, of=of)
         if absence is Absence.UNNAMED:
-            answer = self.ask("GET", path, context, fresh=True)
+            answer = self.ask("GET", path, context, headers=headers, fresh=True)
             absence = read_absence(answer, speech, of=of)
         return answer if absence is None else absence
 

@@ -111,7 +111,7 @@ class Transport:
         with _signing():
             request = self._prepare(call, auth)
         answer = self._repeat(call, request, context)
-        if auth is not None and refuses_token(answer):
+        if auth is not None and call.renews and refuses_token(answer):
             with _signing():
                 again = self._prepare(call, auth) if auth.renew(request) else None
             if again is not None:

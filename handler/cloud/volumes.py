@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from handler.cloud.absence import Absence, Speech
+from handler.cloud.entries import Entry, read_entries
 from handler.cloud.faults import failure, plain_word
 from handler.cloud.messages import Answer
 from handler.cloud.paging import LARGEST_PAGE, PAGE, Listing, record
@@ -22,6 +24,7 @@ from handler.model.values import canonical
 
 SERVICE = "volume"
 ABSENT = Speech(frozenset({"volume", "disk"}), "Volume could not be found", frozenset({"EVS.5404"}))
+_ENTRIES_VERSION = "3.27"  # the first that has the attachments API
 _LONGEST_ID = 64  # letters of a listed id: a UUID as a URN in braces has 47
 
 # What `read_volume` reads of a listed volume
@@ -64,7 +67,11 @@ class Attachment(NamedTuple):  # a long list makes one for each record: no datac
 
 
 class Volume(NamedTuple):
-    """A volume's record, as far as it matters here. `size` is in GB; `updated_at` is the cloud's text."""
+    """A volume's record, as far as it matters here. `size` is in GB; `updated_at` is the cloud's text.
+
+    `multiattach` is None where the record doesn't say. `read_at` is when the service gave this answer, by its
+    own clock (epoch seconds), None where it doesn't say or for a volume of a list.
+    """
 
     id: str
     status: str
@@ -74,6 +81,8 @@ class Volume(NamedTuple):
     size: int | None = None
     metadata: Mapping[str, str] = MappingProxyType({})
     name: str | None = None
+    multiattach: bool | None = None
+    read_at: float | None = None
 
 
 def _uuid(value: object) -> str | None:
@@ -116,7 +125,7 @@ def read_volume(record: Any, secrets: tuple[str, ...] = ()) -> Volume:
                 listed_server_id=entry["server_id"] if server_id else None,
             )
         )
-    size, metadata = record.get("size"), record.get("metadata")
+    size, metadata, shared = record.get("size"), record.get("metadata"), record.get("multiattach")
     return Volume(
         id=volume_id,
         status=plain_word(status, secrets),
@@ -126,7 +135,16 @@ def read_volume(record: Any, secrets: tuple[str, ...] = ()) -> Volume:
         size=size if isinstance(size, int) else None,
         metadata=metadata if isinstance(metadata, dict) else {},
         name=_text(record.get("name")),
+        multiattach=shared if isinstance(shared, bool) else None,
     )
+
+
+def _moment_of(answer: Answer) -> float | None:
+    """When the answer was given, by its header Date."""
+    try:
+        return parsedate_to_datetime(answer.headers.get("Date", "")).timestamp()
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
 
 
 class Volumes(Service):
@@ -145,29 +163,65 @@ class Volumes(Service):
             raise unreadable(answer, SERVICE) from None
         if volume.id != volume_id:
             raise unreadable(answer, SERVICE)
-        return volume
+        return volume._replace(read_at=_moment_of(answer))
 
-    def detach(self, volume_id: str, attachment: Attachment, proof: str, context: CallContext) -> Answer:
+    def entries(self, volume_id: str, context: CallContext) -> tuple[Entry, ...] | None:
+        """Every entry of the volume, those that its record hides included, by the attachments API.
+
+        None where the service has no such API, or doesn't show all: then what a record hides is not known.
+        """
+        headers = {"OpenStack-API-Version": f"volume {_ENTRIES_VERSION}"}
+        query = {"volume_id": volume_id}
+        answer = self.ask("GET", "attachments", context, query=query, api="v3", headers=headers)
+        if answer.status in {404, 406}:
+            return None
+        if answer.status != 200:
+            raise failure(answer, SERVICE)
+        return read_entries(answer, volume_id)
+
+    def detach(
+        self, volume_id: str, attachment: Attachment | Entry | None, proof: str, context: CallContext
+    ) -> Answer:
         """Send `os-detach` for this attachment, once. The status alone says little: look at the volume after.
 
-        `proof` is the word for what showed that its server is gone: it is logged before the call leaves.
-        Raises DeadlineExceeded, and sends nothing, when less time is left than its answer may take; NoAnswer
-        when nothing came back: the record may be cleared all the same.
+        None stands for a record that has no entry at all: it is set free, unasked. `proof` is the word for
+        what showed that nobody holds the disk: it is logged before the call leaves. Raises DeadlineExceeded,
+        and sends nothing, when less time is left than its answer may take; NoAnswer when nothing came back:
+        the record may be cleared all the same.
         """
-        body = json.dumps({"os-detach": {"attachment_id": attachment.listed_id}}).encode()
+        arguments = {"attachment_id": attachment.listed_id} if attachment is not None else {}
+        changes = {
+            "attachment_id": attachment.id if attachment is not None else None,
+            "server_id": attachment.server_id if attachment is not None else None,
+            "proof": proof,
+        }
+        return self._act(volume_id, "os-detach", arguments, changes, context)
+
+    def unreserve(self, volume_id: str, proof: str, context: CallContext) -> Answer:
+        """Send `os-unreserve`, once. Its 202 says nothing: Cinder gives it, too, where it does nothing."""
+        return self._act(volume_id, "os-unreserve", {}, {"proof": proof}, context)
+
+    def roll_detaching(self, volume_id: str, server_id: str, proof: str, context: CallContext) -> Answer:
+        """Send `os-roll_detaching`, once: the record says in-use again. It does not stop a job."""
+        return self._act(
+            volume_id, "os-roll_detaching", {}, {"server_id": server_id, "proof": proof}, context
+        )
+
+    def _act(
+        self,
+        volume_id: str,
+        name: str,
+        arguments: Mapping[str, str | None],
+        changes: Mapping[str, Any],
+        context: CallContext,
+    ) -> Answer:
         return self.ask(
             "POST",
             f"volumes/{volume_id}/action",
             context,
-            body=body,
+            body=json.dumps({name: arguments}).encode(),
             needs=self._transport.read_timeout,
-            changes={
-                "call": "os-detach",
-                "volume_id": volume_id,
-                "attachment_id": attachment.id,
-                "server_id": attachment.server_id,
-                "proof": proof,
-            },
+            changes={"call": name, "volume_id": volume_id, **changes},
         )
 
     def list(self, context: CallContext, query: Mapping[str, str]) -> Listing[Volume]:

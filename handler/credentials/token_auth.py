@@ -80,6 +80,11 @@ class TokenAuth(AuthBase):
         """The token, and what is known of it. Raises Failure."""
         return self._tokens.current(self._context).token
 
+    @property
+    def roles(self) -> tuple[str, ...] | None:
+        """The names of this token's roles, None where they are not known. Raises Failure."""
+        return self._tokens.current(self._context).token.roles
+
 
 class Credentials:
     """What a process keeps to sign its calls to the cloud. Threads share it."""

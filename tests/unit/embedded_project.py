@@ -29,6 +29,7 @@ class FixedToken:
         self._token = token
         self.project_id = cloud.project_id
         self.endpoints = Endpoints(cloud.volume_endpoint, cloud.compute_endpoint, Together.CATALOG)
+        self.roles: tuple[str, ...] | None = ("member", "reader")
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         request.headers[TOKEN_HEADER] = self._token

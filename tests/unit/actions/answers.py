@@ -128,6 +128,7 @@ class Signer:
         self.renewals = renewals
         self.renewed = 0
         self.endpoints = Endpoints(VOLUME_ENDPOINT, COMPUTE_ENDPOINT, Together.CATALOG)
+        self.roles: tuple[str, ...] | None = ("member", "reader")
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         request.headers["X-Auth-Token"] = f"{TOKEN}-{self.renewed}"
