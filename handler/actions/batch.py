@@ -57,7 +57,7 @@ def _clear_volume(
     resolved: dict[Target, Target | TargetResult] = {}
     contexts = {target: context.separate() for target in targets}
     for target, own in contexts.items():
-        if target.attachment_id is None and len(targets) > 1:
+        if target.attachment_id is None and not target.recover and len(targets) > 1:
             started = time.monotonic()
             meant = clearing.resolve(target, own)
             if isinstance(meant, Cleared):

@@ -20,6 +20,9 @@ SOURCE = "/evs-detach/sweep"
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, REQUEST_TYPE)
 
 
+_SENT = {"volume_id", "attachment_id", "server_id", "dry_run"}  # never what must be asked for twice
+
+
 class Fanout:
     """Posts one CloudEvent per candidate to a sink. The sink is sent no credentials."""
 
@@ -46,7 +49,7 @@ class Fanout:
         return untouched(target, Outcome.DISPATCHED)
 
     def _post(self, target: Target, context: CallContext) -> None:
-        data = target.model_dump()
+        data = target.model_dump(include=_SENT)
         event = CloudEvent(
             {
                 "type": REQUEST_TYPE,

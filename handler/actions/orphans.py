@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from handler.cloud.volumes import Attachment, Volume
@@ -51,6 +51,8 @@ class Census:
     def __init__(self, bounds: SweepBounds) -> None:
         self.volumes = 0
         self.unreadable = 0
+        self.bare: list[Volume] = []  # in-use with nothing attached, where somebody asks for them
+        self._recover = bounds.recover
         self.attachments = 0
         self._servers: set[bytes] = set()
         self._packed = bytearray()
@@ -74,6 +76,8 @@ class Census:
         for volume in page:
             self.volumes += 1
             if volume.status == "in-use":
+                if self._recover and not volume.attachments:
+                    self.bare.append(volume)
                 for attachment in volume.attachments:
                     if attachment.server_id is not None:
                         self._add(volume, attachment)
@@ -113,7 +117,11 @@ class Census:
         self._names += name
 
     def _wanted(self, volume: Volume, server_id: str) -> bool:
-        if self._server_ids is not None and server_id not in self._server_ids:
+        return self.wants(volume, (server_id,))
+
+    def wants(self, volume: Volume, server_ids: Collection[str]) -> bool:
+        """Whether the event's filters let a volume through that names these servers."""
+        if self._server_ids is not None and self._server_ids.isdisjoint(server_ids):
             return False
         if self._volume_ids is not None and volume.id not in self._volume_ids:
             return False

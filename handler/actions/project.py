@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
 from requests.models import PreparedRequest
 
@@ -20,6 +23,12 @@ from handler.cloud.volumes import SERVICE as VOLUME
 from handler.cloud.volumes import Volumes
 from handler.invocation import CallContext
 from handler.settings import ServerCheck, Settings
+from handler.settings.regions import vendor_host
+
+if TYPE_CHECKING:
+    from handler.actions.live import Live
+    from handler.actions.recover import Recovery
+    from handler.actions.scan import Scan
 
 
 class _OneProject:
@@ -45,6 +54,10 @@ class _OneProject:
     def endpoints(self) -> Endpoints:
         return self._auth.endpoints
 
+    @property
+    def roles(self) -> tuple[str, ...] | None:
+        return self._auth.roles  # a renewed token may have others
+
 
 class Project:
     """One invocation's services: where its volumes and servers are asked for, and by which rule they go.
@@ -59,11 +72,14 @@ class Project:
         auth: ProjectAuthenticator,
         context: CallContext,
         observer: Observer | None = None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.settings = settings
         self.context = context
         self.observer = observer
         self.transport = transport
+        self._sleep = sleep
+        self._scan: Scan | None = None
         self._auth = _OneProject(auth)
         self.volumes = Volumes(VOLUME, transport, self._auth)
         self.servers: Servers | None = None
@@ -86,16 +102,64 @@ class Project:
         observer = self.observer
         return nobody if observer is None else partial(observer.page, of)
 
-    def clearing(self, *, remember: bool = False) -> Clearing:
-        """The rule, with this deployment's proof."""
-        proof = None
+    def clearing(self, *, remember: bool = False, with_entry_only: bool = False) -> Clearing:
+        """The rule, with this deployment's proof, and what it has switched on beside it.
+
+        `with_entry_only`: see `handler.actions.recover.Recovery`.
+        """
+        proof = live = recovery = None
         if self.servers is not None:
             proof = Proof(
                 self.servers,
                 self.settings.server_check,
                 remember=remember,
                 witness=self.belonging.witness,
+                sleep=self._sleep,
             )
+            live = self._live(self.servers)
+            recovery = self._recovery(self.servers, live, with_entry_only=with_entry_only)
         return Clearing(
-            self.volumes, proof, project_id=self._auth.project_id, require_belonging=self.belonging.require
+            self.volumes,
+            proof,
+            project_id=self._auth.project_id,
+            require_belonging=self.belonging.require,
+            live=live,
+            recovery=recovery,
+            sleep=self._sleep,
+        )
+
+    def _live(self, servers: Servers) -> Live | None:
+        chosen = self.settings.live
+        if not chosen.on:
+            return None
+        from handler.actions.live import Live, detach_api  # noqa: PLC0415 (only where it is switched on)
+
+        vendor = vendor_host(servers.endpoint, self.settings.domain) is not None
+        return Live(
+            self.volumes,
+            servers,
+            chosen.mode,
+            detach_api(servers, chosen.api, vendor=vendor),
+            require_belonging=self.belonging.require,
+            sleep=self._sleep,
+        )
+
+    def _recovery(self, servers: Servers, live: Live | None, *, with_entry_only: bool) -> Recovery | None:
+        if not self.settings.recover.on:
+            return None
+        from handler.actions.recover import Recovery  # noqa: PLC0415 (only where it is switched on)
+        from handler.actions.scan import Scan  # noqa: PLC0415
+
+        self._scan = self._scan or Scan(servers, self.settings.recover.mode)  # one for all targets
+        # What lets go by being switched off (not-held) never widens what counts as proof here
+        proof = Proof(servers, self.settings.server_check, witness=self.belonging.witness, sleep=self._sleep)
+        return Recovery(
+            self.volumes,
+            proof,
+            self._scan,
+            after=self.settings.recover.after,
+            require_belonging=self.belonging.require,
+            live=live,
+            with_entry_only=with_entry_only,
+            sleep=self._sleep,
         )

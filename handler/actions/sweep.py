@@ -11,11 +11,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
+from typing import TypeVar
 
 from handler.actions.batch import clear_all, clear_one
 from handler.actions.lists import LeftOut, count, go_on, servers_of
 from handler.actions.orphans import Census, Orphan
 from handler.actions.project import Project
+from handler.actions.stuck import Candidate, find_stuck, recoverer
 from handler.errors import DeadlineExceeded, ErrorCode, Refused
 from handler.model.disk import Disk
 from handler.model.request import GoneServer, SweepBounds, Target
@@ -35,6 +37,8 @@ from handler.telemetry import Event
 
 MOST_REPORTED = 1000
 """Candidates that a refused sweep reports one by one: an answer has to stay one that can be read."""
+
+_C = TypeVar("_C", Orphan, Candidate)
 
 _FEW = 10  # attachments; of fewer a fraction says nothing
 
@@ -89,13 +93,25 @@ def sweep(project: Project, bounds: SweepBounds, now: Callable[[], float] = time
         filtered=len(orphans) - len(wanted),
         unreadable=census.unreadable,
     )
-    scanned = Scanned(census.volumes, census.servers, len(orphans), skipped=skipped)
+    stuck = None
+    if bounds.recover:
+        age = max(limits.min_age_seconds, project.settings.recover.after)
+        stuck = find_stuck(project, census, now() - age)
+        skipped = Skipped(
+            too_young=skipped.too_young + stuck.too_young,
+            filtered=skipped.filtered + stuck.filtered,
+            unreadable=skipped.unreadable + stuck.unreadable,
+        )
+    scanned = Scanned(
+        census.volumes, census.servers, len(orphans), stuck.listed if stuck else None, skipped=skipped
+    )
     project.context.log.info(
         Event.SWEEP_LISTED,
         volumes=census.volumes,
         servers=census.servers,
         attachments=census.attachments,
         candidates=len(orphans),
+        stuck=scanned.stuck,
         too_young=skipped.too_young,
         filtered=skipped.filtered,
         dry_run=limits.dry_run,
@@ -106,8 +122,15 @@ def sweep(project: Project, bounds: SweepBounds, now: Callable[[], float] = time
         reported = _report(project, scanned, ripe[:MOST_REPORTED], distrust, limits)
         return many(reported, project.context.invocation, scanned=scanned, failure=distrust)
     if project.observer:
-        project.observer.listed(scanned, min(len(ripe), limits.limit))
-    results, left = _work_off(project, ripe, limits)
+        to_do = len(ripe) + (len(stuck.ripe) if stuck else 0)
+        project.observer.listed(scanned, min(to_do, limits.limit))
+    act = _dispatcher(project, limits) if project.settings.fanout_sink else _clearer(project, limits)
+    results, left = _work_off(project, ripe, limits.limit, act)
+    if stuck:
+        unspent = limits.limit - sum(map(_counts, results))
+        recover = recoverer(project, dry_run=limits.dry_run)
+        recovered, more = _work_off(project, stuck.ripe, unspent, recover)
+        results, left = results + recovered, left + more
     spent = sum(map(_counts, results)) >= limits.limit
     scanned = replace(scanned, skipped=replace(skipped, over_limit=left if spent else 0))
     late = None
@@ -149,24 +172,23 @@ def _distrust(census: Census, orphans: int, limits: SweepSettings) -> Refused | 
 
 
 def _work_off(
-    project: Project, orphans: Sequence[Orphan], limits: SweepSettings
+    project: Project, candidates: Sequence[_C], limit: int, act: Callable[[_C], TargetResult]
 ) -> tuple[list[TargetResult], int]:
     """Take candidates, oldest first, as long as limit and time allow. The results, and how many are left."""
-    act = _dispatcher(project, limits) if project.settings.fanout_sink else _clearer(project, limits)
-    queue = deque(enumerate(orphans))
-    running: dict[Future[TargetResult], tuple[int, Orphan]] = {}
+    queue = deque(enumerate(candidates))
+    running: dict[Future[TargetResult], tuple[int, _C]] = {}
     done: dict[int, TargetResult] = {}
     spent, seconds = 0, 0.0
     with ThreadPoolExecutor(project.settings.concurrency, "sweep") as pool:
         while True:
             busy = {orphan.volume_id for _, orphan in running.values()}
-            waiting: list[tuple[int, Orphan]] = []  # a volume's attachments go one after the other
+            waiting: list[tuple[int, _C]] = []  # a volume's attachments go one after the other
             # What is begun later than this ends for lack of time between its looks and its POST
             latest = project.settings.read_timeout + seconds / max(1, len(done))
             while (
                 queue
                 and len(running) < project.settings.concurrency
-                and spent + len(running) < limits.limit
+                and spent + len(running) < limit
                 and project.context.deadline.remaining() > latest
                 and not project.context.stopped
             ):

@@ -14,7 +14,7 @@ Deploy = Callable[..., Runtime]
 @pytest.fixture
 def short_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """What stays uncleared after a call is looked for a moment, and not for seconds."""
-    monkeypatch.setattr("handler.actions.clear.CONFIRM_WITHIN", 0.1)
+    monkeypatch.setattr("handler.actions.os_detach.CONFIRM_WITHIN", 0.1)
 
 
 @pytest.fixture

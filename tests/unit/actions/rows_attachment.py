@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from handler.actions.clear import PASSING_STATES
+from handler.actions.guards import PASSING_STATES
 from tests.unit.actions.answers import (
     ATTACHMENT,
     FREE,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from handler.actions.clear import Clearing
+from handler.actions import clear
 from handler.errors import ErrorCode
 from handler.invocation import Invocation, Trigger
 from handler.model.request import Batch, Target, Work
@@ -226,18 +226,18 @@ def test_a_failure_at_one_volume_stops_no_other(cloud: Cloud, deploy: Deploy) ->
     assert _outcomes(result) == ["failed", "failed", "detached", "detached"]
 
 
-@pytest.mark.parametrize("where", ["_find", "_check_state"])
+@pytest.mark.parametrize("where", ["find_attachment", "require_in_use"])
 def test_a_bug_at_one_volume_stops_no_other(
     where: str, cloud: Cloud, deploy: Deploy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sound = getattr(Clearing, where)
+    sound = getattr(clear, where)
 
-    def buggy(self: Clearing, volume: object, *rest: object) -> object:
+    def buggy(volume: object, *rest: object) -> object:
         if getattr(volume, "id", None) == seed.ORPHAN_VOLUME:
             raise ZeroDivisionError("planted-secret")
-        return sound(self, volume, *rest)
+        return sound(volume, *rest)
 
-    monkeypatch.setattr(Clearing, where, buggy)
+    monkeypatch.setattr(clear, where, buggy)
 
     result = _batch(deploy(cloud), Target(volume_id=seed.ORPHAN_VOLUME), *ORPHANS[:3])
 

@@ -124,7 +124,7 @@ def test_a_run_through_every_outcome_shows_no_secret(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("handler.actions.clear.CONFIRM_WITHIN", 0.1)
+    monkeypatch.setattr("handler.actions.os_detach.CONFIRM_WITHIN", 0.1)
     cloud.add_user("planter", PASSWORD, "Default")
     runtime = deploy(
         cloud,
@@ -166,7 +166,7 @@ def test_a_run_through_every_outcome_shows_no_secret(
     call(Target(volume_id=seed.ABSENT_VOLUME))
     call(ORPHAN)
 
-    assert outcomes == set(Outcome) - {Outcome.IGNORED, Outcome.DISPATCHED}
+    assert outcomes == set(Outcome) - {Outcome.IGNORED, Outcome.DISPATCHED, Outcome.RECOVERED}
     out = capsys.readouterr()
     logged = out.out + out.err + everything.text
     assert '"event": "call"' in out.out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from handler.actions.clear import CONFIRM_WITHIN
+from handler.actions.os_detach import CONFIRM_WITHIN
 from handler.errors import ErrorCode
 from handler.invocation import Invocation, Trigger
 from handler.model.request import Target
@@ -25,7 +25,7 @@ def _clear(runtime: Runtime, target: Target = ORPHAN, seconds_left: float | None
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record that stays is looked at for a moment only."""
-    monkeypatch.setattr("handler.actions.clear.CONFIRM_WITHIN", 0.3)
+    monkeypatch.setattr("handler.actions.os_detach.CONFIRM_WITHIN", 0.3)
 
 
 def test_who_asks_twice_is_told_that_it_is_done_and_nothing_is_sent(cloud: Cloud, deploy: Deploy) -> None:

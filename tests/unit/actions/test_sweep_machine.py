@@ -15,14 +15,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from handler.actions.clear import Clearing
 from handler.actions.dispatch import carry_out
 from handler.actions.project import Project
-from handler.actions.proof import Proof
 from handler.cloud.transport import Transport
 from handler.model.request import GoneServer, Sweep, SweepBounds, Work
 from handler.model.result import ManyResult, Outcome
-from handler.settings import ServerCheck, read_settings
+from handler.settings import read_settings
 from tests.embedded_cloud import Answer, Attachment, Call, Cloud
 from tests.unit.contexts import call_context
 from tests.unit.embedded_project import FixedToken
@@ -51,23 +49,6 @@ class Clock:
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
-
-
-class WakefulProject(Project):
-    """Services whose waiting takes no time."""
-
-    clock: Clock
-
-    def clearing(self, *, remember: bool = False) -> Clearing:
-        assert self.servers is not None
-        proof = Proof(self.servers, ServerCheck.GONE, remember=remember)
-        return Clearing(
-            self.volumes,
-            proof,
-            project_id=self._auth.project_id,
-            require_belonging=self.belonging.require,
-            sleep=self.clock.sleep,
-        )
 
 
 @dataclass
@@ -157,8 +138,8 @@ def trusting() -> Iterator[Cloud]:
         yield cloud
 
 
-def services(cloud: Cloud, transport: Transport, clock: Clock, concurrency: int) -> WakefulProject:
-    made = WakefulProject(
+def services(cloud: Cloud, transport: Transport, clock: Clock, concurrency: int) -> Project:
+    return Project(
         read_settings(
             {
                 **cloud.environment(),
@@ -173,9 +154,8 @@ def services(cloud: Cloud, transport: Transport, clock: Clock, concurrency: int)
         transport,
         FixedToken(cloud.token(), cloud),
         call_context(120, clock),
+        sleep=clock.sleep,
     )
-    made.clock = clock
-    return made
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,0 +1,162 @@
+"""Which server of the project has a disk, whatever the volume's record says: all of them are looked at.
+
+Recorded from a real Nova:
+
+- A list shows a server in a cell that is down only at microversion 2.69 or later and without any query: then
+  as UNKNOWN, without its disks. With a page size, a filter or an order it is left out, and nothing says so.
+- A soft-deleted server, whose disks are still attached, is listed only with `changes-since` and its status.
+  Every other way to ask for them answers 200 and hides them. One that was deleted while its host was down is
+  in that list, too, as DELETED.
+- A server that is being deleted in a cell that is down is in no list at all.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+from handler.cloud.faults import failure
+from handler.cloud.messages import Answer
+from handler.cloud.paging import LARGEST_PAGE, PAGE, Listing, record
+from handler.cloud.servers import SERVICE, Servers, read_attached
+from handler.cloud.service import unreadable
+from handler.errors import DeadlineExceeded, ErrorCode, Failure, Refused
+from handler.invocation import CallContext
+from handler.model.bounded_json import loads
+from handler.model.values import canonical, epoch
+from handler.settings.opt_in import RecoverMode
+
+_DISKS = "os-extended-volumes:volumes_attached"
+_WANTED = record("id", "status", "created", _DISKS)
+_CELLS = {
+    # The first at which a list shows that a cell is down
+    "X-OpenStack-Nova-API-Version": "2.69",
+    "OpenStack-API-Version": "compute 2.69",
+}
+_LISTS: tuple[dict[str, str], ...] = (
+    {},
+    {"changes-since": "1970-01-01T00:00:00Z", "status": "SOFT_DELETED"},
+    {},
+)
+"""Looked through in this order: a server that is soft-deleted or restored meanwhile is in one of them."""
+
+
+class _Row(NamedTuple):
+    server_id: str
+    status: str | None
+    created: float | None
+    disks: frozenset[str] | None
+
+
+class Scanned(NamedTuple):
+    """What all servers of the project hold: by volume, the servers; and when those being built were begun.
+
+    Of a server in BUILD the compute service may not know its disks yet. None stands for an unknown moment.
+    """
+
+    holders: dict[str, tuple[str, ...]]
+    building: dict[str, float | None]
+
+
+class Scan:
+    """Looks once in an invocation, for all its targets."""
+
+    def __init__(self, servers: Servers, mode: RecoverMode) -> None:
+        self.servers = servers
+        self._mode = mode
+        self._lock = threading.Lock()
+        self._done: Scanned | Failure | None = None
+
+    def look(self, context: CallContext) -> Scanned:
+        """What all servers hold. Raises Refused `server_unknown` where that can't be known, or a Failure."""
+        if not self._lock.acquire(timeout=context.deadline.remaining()):
+            raise DeadlineExceeded("Time was up while another thread was reading the list of servers.")
+        try:
+            if self._done is None:
+                try:
+                    # Not the target's own calls: the next targets make use of them
+                    self._done = self._scan(context.separate())
+                except Failure as failed:
+                    self._done = failed
+        finally:
+            self._lock.release()
+        if isinstance(self._done, Failure):
+            raise self._done
+        return self._done
+
+    def _scan(self, context: CallContext) -> Scanned:
+        self._require_cells(context)
+        holders: dict[str, tuple[str, ...]] = {}
+        building: dict[str, float | None] = {}
+        for query in _LISTS:
+            for row in self._rows(query, context):
+                if query and row.status == "DELETED":
+                    continue  # really deleted: it holds nothing
+                if row.status == "BUILD":
+                    building[row.server_id] = row.created
+                for volume_id in self._disks(row, context):
+                    known = holders.get(volume_id, ())
+                    holders[volume_id] = known if row.server_id in known else (*known, row.server_id)
+        return Scanned(holders, building)
+
+    def _disks(self, row: _Row, context: CallContext) -> frozenset[str]:
+        if row.disks is not None:
+            return row.disks
+        return self.servers.disks(row.server_id, context)
+
+    def _require_cells(self, context: CallContext) -> None:
+        """Raise Refused where a cell is down, or where the service can't tell."""
+        if self._mode is RecoverMode.UNLISTED:
+            return
+        answer = self.servers.ask("GET", "servers/detail", context, headers=_CELLS, largest=LARGEST_PAGE)
+        if answer.status == 406:
+            raise _not_known(
+                "The compute service has no microversion 2.69, which alone shows that a part of the cloud (a "
+                "cell) is down and its servers are missing in every list. Whoever knows that all are up sets "
+                "DETACH_RECOVER=unlisted."
+            )
+        if answer.status != 200:
+            raise failure(answer, SERVICE)
+        try:
+            rows = loads(answer.body)["servers"]
+            down = any(row.get("status") == "UNKNOWN" or _DISKS not in row for row in rows)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise unreadable(answer, SERVICE) from None
+        if down:
+            raise _not_known(
+                "A part of the compute service (a cell) is down: its servers, and what they hold, can't be "
+                "seen. Ask again once it is up.",
+                passes=True,
+            )
+
+    def _rows(self, query: dict[str, str], context: CallContext) -> Iterator[_Row]:
+        def fetch(marker: str | None) -> Answer:
+            paged: dict[str, str | int] = {"limit": PAGE, **query}
+            if marker is not None:
+                paged["marker"] = marker
+            return self.servers.ask("GET", "servers/detail", context, query=paged, largest=LARGEST_PAGE)
+
+        listing = Listing(SERVICE, "servers", _WANTED, _read_row, fetch, context.deadline)
+        with ThreadPoolExecutor(1, "scan") as ahead:
+            for page in listing.pages(ahead):
+                yield from page
+
+
+def _read_row(listed: Any) -> _Row:
+    status = listed.get("status")
+    return _Row(
+        server_id=canonical(listed["id"]),
+        status=status if isinstance(status, str) else None,
+        created=epoch(listed.get("created")),
+        disks=read_attached(listed.get(_DISKS)),
+    )
+
+
+def _not_known(why: str, *, passes: bool = False) -> Refused:
+    return Refused(
+        ErrorCode.SERVER_UNKNOWN,
+        f"That no server holds the volume can't be proved, so nothing was sent. {why}",
+        retryable=passes,
+    )

@@ -1,0 +1,75 @@
+"""What a sweep with `recover` looks for beside orphans: records that are stuck, one list a state.
+
+A list is only where they are found. Each is then judged as by form one, but for records without any entry:
+these are shown, and never freed by a sweep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+from handler.actions.batch import clear_one
+from handler.actions.lists import LeftOut, go_on
+from handler.actions.orphans import Census
+from handler.actions.project import Project
+from handler.actions.recover import STATES
+from handler.cloud.volumes import Volume
+from handler.model.request import Target
+from handler.model.result import TargetResult
+from handler.model.values import epoch
+
+
+class Candidate(NamedTuple):
+    """A record that looks stuck, by the list."""
+
+    volume_id: str
+
+
+class Found(NamedTuple):
+    """What the lists showed: `ripe` are old enough and wanted, the oldest first; `listed` are all."""
+
+    ripe: list[Candidate]
+    listed: int
+    too_young: int
+    filtered: int
+    unreadable: int
+
+
+def find_stuck(project: Project, census: Census, newest: float) -> Found:
+    """Read the lists. `newest` is when a record may have changed last (epoch seconds). Raises Failure."""
+    found = list(census.bare)
+    unreadable = LeftOut(project)
+    with ThreadPoolExecutor(1, "list") as ahead:
+        for state in STATES:
+            listing = project.volumes.list(project.context.separate(), {"status": state})
+            for page in listing.pages(ahead, project.told("volumes"), unreadable):
+                go_on(project)
+                # The status is looked at again: a cloud may ignore the filter
+                found += [volume for volume in page if volume.status == state]
+    wanted = [volume for volume in found if census.wants(volume, _servers(volume))]
+    dated = [(epoch(volume.updated_at), volume.id) for volume in wanted]
+    ripe = sorted((since, id_) for since, id_ in dated if since is not None and since <= newest)
+    return Found(
+        ripe=[Candidate(id_) for _, id_ in ripe],
+        listed=len(found),
+        too_young=len(wanted) - len(ripe),
+        filtered=len(found) - len(wanted),
+        unreadable=len(unreadable.ids),
+    )
+
+
+def _servers(volume: Volume) -> list[str]:
+    return [entry.server_id for entry in volume.attachments if entry.server_id is not None]
+
+
+def recoverer(project: Project, *, dry_run: bool) -> Callable[[Candidate], TargetResult]:
+    """What judges one candidate."""
+    clearing = project.clearing(with_entry_only=True)
+
+    def recover(candidate: Candidate) -> TargetResult:
+        target = Target.model_construct(volume_id=candidate.volume_id, dry_run=dry_run, recover=True)
+        return clear_one(clearing, target, project.context.separate())
+
+    return recover

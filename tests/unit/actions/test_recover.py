@@ -1,0 +1,481 @@
+"""Stuck records: what proof is asked for, what takes it away, and what one call may come to."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.embedded_cloud import Attachment, Call, Cloud, Server, Volume, lifecycle, stuck
+from tests.embedded_cloud.detach_job import Course
+from tests.unit.actions.opted_in import OptedIn, told
+
+RECOVERED = ("recovered", None, True)
+WITH_ENTRY = ("N2", "N4", "N5", "N7", "N9")
+WITHOUT_ENTRY = ("N1", "N6", "N8", "N10", "N11")
+ALL = (*WITH_ENTRY, *WITHOUT_ENTRY)
+
+
+def refused(code: str) -> tuple[str, str, bool]:
+    return "refused", code, False
+
+
+@pytest.fixture
+def project(bare_cloud: Cloud) -> Iterator[OptedIn]:
+    # The cloud's guard is off: what keeps a record must be ours
+    bare_cloud.asks_compute = False
+    made = OptedIn(bare_cloud)
+    yield made
+    made.close()
+
+
+def plant(project: OptedIn, row: str) -> Volume:
+    return stuck.plant(project.cloud.world, row).volume
+
+
+def entry(server_id: str | None, status: Any, *, connected: bool = True) -> Attachment:
+    return Attachment(str(uuid.uuid4()), server_id, "/dev/vdb", None, None, connected, status)
+
+
+# Who may have the disk although the record doesn't say so. The code, and whether it may be asked again.
+
+Stage = Callable[[OptedIn, Volume], object]
+
+
+def _hold(project: OptedIn, volume: Volume, **about: Any) -> Server:
+    """Another server has the disk: only the list of all servers shows it."""
+    server = project.cloud.add_server(**about)
+    other = project.cloud.add_volume(attachments=[server])
+    server.disks[volume.id] = server.disks.pop(other.id)
+    return server
+
+
+def _down(project: OptedIn, volume: Volume) -> None:
+    server = _hold(project, volume, host="far")
+    project.cloud.host(server.host).cell = "cell2"
+    project.cloud.cells_down.add("cell2")
+
+
+HOLDERS: dict[str, tuple[Stage, str]] = {
+    "a running server": (_hold, "volume_held"),
+    "a stopped server": (lambda p, v: _hold(p, v, status="SHUTOFF"), "volume_held"),
+    "a shelved server": (lambda p, v: _hold(p, v, status="SHELVED_OFFLOADED"), "volume_held"),
+    "a server in error": (lambda p, v: _hold(p, v, status="ERROR"), "volume_held"),
+    "a soft-deleted server": (lambda p, v: _hold(p, v, status="SOFT_DELETED"), "volume_held"),
+    "a server in a cell that is down": (_down, "server_unknown"),
+    "a server that is being built": (
+        lambda p, v: _hold(p, v, status="BUILD", task_state="scheduling"),
+        "server_busy",
+    ),
+}
+
+
+@pytest.mark.parametrize("row", WITHOUT_ENTRY)
+@pytest.mark.parametrize("holder", HOLDERS)
+def test_a_record_without_an_entry_is_nobodys_only_where_no_server_has_it(
+    project: OptedIn, row: str, holder: str
+) -> None:
+    stage, code = HOLDERS[holder]
+    volume = plant(project, row)
+    stage(project, volume)
+
+    result = project.one(volume.id, recover=True)
+
+    assert told(result) == refused(code), result.error
+    assert result.error is not None
+    assert result.error.retryable is (code != "volume_held")
+    assert project.sent() == []
+
+
+@pytest.mark.parametrize("row", WITH_ENTRY)
+def test_an_entry_whose_server_is_gone_is_kept_while_another_server_has_the_disk(
+    project: OptedIn, row: str
+) -> None:
+    volume = plant(project, row)
+    holder = _hold(project, volume)
+
+    result = project.one(volume.id, recover=True)
+
+    assert told(result) == refused("volume_held")
+    assert result.error is not None
+    assert holder.id in result.error.message
+    assert project.sent() == []
+
+
+def test_a_server_that_was_begun_after_the_record_was_marked_is_in_nobodys_way(project: OptedIn) -> None:
+    volume = plant(project, "N6")
+    project.cloud.add_server(status="BUILD", task_state="scheduling", created=project.cloud.stamp())
+
+    assert told(project.one(volume.id, recover=True)) == RECOVERED
+
+
+@pytest.mark.parametrize("row", WITH_ENTRY)
+def test_a_cell_that_is_down_does_not_keep_an_entry_whose_server_is_gone(project: OptedIn, row: str) -> None:
+    volume = plant(project, row)
+    project.cloud.add_server(host="far")
+    project.cloud.host("far").cell = "cell2"
+    project.cloud.cells_down.add("cell2")
+
+    assert told(project.one(volume.id, recover=True)) == RECOVERED
+
+
+@pytest.mark.parametrize("row", WITH_ENTRY)
+def test_a_server_in_a_cell_that_is_down_is_not_gone(project: OptedIn, row: str) -> None:
+    planted = stuck.plant(project.cloud.world, row)
+    server = project.cloud.add_server(planted.server_id, host="far")
+    project.cloud.host(server.host).cell = "cell2"
+    project.cloud.cells_down.add("cell2")
+
+    result = project.one(planted.volume.id, recover=True)
+
+    assert (result.outcome, result.changed) == ("failed", False)
+    assert project.sent() == []
+
+
+@pytest.mark.parametrize("row", ALL)
+def test_all_pages_are_read(project: OptedIn, row: str) -> None:
+    volume = plant(project, row)
+    _hold(project, volume)  # the oldest: on the last page
+    for _ in range(5):
+        project.cloud.add_server()
+    project.cloud.page_cap = 2
+
+    assert told(project.one(volume.id, recover=True)) == refused("volume_held")
+
+
+@pytest.mark.parametrize(("mode", "outcome"), [("on", refused("server_unknown")), ("unlisted", RECOVERED)])
+@pytest.mark.parametrize("row", WITHOUT_ENTRY)
+def test_a_cloud_that_cannot_show_a_cell_as_down_needs_the_operators_word(
+    project: OptedIn, row: str, mode: str, outcome: tuple[str, str | None, bool]
+) -> None:
+    project.settings["DETACH_RECOVER"] = mode
+    volume = plant(project, row)
+    project.cloud.misbehave(path_contains="/servers/detail", status=406) if mode == "on" else None
+
+    assert told(project.one(volume.id, recover=True)) == outcome
+
+
+def test_the_servers_are_looked_through_once_for_all_targets(project: OptedIn) -> None:
+    volumes = [plant(project, "N6") for _ in range(4)]
+
+    result = project.batch(*({"volume_id": volume.id, "recover": True} for volume in volumes))
+
+    assert result.summary == {"recovered": 4}
+    lists = [call.query for call in project.cloud.calls if call.path.endswith("/servers/detail")]
+    assert len(lists) == 4
+    assert lists[0] == {}  # with a page size nothing would tell of a cell that is down
+
+
+# Entries.
+
+
+@pytest.mark.parametrize("status", ["reserved", "attaching", "attached"])
+def test_an_entry_that_names_no_server_is_kept_whatever_its_age(project: OptedIn, status: str) -> None:
+    """A host, the image service, the volume service itself: no guard asks anybody about it."""
+    volume = plant(project, "N5")
+    volume.attachments[:] = [entry(None, status)]
+
+    assert told(project.one(volume.id, recover=True)) == refused("server_unknown")
+    assert project.sent() == []
+
+
+def test_an_entry_that_names_no_server_keeps_the_others_too(project: OptedIn) -> None:
+    volume = plant(project, "N4")
+    chosen = volume.attachments[0].attachment_id
+    volume.attachments.append(entry(None, "attaching"))
+
+    assert told(project.one(volume.id, recover=True, attachment_id=chosen)) == refused("server_unknown")
+
+
+@pytest.mark.parametrize("status", [404, 406])
+@pytest.mark.parametrize("row", ALL)
+def test_without_the_attachments_api_nothing_is_known(project: OptedIn, row: str, status: int) -> None:
+    volume = plant(project, row)
+    project.cloud.misbehave(path_contains="/attachments", status=status, body=b"", times=None)
+
+    assert told(project.one(volume.id, recover=True)) == refused("server_unknown")
+    assert project.sent() == []
+
+
+def test_a_list_of_entries_that_ignores_its_filter_is_not_believed(project: OptedIn) -> None:
+    volume = plant(project, "N6")
+    other = {"id": str(uuid.uuid4()), "status": "attached", "instance": None, "volume_id": str(uuid.uuid4())}
+    project.cloud.misbehave(path_contains="/attachments", status=200, body={"attachments": [other]})
+
+    assert told(project.one(volume.id, recover=True)) == refused("server_unknown")
+
+
+def test_a_record_that_shows_more_than_the_list_of_entries_is_not_believed(project: OptedIn) -> None:
+    volume = plant(project, "N5")
+    project.cloud.misbehave(path_contains="/attachments", status=200, body={"attachments": []})
+
+    assert told(project.one(volume.id, recover=True)) == refused("attachment_unknown")
+
+
+def _several(project: OptedIn, status: Any, *servers: Server | str) -> Volume:
+    ids = [server if isinstance(server, str) else server.id for server in servers]
+    volume = project.cloud.add_volume(status=status, multiattach=True)
+    volume.attachments.extend(entry(id_, status, connected=status != "reserved") for id_ in ids)
+    return volume
+
+
+def test_of_several_entries_one_must_be_named(project: OptedIn) -> None:
+    volume = _several(project, "attaching", str(uuid.uuid4()), str(uuid.uuid4()))
+
+    assert told(project.one(volume.id, recover=True)) == refused("attachment_required")
+
+
+def test_the_others_stay_and_that_is_success(project: OptedIn) -> None:
+    volume = _several(project, "attaching", str(uuid.uuid4()), str(uuid.uuid4()))
+    first, second = volume.attachments
+
+    result = project.one(volume.id, recover=True, attachment_id=first.attachment_id)
+
+    assert told(result) == RECOVERED
+    assert volume.attachments == [second]
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"), [("attaching", refused("server_exists")), ("reserved", RECOVERED)]
+)
+def test_another_entrys_server_that_lives_keeps_all_unless_all_are_only_reserved(
+    project: OptedIn, status: str, outcome: tuple[str, str | None, bool]
+) -> None:
+    volume = _several(project, status, str(uuid.uuid4()), project.cloud.add_server())
+    first, second = volume.attachments
+
+    result = project.one(volume.id, recover=True, attachment_id=first.attachment_id)
+
+    assert told(result) == outcome, result.error
+    assert second in volume.attachments
+
+
+@pytest.mark.parametrize("row", WITHOUT_ENTRY)
+def test_a_shared_volume_without_an_entry_is_an_administrators(project: OptedIn, row: str) -> None:
+    volume = plant(project, row)
+    volume.multiattach = True
+
+    assert told(project.one(volume.id, recover=True)) == refused("volume_state")
+
+
+def test_a_reserved_record_without_an_entry_is_an_administrators(project: OptedIn) -> None:
+    volume = plant(project, "N1")
+    volume.status = "reserved"
+
+    assert told(project.one(volume.id, recover=True)) == refused("volume_state")
+
+
+@pytest.mark.parametrize("row", WITHOUT_ENTRY)
+@pytest.mark.parametrize("name", ["attachment_id", "server_id"])
+def test_what_is_named_must_be_there(project: OptedIn, row: str, name: str) -> None:
+    volume = plant(project, row)
+
+    result = project.one(volume.id, recover=True, **{name: str(uuid.uuid4())})
+
+    assert told(result) == refused("attachment_unknown")
+
+
+@pytest.mark.parametrize("row", WITH_ENTRY)
+def test_another_server_than_is_named_is_a_mismatch(project: OptedIn, row: str) -> None:
+    volume = plant(project, row)
+
+    assert told(project.one(volume.id, recover=True, server_id=str(uuid.uuid4()))) == refused(
+        "server_mismatch"
+    )
+
+
+def test_a_server_being_built_has_its_reservation_left(project: OptedIn) -> None:
+    volume = project.cloud.add_volume()
+    server = lifecycle.build(project.cloud.world, [volume])
+    volume.updated_at = project.cloud.stamp(project.now() - 7200)
+
+    assert told(project.one(volume.id, recover=True)) == refused("server_exists")
+    lifecycle.boot(project.cloud.world, server)
+    assert server.status == "ACTIVE"
+
+
+@pytest.mark.parametrize("check", ["not-held", "gone", "recorded"])
+def test_a_server_that_is_off_and_lets_go_is_no_proof_here(project: OptedIn, check: str) -> None:
+    project.settings["DETACH_SERVER_CHECK"] = check
+    planted = stuck.plant(project.cloud.world, "N5")
+    project.cloud.add_server(planted.server_id, status="SHUTOFF")
+
+    assert told(project.one(planted.volume.id, recover=True)) == refused("server_exists")
+
+
+# What changes between the looks.
+
+
+@pytest.mark.parametrize("row", ALL)
+@pytest.mark.parametrize("what", ["status", "updated_at", "entry", "server"])
+def test_what_changes_before_the_call_stops_it(project: OptedIn, row: str, what: str) -> None:
+    planted = stuck.plant(project.cloud.world, row)
+    volume = planted.volume
+    done: list[Call] = []
+
+    def change(call: Call) -> None:
+        if not call.path.endswith("/servers/detail") or "changes-since" not in call.query or done:
+            return
+        done.append(call)
+        if what == "status":
+            volume.status = "maintenance"
+        elif what == "updated_at":
+            volume.updated_at = project.cloud.stamp()
+        elif what == "entry":
+            volume.attachments.append(entry(str(uuid.uuid4()), "reserved"))
+        elif row in WITH_ENTRY:
+            project.cloud.add_server(planted.server_id)
+
+    project.cloud.hook(change)
+
+    result = project.one(volume.id, recover=True)
+
+    if what == "server" and row in WITHOUT_ENTRY:
+        assert told(result) == RECOVERED
+        return
+    assert done
+    assert told(result)[::2] == ("refused", False)
+    assert project.sent() == []
+
+
+# The one call.
+
+FAULTS: dict[str, tuple[dict[str, Any], tuple[str, str | None, bool | None]]] = {
+    "lost after it was done": ({"drop": "after"}, RECOVERED),
+    "lost before it came": ({"drop": "before"}, ("failed", "upstream_unavailable", None)),
+    "a 500": ({"status": 500, "body": b""}, ("failed", "upstream_unavailable", None)),
+    "a 429": ({"status": 429, "body": b""}, ("failed", "throttled", None)),
+    "a 403": ({"status": 403, "body": b""}, ("failed", "permission_denied", False)),
+    "a 409": ({"status": 409, "body": b""}, ("refused", "use_compute_api", False)),
+    "a 202 that does nothing": ({"status": 202, "body": b""}, ("failed", "not_recovered", None)),
+}
+
+
+@pytest.mark.parametrize("row", ["N1", "N5", "N6"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_it_is_sent_once_and_only_a_free_record_counts(project: OptedIn, row: str, fault: str) -> None:
+    rule, outcome = FAULTS[fault]
+    volume = plant(project, row)
+    project.cloud.misbehave(method="POST", **rule)
+
+    assert told(project.one(volume.id, recover=True)) == outcome
+    assert len(project.sent()) == 1
+
+
+def test_a_record_that_is_another_but_not_free_is_said_to_have_changed(project: OptedIn) -> None:
+    """Recorded: os-unreserve on a record that got an entry meanwhile makes a worse one."""
+    volume = plant(project, "N1")
+
+    def attach(call: Call) -> None:
+        if call.method == "POST":
+            volume.attachments.append(entry(str(uuid.uuid4()), "attaching"))
+
+    project.cloud.hook(attach)
+
+    assert told(project.one(volume.id, recover=True)) == ("failed", "not_recovered", True)
+    assert volume.status == "in-use"
+
+
+# A mark at a live server, that a failed detach left.
+
+
+class Marked:
+    """A disk at a live server whose detach ended as the course says."""
+
+    def __init__(self, project: OptedIn, course: Course) -> None:
+        self.project = project
+        self.server = project.cloud.add_server()
+        self.volume = project.cloud.add_volume(attachments=[self.server])
+        self.ids = {
+            "attachment_id": self.volume.attachments[0].attachment_id,
+            "server_id": self.server.id,
+        }
+        project.cloud.jobs.course = course
+        project.one(self.volume.id, live=True, **self.ids)
+        project.cloud.jobs.course = Course()
+        self.volume.attachments[0].attached_at = None
+        project.cloud.clear_calls()
+
+    def age(self) -> None:
+        """Two hours pass. An answer's Date is this machine's, so the record goes back in time."""
+        past = self.project.cloud.stamp(self.project.now() - 7200)
+        self.volume.updated_at = past
+        for action in self.server.actions:
+            if action.action == "detach_volume":
+                action.start_time = past
+
+    def ask(self, **about: Any) -> tuple[str, str | None, bool | None]:
+        return told(self.project.one(self.volume.id, recover=True, **{**self.ids, **about}))
+
+
+def test_a_mark_that_a_failed_detach_left_is_taken_back_by_a_persons_word(project: OptedIn) -> None:
+    marked = Marked(project, Course(ends="cinder"))
+    marked.age()
+
+    assert marked.ask(live=True) == ("detached", None, True)
+    assert project.sent() == ["os-roll_detaching", "DELETE os-volume_attachments"]
+    assert project.state(marked.volume.id) == "available 0, gone"
+
+
+def test_recover_alone_takes_no_mark_back(project: OptedIn) -> None:
+    marked = Marked(project, Course(ends="cinder"))
+    marked.age()
+
+    assert marked.ask() == refused("volume_held")
+    assert project.sent() == []
+
+
+def test_a_young_mark_is_followed_only(project: OptedIn) -> None:
+    marked = Marked(project, Course(ends="cinder"))
+
+    assert marked.ask(live=True) == ("failed", "not_recovered", None)
+    assert project.sent() == []
+
+
+@pytest.mark.parametrize(
+    ("course", "code"), [(Course(ends="never"), "server_busy"), (Course(queued=10**6), "server_busy")]
+)
+def test_a_mark_whose_job_may_go_on_stays(project: OptedIn, course: Course, code: str) -> None:
+    marked = Marked(project, course)
+    marked.age()
+
+    assert marked.ask(live=True) == refused(code)
+    assert project.sent() == []
+
+
+def test_a_mark_made_by_hand_stays(project: OptedIn) -> None:
+    marked = Marked(project, Course(ends="guest"))
+    marked.age()
+    marked.volume.status = "detaching"
+    marked.volume.updated_at = project.cloud.stamp(project.now() - 7100)
+
+    assert marked.ask(live=True) == refused("volume_held")
+    assert project.sent() == []
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_what_stops_it_after_the_mark_is_back_says_that_something_changed(
+    project: OptedIn, *, locked: bool
+) -> None:
+    marked = Marked(project, Course(ends="cinder"))
+    marked.age()
+    project.cloud.jobs.course = Course(ends="guest")
+
+    def lock(call: Call) -> None:
+        if locked and call.method == "POST":
+            marked.server.locked_by = "owner"
+
+    project.cloud.hook(lock)
+
+    assert marked.ask(live=True) == ("refused", "server_locked" if locked else "guest_refused", True)
+    assert marked.volume.status == "in-use"
+
+
+def test_a_dry_run_takes_no_mark_back(project: OptedIn) -> None:
+    marked = Marked(project, Course(ends="cinder"))
+    marked.age()
+
+    assert marked.ask(live=True, dry_run=True) == ("would_detach", None, False)
+    assert project.sent() == []
