@@ -1,6 +1,6 @@
 # One command each: `make run` shows it, `make test` proves it.
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test lint types unit mutants mutants-ci integration infra fuzz abuse bench package dist picture schema fresh lock clean
+.PHONY: help setup run serve test lint types unit mutants mutants-ci integration infra attempts fuzz abuse bench package dist picture schema fresh lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -71,6 +71,10 @@ fuzz: setup ## have schemathesis try the served function by its own OpenAPI desc
 
 abuse: setup ## 200 callers at once who withhold something: is /healthz answered?
 	$(BIN)/python -m tests.abuse
+
+ATTEMPTS := 300
+attempts: setup ## try hundreds of times what is switched off or forbidden: not one record or disk may change
+	$(BIN)/python -m pytest tests/attempts -p no:xdist -s --attempts=$(ATTEMPTS)
 
 bench: $(BENCH)/.ready ## compare with peers: ratios, printed
 	$(BENCH)/bin/python -m tests.bench
