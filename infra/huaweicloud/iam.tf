@@ -4,9 +4,14 @@ locals {
   keys          = var.api == null ? null : var.caller_keys
   secret_stores = var.csms_secret == null && local.keys == null ? ["context"] : ["context", "csms"]
 
+  switches = { live = var.live != "off", recover = var.recover != "off" }
+
   calls = [
     for call in jsondecode(file("${path.module}/calls.json")).calls : call
-    if(call.server_check == null ? true : contains(call.server_check, var.server_check))
+    if(
+      (call.server_check == null ? true : contains(call.server_check, var.server_check))
+      || anytrue([for switch in try(call.switch, []) : local.switches[switch]])
+    )
     && (call.secret_store == null ? true : contains(local.secret_stores, call.secret_store))
     && !(call.changes && var.read_only)
   ]

@@ -6,6 +6,8 @@ locals {
       DETACH_REGION                = var.region
       DETACH_TOKEN_SECRET          = var.csms_secret == null ? "context:" : "csms:${var.csms_secret.name}"
       DETACH_SERVER_CHECK          = var.server_check
+      DETACH_LIVE                  = var.live
+      DETACH_RECOVER               = var.recover
       DETACH_TIMEOUT               = tostring(var.timeout - 5)
       DETACH_SWEEP_DRY_RUN         = tostring(var.sweep.dry_run)
       DETACH_SWEEP_LIMIT           = tostring(var.sweep.limit)

@@ -131,8 +131,30 @@ variable "server_check" {
   }
 }
 
+variable "live" {
+  description = "Whether an event that says live may have a live server's disk detached (DETACH_LIVE): off or on. The agency gets what that needs only with on."
+  type        = string
+  default     = "off"
+
+  validation {
+    condition     = contains(["off", "on"], var.live) && !(var.live == "on" && var.server_check == "off")
+    error_message = "live must be off or on, and off where server_check is off."
+  }
+}
+
+variable "recover" {
+  description = "Whether an event or a sweep that says recover may free stuck records (DETACH_RECOVER): off, on, or unlisted where the compute service can't tell that a part of it is down and you know that all is up. The agency gets what that needs only when it is not off."
+  type        = string
+  default     = "off"
+
+  validation {
+    condition     = contains(["off", "on", "unlisted"], var.recover) && !(var.recover != "off" && var.server_check == "off")
+    error_message = "recover must be off, on or unlisted, and off where server_check is off."
+  }
+}
+
 variable "read_only" {
-  description = "Leave the one permission that changes anything out of the agency: the function can look and report, and nothing else. Not with sweep.dry_run = false or on_server_deleted, which would ask for what it may not do."
+  description = "Leave every permission that changes anything out of the agency: the function can look and report, and nothing else. Not with sweep.dry_run = false or on_server_deleted, which would ask for what it may not do."
   type        = bool
   default     = false
   nullable    = false
@@ -301,7 +323,7 @@ variable "settings" {
 
   validation {
     condition = length(setintersection(keys(var.settings), [
-      "DETACH_REGION", "DETACH_PROJECT_ID", "DETACH_TOKEN_SECRET", "DETACH_SERVER_CHECK", "DETACH_TIMEOUT", "DETACH_SWEEP_DRY_RUN",
+      "DETACH_REGION", "DETACH_PROJECT_ID", "DETACH_TOKEN_SECRET", "DETACH_SERVER_CHECK", "DETACH_LIVE", "DETACH_RECOVER", "DETACH_TIMEOUT", "DETACH_SWEEP_DRY_RUN",
       "DETACH_SWEEP_LIMIT", "DETACH_SWEEP_MIN_AGE_SECONDS", "DETACH_SWEEP_MAX_FRACTION", "DETACH_INVOKE_AUTH", "DETACH_INVOKE_SECRET",
     ])) == 0
     error_message = "What a variable of its own sets must not be set here too."

@@ -76,6 +76,38 @@ run "without_a_compute_api" {
   }
 }
 
+run "live" {
+  variables {
+    live = "on"
+  }
+
+  assert {
+    condition     = output.settings.DETACH_LIVE == "on" && length(setsubtract(["ecs:cloudServers:detachVolume", "ecs:serverVolumeAttachments:delete"], flatten(output.policy.Statement[*].Action))) == 0
+    error_message = "A live server's disk needs the compute service's own actions."
+  }
+
+  assert {
+    condition     = !contains(flatten(output.policy.Statement[*].Action), "evs:volumes:attach")
+    error_message = "What only recover needs must not be there."
+  }
+}
+
+run "recover" {
+  variables {
+    recover = "unlisted"
+  }
+
+  assert {
+    condition     = output.settings.DETACH_RECOVER == "unlisted" && contains(flatten(output.policy.Statement[*].Action), "evs:volumes:attach")
+    error_message = "A reservation is taken back by the action of attaching."
+  }
+
+  assert {
+    condition     = length(setintersection(flatten(output.policy.Statement[*].Action), ["ecs:cloudServers:detachVolume", "ecs:serverVolumeAttachments:delete"])) == 0
+    error_message = "What only live needs must not be there."
+  }
+}
+
 run "wider_check" {
   variables {
     server_check = "not-held"

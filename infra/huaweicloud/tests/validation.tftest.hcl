@@ -180,6 +180,37 @@ run "unknown_server_check" {
   expect_failures = [var.server_check]
 }
 
+run "unknown_word_for_live" {
+  command = plan
+
+  variables {
+    live = "admin"
+  }
+
+  expect_failures = [var.live]
+}
+
+run "live_without_a_server_check" {
+  command = plan
+
+  variables {
+    live         = "on"
+    server_check = "off"
+  }
+
+  expect_failures = [var.live]
+}
+
+run "unknown_word_for_recover" {
+  command = plan
+
+  variables {
+    recover = "yes"
+  }
+
+  expect_failures = [var.recover]
+}
+
 run "sweep_without_limit" {
   command = plan
 
