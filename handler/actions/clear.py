@@ -22,7 +22,8 @@ from handler.errors import ErrorCode, Failure, NotConfirmed, Refused
 from handler.invocation import CallContext, Clock
 from handler.model.disk import Disk
 from handler.model.request import Target
-from handler.model.result import Cleared, Findings, Outcome, Via
+from handler.model.result import Cleared, Findings, Outcome
+from handler.model.sent import Via
 from handler.model.values import epoch, is_project
 
 if TYPE_CHECKING:  # only where they are switched on does a cold start pay for them

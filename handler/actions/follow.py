@@ -19,7 +19,8 @@ from handler.cloud.servers import Servers
 from handler.cloud.volumes import Attachment, Volume, Volumes
 from handler.errors import ErrorCode, Failure, NotConfirmed, NotRecovered, Refused, UpstreamRejected
 from handler.invocation import CallContext
-from handler.model.result import Findings, Job, Outcome
+from handler.model.result import Findings, Outcome
+from handler.model.sent import Job
 from handler.model.values import epoch
 
 LONGEST_PAUSE = 5.0  # seconds between two looks: a guest may take minutes

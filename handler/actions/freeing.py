@@ -15,7 +15,8 @@ from handler.cloud.messages import Answer
 from handler.cloud.volumes import Volume, Volumes
 from handler.errors import Failure, NotRecovered, UpstreamUnavailable
 from handler.invocation import CallContext
-from handler.model.result import Findings, Outcome, Via
+from handler.model.result import Findings, Outcome
+from handler.model.sent import Via
 
 PROOF = "recover"
 """The word for what allows the call, as it is logged before it leaves."""

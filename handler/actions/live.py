@@ -22,7 +22,8 @@ from handler.cloud.volumes import Attachment, Volume, Volumes
 from handler.errors import ErrorCode, Failure, Misconfigured, Refused, TokenRejected, UpstreamUnavailable
 from handler.invocation import CallContext, Clock
 from handler.model.request import Target
-from handler.model.result import Findings, Job, Outcome, Via
+from handler.model.result import Findings, Outcome
+from handler.model.sent import Job, Via
 from handler.model.values import zoned_moment
 from handler.settings.opt_in import LiveApi, LiveMode
 

@@ -12,7 +12,8 @@ from handler.cloud.volumes import SERVICE as VOLUME
 from handler.cloud.volumes import Attachment, Volume, Volumes
 from handler.errors import DeadlineExceeded, Failure, NotConfirmed, Refused, UpstreamUnavailable
 from handler.invocation import CallContext
-from handler.model.result import Findings, Outcome, Via
+from handler.model.result import Findings, Outcome
+from handler.model.sent import Via
 
 CONFIRM_WITHIN = 8.0  # seconds
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0  # seconds between two looks

@@ -25,7 +25,8 @@ from handler.errors import ErrorCode, Refused
 from handler.invocation import CallContext
 from handler.model.disk import Disk
 from handler.model.request import Target
-from handler.model.result import Findings, Outcome, Via
+from handler.model.result import Findings, Outcome
+from handler.model.sent import Via
 from handler.model.values import epoch
 
 STATES = ("detaching", "attaching", "reserved", "error_attaching", "error_detaching")

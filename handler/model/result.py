@@ -19,6 +19,7 @@ from handler.errors import Detail, ErrorCode, Failure, InvalidRequest, Upstream
 from handler.invocation import CallContext, Invocation, Trigger
 from handler.model.disk import Disk
 from handler.model.request import Target, Work
+from handler.model.sent import Job, Via
 from handler.telemetry import Event
 
 
@@ -61,23 +62,6 @@ class VolumeStatus:
 
     before: str | None = None
     after: str | None = None
-
-
-class Via(str, Enum):
-    """What was sent to free the disk; in a dry run what would be."""
-
-    OS_DETACH = "os-detach"
-    OS_UNRESERVE = "os-unreserve"
-    COMPUTE = "compute"
-    ECS = "ecs"
-
-
-@dataclass(frozen=True)
-class Job:
-    """What the cloud goes on doing after its answer."""
-
-    id: str
-    state: str
 
 
 @dataclass(frozen=True)

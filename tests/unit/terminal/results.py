@@ -7,7 +7,8 @@ from typing import Any
 from handler.errors import ErrorCode, Upstream
 from handler.invocation import Trigger
 from handler.model.disk import Disk
-from handler.model.result import Error, ManyResult, Outcome, ServerSeen, TargetResult, Via, VolumeStatus
+from handler.model.result import Error, ManyResult, Outcome, ServerSeen, TargetResult, VolumeStatus
+from handler.model.sent import Via
 from tests.embedded_cloud import seed
 
 
