@@ -158,7 +158,9 @@ class Compute:
         if server is None or server.deleted_at is None:
             return None
         deleted_at = datetime.fromisoformat(server.deleted_at).replace(tzinfo=timezone.utc).timestamp()
-        return server if self.behaviour.now() - deleted_at < self.behaviour.deleted_shown else None
+        # A stamp is rounded to microseconds: under a clock that stands, it may lie ahead
+        since = max(0.0, self.behaviour.now() - deleted_at)
+        return server if since < self.behaviour.deleted_shown else None
 
     def _show(self, server: Server, token: Token, version: Version) -> Answer:
         if not self.world.in_down_cell(server):
