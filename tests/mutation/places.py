@@ -11,7 +11,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 ALL = ("",)
 GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
-    "rule": {"handler.actions.clear": ALL},
+    "rule": {
+        "handler.actions.clear": ALL,
+        "handler.actions.guards": ALL,
+        "handler.actions.os_detach": ALL,
+    },
     "proof": {"handler.actions.proof": ALL, "handler.actions.belonging": ALL},
     "absence": {"handler.cloud.absence": ALL, "handler.cloud.faults": ALL},
     "region and project": {
