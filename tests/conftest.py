@@ -31,7 +31,8 @@ def cold_start() -> Iterator[None]:
     yield
     if run := sys.modules.get("handler.runtime"):
         run.reset()
-    logger.handlers[:], logger.level, logger.propagate = kept
+    logger.handlers[:], level, logger.propagate = kept
+    logger.setLevel(level)  # a level set otherwise leaves in force what was found enabled before
 
 
 @pytest.fixture
