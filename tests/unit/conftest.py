@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from handler.actions.os_detach import CONFIRM_WITHIN
 from handler.runtime import Runtime
 from tests.embedded_cloud import Cloud
 from tests.unit.embedded_project import EmbeddedProject
@@ -13,8 +14,8 @@ Deploy = Callable[..., Runtime]
 
 @pytest.fixture
 def short_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What stays uncleared after a call is looked for a moment, and not for seconds."""
-    monkeypatch.setattr("handler.actions.os_detach.CONFIRM_WITHIN", 0.1)
+    """What stays uncleared after a call is looked for once, which may take as long as ever."""
+    monkeypatch.setattr("handler.actions.os_detach._FIRST_PAUSE", CONFIRM_WITHIN)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from handler.actions.os_detach import CONFIRM_WITHIN
 from handler.errors import ErrorCode, Failure
 from handler.invocation import Invocation, Trigger
 from handler.model.request import Batch, Target
@@ -124,7 +125,7 @@ def test_a_run_through_every_outcome_shows_no_secret(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("handler.actions.os_detach.CONFIRM_WITHIN", 0.1)
+    monkeypatch.setattr("handler.actions.os_detach._FIRST_PAUSE", CONFIRM_WITHIN)
     cloud.add_user("planter", PASSWORD, "Default")
     runtime = deploy(
         cloud,

@@ -10,6 +10,7 @@ import pytest
 import requests
 from werkzeug.serving import make_server
 
+from handler.actions.os_detach import CONFIRM_WITHIN
 from handler.errors import ErrorCode
 from handler.model.result import Outcome
 from tests.embedded_cloud import Cloud
@@ -67,7 +68,7 @@ def at(
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("handler.actions.os_detach.CONFIRM_WITHIN", 0.15)
+    monkeypatch.setattr("handler.actions.os_detach._FIRST_PAUSE", CONFIRM_WITHIN)
     if case.code == "internal":
         monkeypatch.setattr("handler.actions.clear.require_in_use", None)
     for rule in case.trouble:
