@@ -6,7 +6,6 @@ would get the whole time again: a dead first one of three makes a limit of 3 sec
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import threading
 import time
@@ -16,6 +15,8 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
 
 from urllib3.util.connection import allowed_gai_family
+
+from handler.model.addresses import ip_address
 
 Addresses = Sequence[tuple[Any, ...]]
 """What `socket.getaddrinfo` gives."""
@@ -35,7 +36,7 @@ class Lookups:
     def addresses(self, host: str, port: int, seconds: float) -> Addresses:
         """The addresses of a host. Raises TimeoutError, or what the system's look-up raises (OSError)."""
         family = allowed_gai_family()
-        with contextlib.suppress(socket.gaierror):  # an address needs no look-up, and so no thread
+        if ip_address(host) is not None:  # needs no look-up, and so no thread
             return socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST)
         key = (host, port)
         with self._lock:
