@@ -210,10 +210,10 @@ class Transport:
             proxies=proxies,
         )
         try:
-            encoding = response.headers.get("Content-Encoding", "").strip().lower()
-            if encoding not in {"", "identity"}:
+            encodings = _encodings(response.headers)
+            if encodings:
                 raise UpstreamUnavailable(
-                    f"The {call.service} service's answer is encoded ({plain_word(encoding)}), although it "
+                    f"The {call.service} service's answer is encoded ({', '.join(encodings)}), although it "
                     "was asked not to be: check what stands between."
                 )
             body = response.raw.read(call.largest + 1, decode_content=False)
@@ -283,6 +283,12 @@ def _may_repeat(method: str, outcome: Answer | NoAnswer) -> bool:
         return outcome.status in _PASSING or passes(outcome)
     # A read that timed out has had its time; a broken connection is often a kept one gone stale.
     return outcome.broken
+
+
+def _encodings(headers: Mapping[str, str]) -> list[str]:
+    """What a body is encoded by, at most three of them; `identity` is nothing (RFC 9110, 8.4)."""
+    named = (coding.strip().lower() for coding in headers.get("Content-Encoding", "").split(","))
+    return [plain_word(coding) for coding in named if coding not in {"", "identity"}][:3]
 
 
 def _request_id(headers: Mapping[str, str], secrets: tuple[str, ...]) -> str | None:

@@ -241,7 +241,13 @@ def test_an_encoding_that_says_as_it_is_changes_nothing(value: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "named"),
-    [("gzip", "gzip"), ("BR", "br"), ("identity, gzip", "unreadable"), ("<b>", "unreadable")],
+    [
+        ("gzip", "gzip"),
+        ("BR", "br"),
+        ("identity, gzip", "gzip"),
+        ("gzip, br", "gzip, br"),
+        ("<b>", "unreadable"),
+    ],
 )
 def test_any_other_encoding_is_said_by_name(value: str, named: str) -> None:
     header = f"Content-Encoding: {value}".encode()
