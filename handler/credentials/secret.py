@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import codecs
 from typing import Any, NamedTuple
 
 from handler.errors import Misconfigured
@@ -12,6 +13,7 @@ from handler.secret import Secret
 _LONGEST_TOKEN = 16384
 _MOST_ENCODED = 3
 _STANDARD_ALPHABET = str.maketrans("-_", "+/")
+_UTF16_MARKS = frozenset({codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE})
 _FORMS = (
     'a bare token, {"token"}, {"username", "password", "domain"} with "project" and "project_domain" if '
     'needed, or {"application_credential_id", "application_credential_secret"}; every value a text'
@@ -62,6 +64,7 @@ def _from_object(body: dict[str, Any], setting: str) -> Content | None:
         return None
     keys = body.keys()
     if keys == {"token"}:
+        require_plain(body["token"], setting)
         return BareToken(as_token(body["token"].strip(), f"The token that {setting} names"))
     if {"username", "password", "domain"} <= keys <= _PASSWORD_KEYS:
         return Password(**{**body, "password": Secret(body["password"])})
@@ -89,7 +92,10 @@ def require_plain(value: str, setting: str) -> None:
         decoded = _decoded(value)
         if decoded is None:
             return
-        if isinstance(parse_json(decoded), (dict, list)):
+        held = parse_json(decoded)
+        if isinstance(held, str):  # JSON as the text of a JSON value
+            decoded, held = held, parse_json(held)
+        if isinstance(held, (dict, list)):
             raise Misconfigured(
                 f"The content of the secret that {setting} names is base64 of JSON: encoded once too often. "
                 "Store the JSON itself (in a Kubernetes Secret under stringData, or under data encoded once)."
@@ -101,7 +107,9 @@ def _decoded(value: str) -> str | None:
     """The text that base64 of either alphabet stands for, padded or not, in lines or not; None where none."""
     packed = "".join(value.split()).rstrip("=").translate(_STANDARD_ALPHABET)
     try:
-        return base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True).decode().strip()
+        plain = base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True)
+        # Windows' tools write UTF-16 unasked, with a mark at its beginning
+        return plain.decode("utf-16" if plain[:2] in _UTF16_MARKS else "utf-8-sig").strip()
     except ValueError:
         return None
 

@@ -84,6 +84,10 @@ def encoded(text: str, times: int = 1) -> str:
         base64.encodebytes(json.dumps({**SECRET, "project": "p" * 64}).encode()).decode(),
         encoded(f'["{HIDDEN}"]'),
         encoded("{}"),
+        encoded(json.dumps(json.dumps(SECRET))),
+        encoded("\ufeff" + json.dumps(SECRET)),
+        base64.b64encode(json.dumps(SECRET).encode("utf-16")).decode(),
+        json.dumps({"token": encoded(json.dumps(SECRET))}),
     ],
 )
 def test_json_that_was_encoded_twice_is_said_by_name_and_is_no_token(text: str) -> None:
