@@ -19,7 +19,7 @@ from handler.cloud.service import ProjectAuthenticator, Service, unreadable
 from handler.cloud.volumes import Volumes
 from handler.errors import DeadlineExceeded, Failure, Misconfigured, SecretUnavailable, TokenRejected
 from handler.invocation import CallContext
-from handler.model.bounded_json import loads
+from handler.model.bounded_json import loads_leniently
 from handler.model.values import canonical
 from handler.settings import Settings
 from handler.telemetry import Event
@@ -115,7 +115,7 @@ def _page(service: Service, path: str, query: dict[str, str | int], context: Cal
 
 def _records(answer: Answer, key: str) -> list[Any]:
     try:
-        records = loads(answer.body)[key]
+        records = loads_leniently(answer.body)[key]
     except (ValueError, KeyError, TypeError):
         records = None
     if not isinstance(records, list):

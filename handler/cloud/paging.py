@@ -29,7 +29,7 @@ from handler.errors import (
     TokenRejected,
 )
 from handler.invocation import Deadline
-from handler.model.bounded_json import loads
+from handler.model.bounded_json import loads_leniently
 
 PAGE = 1000
 """Records asked for at a time: the most that Cinder, Nova and EVS give."""
@@ -198,7 +198,7 @@ def _parsed(page: SchemaValidator, body: bytes) -> Any:
         return page.validate_json(body)
     except ValueError:
         # A byte order mark, half of a surrogate pair in a name, a record of another shape
-        return loads(body.decode("utf-8-sig", "replace"))
+        return loads_leniently(body)
 
 
 def _id(record: object) -> str | None:

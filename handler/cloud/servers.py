@@ -19,7 +19,7 @@ from handler.cloud.paging import LARGEST_PAGE, PAGE, Listing, record
 from handler.cloud.service import Service, unreadable
 from handler.errors import ErrorCode, Misconfigured, Refused
 from handler.invocation import CallContext
-from handler.model.bounded_json import loads
+from handler.model.bounded_json import loads, loads_leniently
 from handler.model.values import canonical, epoch, same_project
 
 SERVICE = "compute"
@@ -122,7 +122,7 @@ class Servers(Service):
 
     def _read_server(self, answer: Answer) -> Server | None:
         try:
-            record: Any = loads(answer.body)["server"]
+            record: Any = loads_leniently(answer.body)["server"]
             owner = record.get("tenant_id")
             if owner is not None and not (isinstance(owner, str) and same_project(owner, self.project_id)):
                 return None

@@ -19,7 +19,7 @@ from handler.cloud.messages import Answer
 from handler.cloud.paging import LARGEST_PAGE, PAGE, Listing, record
 from handler.cloud.service import Service, unreadable
 from handler.invocation import CallContext
-from handler.model.bounded_json import loads
+from handler.model.bounded_json import loads_leniently
 from handler.model.values import canonical
 
 SERVICE = "volume"
@@ -158,7 +158,7 @@ class Volumes(Service):
         if answer.status != 200:
             raise failure(answer, SERVICE)
         try:
-            volume = read_volume(loads(answer.body)["volume"], answer.secrets)
+            volume = read_volume(loads_leniently(answer.body)["volume"], answer.secrets)
         except (ValueError, KeyError, TypeError):
             raise unreadable(answer, SERVICE) from None
         if volume.id != volume_id:

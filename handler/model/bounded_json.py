@@ -28,6 +28,15 @@ def loads(content: str | bytes, **hooks: Any) -> Any:
     return json.loads(text, **hooks)
 
 
+def loads_leniently(content: bytes) -> Any:
+    """Parse a record of somebody else's making, in which one text is no reason to read nothing.
+
+    Bytes that are no UTF-8 are replaced and control characters in texts are taken. Raises TooDeep or
+    ValueError. What an answer proves is read by `loads`.
+    """
+    return loads(content.decode("utf-8-sig", "replace"), strict=False)
+
+
 def _too_deep(text: str) -> bool:
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return False

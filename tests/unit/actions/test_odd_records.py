@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 import requests
 
+from handler.actions.dispatch import carry_out
 from handler.errors import ErrorCode
-from handler.model.result import ManyResult, Outcome, to_json
-from tests.embedded_cloud import Cloud
+from handler.model.request import Target
+from handler.model.result import ManyResult, Outcome, TargetResult, to_json
+from tests.embedded_cloud import Call, Cloud
+from tests.embedded_cloud.messages import Answer
 from tests.unit.embedded_project import EmbeddedProject
 
 Bend = Callable[[dict[str, Any]], None]
@@ -92,6 +95,59 @@ def test_a_byte_order_mark_before_a_list_is_read_past(bare_cloud: Cloud, project
     listed_as(bare_cloud, orphan, lambda _record: None, before=b"\xef\xbb\xbf")
 
     assert outcomes(project.sweep()) == [Outcome.DETACHED]
+
+
+RAW = {"bytes that are no UTF-8": b"\xff\xfe", "control characters": b"a\x01b\tc", "half a pair": rb"\ud83d"}
+
+
+@pytest.mark.parametrize("odd", RAW.values(), ids=RAW)
+def test_a_text_that_json_does_not_allow_is_read_past_in_a_list(
+    bare_cloud: Cloud, project: EmbeddedProject, odd: bytes
+) -> None:
+    orphan, _attachment, _server = project.add_orphan(name="ODD")
+    project.add_held(3)
+    raw = requests.get(
+        f"{bare_cloud.volume_endpoint}/{bare_cloud.project_id}/volumes/detail",
+        headers={"X-Auth-Token": bare_cloud.token()},
+        timeout=10,
+    ).content
+    assert b"ODD" in raw
+    bare_cloud.misbehave(
+        "volume", "GET", path_contains="/volumes/detail", status=200, body=raw.replace(b"ODD", odd)
+    )
+
+    assert outcomes(project.sweep()) == [Outcome.DETACHED]
+    assert bare_cloud.volume(orphan).status == "available"
+
+
+@pytest.mark.parametrize("odd", [*RAW.values(), b'", "x": NaN, "y": "'], ids=[*RAW, "no number"])
+def test_and_in_a_record_that_is_asked_for_by_its_id(
+    bare_cloud: Cloud, project: EmbeddedProject, odd: bytes
+) -> None:
+    server = bare_cloud.add_server(name="ODD")
+    held = bare_cloud.add_volume(name="ODD", attachments=[server])
+    gone, _attachment, _server = project.add_orphan(name="ODD")
+
+    def see(call: Call) -> None:
+        """Has the cloud's own next answer, whatever it is, come with the odd text."""
+        bare_cloud.misbehaviour.clear()
+        answer = bare_cloud._act(call) if call.method == "GET" else Answer(0)
+        if b"ODD" in answer.body:
+            body = answer.body.replace(b"ODD", odd)
+            bare_cloud.misbehave(status=answer.status, body=body)
+
+    bare_cloud.hook(see)
+
+    cleared, refused = (
+        carry_out([Target(volume_id=volume_id)], project.services()) for volume_id in (gone, held.id)
+    )
+
+    assert isinstance(cleared, TargetResult)
+    assert isinstance(refused, TargetResult)
+    assert cleared.outcome is Outcome.DETACHED
+    assert refused.error is not None
+    assert refused.error.code is ErrorCode.SERVER_EXISTS
+    to_json(cleared).encode()
 
 
 UNREADABLE = [

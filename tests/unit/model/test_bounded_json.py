@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler.model.bounded_json import MAX_DEPTH, TooDeep, loads
+from handler.model.bounded_json import MAX_DEPTH, TooDeep, loads, loads_leniently
 
 BRACKETS = '["[{\\"[", "\\\\", "]}\\\\\\"{", {"[\\u005b": "\\n[["}]'
 
@@ -61,6 +61,20 @@ def test_what_is_no_json_is_a_value_error(text: str | bytes, failure: type[Value
 def test_bytes_may_start_with_a_byte_order_mark_and_hold_half_a_surrogate_pair() -> None:
     assert loads(b'\xef\xbb\xbf{"a": "\xc3\xa9"}') == {"a": "é"}
     assert loads(b'"\xed\xa0\x80"') == "\ud800"
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [(b'"\xff\xfe"', "\ufffd\ufffd"), (b'"a\x01\tb\n"', "a\x01\tb\n"), (b'\xef\xbb\xbf"\\ud83d"', "\ud83d")],
+)
+def test_an_odd_text_is_read_past_where_that_is_asked_for(content: bytes, text: str) -> None:
+    assert loads_leniently(content) == text
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", arrays(MAX_DEPTH + 1).encode()])
+def test_what_is_no_json_is_a_value_error_there_too(content: bytes) -> None:
+    with pytest.raises(ValueError):
+        loads_leniently(content)
 
 
 def test_hooks_are_json_loads_own() -> None:
