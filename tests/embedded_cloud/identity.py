@@ -36,11 +36,20 @@ class Token:
     method: str
     issued_at: float
     expires_at: float
+    credential: tuple[str, str] | None = None
+
+    @property
+    def methods(self) -> list[str]:
+        """How it came about, the methods of what it was exchanged for before its own."""
+        return self.method.split()
 
 
 @dataclass(slots=True, eq=False)
 class Account:
-    """Someone whom tokens are issued to: a user by name, or an application credential by id."""
+    """Someone whom tokens are issued to: a user by name, or an application credential by id.
+
+    ``credential`` is an application credential's own name.
+    """
 
     user_id: str
     user_name: str
@@ -51,6 +60,7 @@ class Account:
     factor: str | None = None
     failures: int = 0
     locked_until: float = 0.0
+    credential: str | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -151,9 +161,11 @@ class Identity:
     ) -> tuple[str, str]:
         """Make an application credential; give its id and secret."""
         credential_id, secret = uuid.uuid4().hex, uuid.uuid4().hex + uuid.uuid4().hex
-        user_id = uuid.uuid5(uuid.NAMESPACE_DNS, user).hex
+        known = self.users.get(("Default", user))
+        user_id = known.user_id if known else uuid.uuid5(uuid.NAMESPACE_DNS, user).hex
         scope = [project_id or self.project_id]
-        self.credentials[credential_id] = Account(user_id, user, "Default", secret, scope, role)
+        account = Account(user_id, user, "Default", secret, scope, role, credential=f"{user}'s")
+        self.credentials[credential_id] = account
         return credential_id, secret
 
     # What the other services ask.
@@ -251,6 +263,8 @@ class Identity:
             if "scope" in auth:
                 detail = "Application credentials cannot request a scope."
                 raise _Denied(401, f"Error authenticating with application credential: {detail}")
+        elif methods == ["token"]:
+            return self._exchanged(identity, auth.get("scope"))
         else:
             extra = {"identity": {"methods": ["password", "token", "application_credential"]}}
             raise _Denied(401, "Attempted to authenticate with an unsupported method.", extra)
@@ -258,25 +272,68 @@ class Identity:
         if account.factor is not None:
             raise _Half(account)
         scope = self._scope(auth.get("scope"), account) if methods == ["password"] else account.projects[0]
-        return self._make(
+        token = self._make(
             account.user_id, account.user_name, account.domain, scope, account.role, methods[0], self.lifetime
+        )
+        if account.credential is not None:
+            (token_of,) = [name for name, known in self.credentials.items() if known is account]
+            token.credential = token_of, account.credential
+        return token
+
+    def _exchanged(self, identity: dict[str, Any], scope: Any) -> Token:
+        """A token for another one, as Keystone was recorded: never prolonged, never for a delegated one."""
+        former = self.tokens.get(str(_part(identity, "token", "identity").get("id")))
+        if former is None:
+            raise _Denied(404, "Could not recognize Fernet token")
+        left = former.expires_at - self.behaviour.now()
+        if left <= 0:
+            raise _Denied(404, "Failed to validate token")
+        if former.credential is not None:
+            action = "Using a delegated token to create another token is not allowed."
+            raise _Denied(403, f"You are not authorized to perform the requested action: {action}.")
+        known = [user for user in self.users.values() if user.user_id == former.user_id]
+        own = [former.project_id] if former.project_id else []
+        scopes = known[0].projects if known else own
+        user = Account(former.user_id, former.user_name, former.domain, "", scopes, former.role)
+        return self._make(
+            user.user_id,
+            user.user_name,
+            user.domain,
+            self._scope(scope, user),
+            user.role,
+            f"{former.method} token",
+            left,
         )
 
     def _user(self, identity: dict[str, Any]) -> tuple[Account | None, Any]:
         user = _part(_part(identity, "password", "identity"), "user", "password")
+        return self._user_named(user, "password"), user.get("password")
+
+    def _user_named(self, user: dict[str, Any], method: str) -> Account | None:
         if "id" in user:
             found = [account for account in self.users.values() if account.user_id == user["id"]]
-            return (found[0] if found else None), user.get("password")
+            return found[0] if found else None
+        where = f"identity/{method}/user"
         if "name" not in user:
-            raise _Denied(400, "Invalid input for field identity/password/user: id or name must be present.")
-        domain = self._domain(_part(user, "domain", "user"), "identity/password/user/domain")
-        return self.users.get((domain, str(user["name"]))), user.get("password")
+            raise _Denied(400, f"Invalid input for field {where}: id or name must be present.")
+        domain = self._domain(_part(user, "domain", "user"), f"{where}/domain")
+        return self.users.get((domain, str(user["name"])))
 
     def _credential(self, identity: dict[str, Any]) -> tuple[Account | None, Any]:
         credential = _part(identity, "application_credential", "identity")
-        if "id" not in credential:
-            raise _Denied(400, _EXPECTING.format("id", "application credential"))
-        return self.credentials.get(str(credential["id"])), credential.get("secret")
+        if "id" in credential:
+            known = self.credentials.get(str(credential["id"]))
+            if known is None:
+                raise _Denied(404, f"Could not find Application Credential: {credential['id']}.")
+            return known, credential.get("secret")
+        user = self._user_named(_part(credential, "user", "application credential"), "application_credential")
+        found = [
+            known
+            for known in self.credentials.values()
+            if user is not None
+            and (known.user_id, known.credential) == (user.user_id, credential.get("name"))
+        ]
+        return (found[0] if found else None), credential.get("secret")
 
     @staticmethod
     def _domain(domain: dict[str, Any], where: str) -> str:

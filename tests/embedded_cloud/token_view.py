@@ -16,12 +16,15 @@ def shown(token: Token, project: Project | None) -> dict[str, Any]:
     user_domain = {"id": _domain_id(token.domain), "name": token.domain}
     user = {"domain": user_domain, "id": token.user_id, "name": token.user_name}
     content: dict[str, Any] = {
-        "methods": [token.method],
+        "methods": token.methods,
         "user": {**user, "password_expires_at": None},
         "audit_ids": [base64.urlsafe_b64encode(uuid.UUID(token.user_id).bytes).decode().rstrip("=")],
         "expires_at": _moment(token.expires_at),
         "issued_at": _moment(token.issued_at),
     }
+    if token.credential is not None:
+        credential_id, name = token.credential
+        content["application_credential"] = {"id": credential_id, "name": name, "restricted": True}
     if project is not None:
         domain = {"id": _domain_id(project.domain), "name": project.domain}
         content |= {

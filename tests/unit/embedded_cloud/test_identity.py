@@ -235,3 +235,54 @@ def test_tokens_end(cloud: Cloud) -> None:
     cloud.expire_all_tokens()
     assert not works(third)
     assert works(cloud.token())
+
+
+def _login(method: str, part: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"auth": {"identity": {"methods": [method], method: part}, **more}}
+
+
+def test_an_application_credential_is_known_by_its_name_and_user_too(cloud: Cloud) -> None:
+    user_id = cloud.add_user("sre", PASSWORD)
+    credential_id, secret = cloud.add_application_credential(user="sre")
+    for user in ({"id": user_id}, {"name": "sre", "domain": {"id": "default"}}):
+        named = {"name": "sre's", "secret": secret, "user": user}
+        token = _buy(cloud, _login("application_credential", named)).json()["token"]
+        assert token["application_credential"] == {"id": credential_id, "name": "sre's", "restricted": True}
+        assert token["methods"] == ["application_credential"]
+    wrong = {**named, "name": "another"}
+    assert _error(_buy(cloud, _login("application_credential", wrong))) == REFUSED
+    without = {"name": "sre's", "secret": secret}
+    assert _buy(cloud, _login("application_credential", without)).status_code == 400
+
+
+def test_an_unknown_application_credential_is_not_found(cloud: Cloud) -> None:
+    unknown = _login("application_credential", {"id": "f" * 32, "secret": "x"})
+    message = f"Could not find Application Credential: {'f' * 32}."
+    assert _error(_buy(cloud, unknown)) == (404, "Not Found", message)
+
+
+def test_a_token_is_exchanged_and_never_prolonged(cloud: Cloud) -> None:
+    cloud.now = lambda: 1_800_000_000.0
+    cloud.add_user("sre", PASSWORD, projects=[cloud.other_project_id])
+    former = cloud.identity.issue(user="sre.Default", unscoped=True, expires_in=600)
+    scope = {"project": {"id": cloud.other_project_id}}
+    token = _buy(cloud, _login("token", {"id": former}, scope=scope)).json()["token"]
+    assert token["methods"] == ["password", "token"]
+    assert token["project"]["id"] == cloud.other_project_id
+    assert token["expires_at"].startswith("2027-01-15T08:10:00")
+    elsewhere = {"project": {"id": cloud.project_id}}
+    assert _error(_buy(cloud, _login("token", {"id": former}, scope=elsewhere))) == REFUSED
+
+
+def test_what_is_no_token_any_more_or_delegated_is_not_exchanged(cloud: Cloud) -> None:
+    assert _error(_buy(cloud, _login("token", {"id": "none"})))[0::2] == (
+        404,
+        "Could not recognize Fernet token",
+    )
+    expired = cloud.token(expires_in=-1)
+    assert _error(_buy(cloud, _login("token", {"id": expired})))[0::2] == (404, "Failed to validate token")
+    credential_id, secret = cloud.add_application_credential()
+    bought = _buy(cloud, _login("application_credential", {"id": credential_id, "secret": secret}))
+    status, _, message = _error(_buy(cloud, _login("token", {"id": bought.headers["X-Subject-Token"]})))
+    assert status == 403
+    assert "Using a delegated token to create another token is not allowed" in message
