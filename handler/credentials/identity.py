@@ -17,6 +17,7 @@ from handler.cloud.messages import Answer, Call
 from handler.cloud.transport import Transport
 from handler.credentials.identity_answers import (
     SETTING,
+    delegated,
     described_in,
     failed,
     require_about,
@@ -26,11 +27,12 @@ from handler.credentials.identity_answers import (
     text_at,
     why_not_issued,
 )
-from handler.credentials.secret import ApplicationCredential, BareToken, Content, Password, is_token
+from handler.credentials.identity_requests import request_for
+from handler.credentials.secret import BareToken, Content, Login, Password, Scope, is_token
 from handler.credentials.stores.base import ask
 from handler.errors import Misconfigured, TokenRejected, UpstreamUnavailable
 from handler.invocation import CallContext
-from handler.model.values import epoch, is_project, project_uuid, same_project
+from handler.model.values import epoch, is_project, same_project
 from handler.secret import Secret
 from handler.settings import Settings
 from handler.telemetry import Event
@@ -40,7 +42,7 @@ class Token(NamedTuple):
     """A token, and what the identity service says of it; None where it doesn't.
 
     `project_id` is as that service spells it, `expires_at` in seconds since the epoch, `user` and `roles` are
-    names.
+    names. Of a `delegated` one (an application credential's, a trust's) no service can get another.
     """
 
     value: Secret
@@ -50,6 +52,7 @@ class Token(NamedTuple):
     user: str | None = None
     roles: tuple[str, ...] | None = None
     catalog: Catalog | None = None
+    delegated: bool = False
 
 
 class Identity:
@@ -59,14 +62,15 @@ class Identity:
         self._settings = settings
         self._transport = transport
 
-    def buy(self, buyer: Password | ApplicationCredential, context: CallContext) -> Token:
+    def buy(self, buyer: Login, context: CallContext) -> Token:
         """Buy a token. A refused password (TokenRejected) is never sent again: accounts lock."""
         if self._settings.identity_endpoint is None:
             raise Misconfigured(
                 f"DETACH_IDENTITY_ENDPOINT is missing (or set DETACH_REGION): the secret that {SETTING} "
                 "names buys tokens there."
             )
-        request, secret = self._order(buyer)
+        scope = self._scope_of(buyer) if isinstance(buyer, Password) else None
+        request, secret = request_for(buyer, scope)
         call = Call(
             service="identity",
             method="POST",
@@ -75,10 +79,9 @@ class Identity:
             secrets=(secret.reveal(),),
         )
         answer = ask(self._transport, call, context)
-        if answer.status == 401:
-            raise TokenRejected(why_not_issued(answer), upstream=said_by(answer))
         if answer.status not in {200, 201}:
-            raise failed(answer)
+            why = why_not_issued(answer, buyer)
+            raise TokenRejected(why, upstream=said_by(answer)) if why else failed(answer)
         value = answer.headers.get("X-Subject-Token", "").strip()
         if not is_token(value):
             raise UpstreamUnavailable("The identity service issued something that is no token.")
@@ -129,34 +132,22 @@ class Identity:
         )
         return ask(self._transport, call, context)
 
-    def _order(self, buyer: Password | ApplicationCredential) -> tuple[dict[str, Any], Secret]:
-        if isinstance(buyer, ApplicationCredential):
-            credential = {"id": buyer.id, "secret": buyer.secret.reveal()}
-            identity = {"methods": ["application_credential"], "application_credential": credential}
-            return {"auth": {"identity": identity}}, buyer.secret
-        user = {"name": buyer.username, "password": buyer.password.reveal(), "domain": {"name": buyer.domain}}
-        identity = {"methods": ["password"], "password": {"user": user}}
-        project = self._project_of(buyer)
-        scope: dict[str, Any] = {"id": project}
-        if project_uuid(project) is None:
-            scope = {"name": project, "domain": {"name": buyer.project_domain or buyer.domain}}
-        return {"auth": {"identity": identity, "scope": {"project": scope}}}, buyer.password
-
     def require_project(self, content: Content) -> None:
         """Raise Misconfigured where no project can become known with this secret; asks nobody."""
         if isinstance(content, Password):
-            self._project_of(content)
+            self._scope_of(content)
         elif isinstance(content, BareToken) and self._settings.project_id is None:
             self._require_identity_for_project()
 
-    def _project_of(self, buyer: Password) -> str:
-        project = buyer.project or self._settings.project_id
-        if project is None:
+    def _scope_of(self, login: Password) -> Scope:
+        if login.scope is not None:
+            return login.scope
+        if self._settings.project_id is None:
             raise Misconfigured(
-                f'DETACH_PROJECT_ID is missing, and so is "project" in the secret that {SETTING} names: '
-                "a token is bought for one project."
+                f'DETACH_PROJECT_ID is missing, and so is "project" in the secret that {SETTING} names '
+                "(OS_PROJECT_ID or OS_PROJECT_NAME with openstack:): a token is bought for one project."
             )
-        return project
+        return Scope(id=self._settings.project_id)
 
     def _require_identity_for_project(self) -> None:
         if self._settings.identity_endpoint is None:
@@ -187,4 +178,5 @@ class Identity:
             user=text_at(described, "user", "name"),
             roles=role_names(described.get("roles")),
             catalog=catalog,
+            delegated=delegated(described),
         )

@@ -13,6 +13,7 @@ from typing import Any
 
 from handler.cloud.faults import failure, upstream
 from handler.cloud.messages import Answer
+from handler.credentials.secret import ApplicationCredential, Login, Password, TokenExchange
 from handler.credentials.stores.base import body_of
 from handler.errors import Failure, Upstream, UpstreamUnavailable
 from handler.model.values import same_project
@@ -74,17 +75,23 @@ def _pairs(described: dict[str, Any], asked: dict[str, Any]) -> Iterator[tuple[s
         wanted = text_at(asked, "scope", "project", name)
         if wanted is not None:
             yield "project", wanted, text_at(described, "project", name) or ""
-    for what, path, where in (
-        ("domain", ("scope", "project", "domain", "name"), ("project", "domain", "name")),
-        (
-            "application credential",
-            ("identity", "application_credential", "id"),
-            ("application_credential", "id"),
-        ),
-    ):
-        wanted = text_at(asked, *path)
-        if wanted is not None:
-            yield what, wanted, text_at(described, *where)
+        for what, path, where in _TOLD:
+            wanted = text_at(asked, *path, name)
+            if wanted is not None:
+                yield what, wanted, text_at(described, *where, name)
+
+
+_TOLD = (
+    ("domain", ("scope", "project", "domain"), ("project", "domain")),
+    ("user", ("identity", "password", "user"), ("user",)),
+    ("user's domain", ("identity", "password", "user", "domain"), ("user", "domain")),
+    ("application credential", ("identity", "application_credential"), ("application_credential",)),
+)
+
+
+def delegated(described: dict[str, Any]) -> bool:
+    """Whether it is an application credential's or a trust's: recorded of Keystone, by these keys."""
+    return not described.keys().isdisjoint({"application_credential", "OS-TRUST:trust"})
 
 
 def said_by(answer: Answer) -> Upstream:
@@ -103,19 +110,39 @@ def failed(answer: Answer) -> Failure:
     return fault
 
 
-def why_not_issued(answer: Answer) -> str:
-    """What a 401 to a purchase means. One with a receipt asks for more (Keystone, "Multi-Factor Auth")."""
-    missing = _missing_factors(answer)
-    if missing is not None:
-        factors = " or ".join(missing) or "a further factor"
+def why_not_issued(answer: Answer, login: Login) -> str | None:
+    """What it means that no token was issued, None where the login is not at fault.
+
+    A 401 with a receipt asks for more (Keystone, "Multi-Factor Auth"). A 404 in Keystone's own words, and a
+    403, are about an application credential or a token (recorded).
+    """
+    where = f"in the secret that {SETTING} names"
+    own_words = bool(body_of(answer, "error"))
+    if answer.status == 401:
+        missing = _missing_factors(answer)
+        if missing is not None:
+            factors = " or ".join(missing) or "a further factor"
+            return (
+                f"The identity service took the password but asks for {factors}, too, which a program has "
+                f"not: use an application credential, or a user without it, {where}."
+            )
+        if isinstance(login, Password):
+            return (
+                "The identity service refuses to issue a token. Check user, password, domain and project "
+                f"{where}, and whether the account is locked or disabled."
+            )
+    if answer.status == 401 or (answer.status == 404 and own_words and not isinstance(login, Password)):
+        what = "application credential" if isinstance(login, ApplicationCredential) else "token"
         return (
-            f"The identity service took the password but asks for {factors}, too, which a program has not: "
-            f"use an application credential, or a user without it, in the secret that {SETTING} names."
+            f"The identity service refuses to issue a token: the {what} {where} is wrong, unknown, expired "
+            "or revoked."
         )
-    return (
-        "The identity service refuses to issue a token. Check user, password, domain and project in the "
-        f"secret that {SETTING} names, and whether the account is locked or disabled."
-    )
+    if answer.status == 403 and own_words and isinstance(login, TokenExchange):
+        return (
+            f"The identity service issues no token for the one {where}: it is delegated, or its user has no "
+            "role on that project. Leave the project out to use it as it is."
+        )
+    return None
 
 
 def _missing_factors(answer: Answer) -> list[str] | None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from handler.errors import Misconfigured
 from handler.model.bounded_json import loads
+from handler.model.values import project_uuid
 from handler.secret import Secret
 
 _LONGEST_TOKEN = 16384
@@ -16,34 +17,63 @@ _STANDARD_ALPHABET = str.maketrans("-_", "+/")
 _UTF16_MARKS = frozenset({codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE})
 _FORMS = (
     'a bare token, {"token"}, {"username", "password", "domain"} with "project" and "project_domain" if '
-    'needed, or {"application_credential_id", "application_credential_secret"}; every value a text'
+    'needed, or {"application_credential_id", "application_credential_secret"}; every value a text (for '
+    'OpenStack also "user_id", "domain_id", "project_id", "project_name", "project_domain_id", '
+    '"application_credential_name" with a user, and a project beside "token" to exchange it for one of that '
+    "project)"
 )
 
 
 class BareToken(NamedTuple):
-    """A token that somebody else bought."""
+    """A token that was issued to somebody else."""
 
     token: Secret
 
 
-class Password(NamedTuple):
-    """A user who buys tokens. `domain` and `project_domain` are names, `project` a name or an id."""
+class User(NamedTuple):
+    """A user, by id, or by name and the name or id of its domain."""
 
-    username: str
+    name: str | None = None
+    domain: str | None = None
+    id: str | None = None
+    domain_id: str | None = None
+
+
+class Scope(NamedTuple):
+    """The project that a token is for, by id, or by name. Without a domain it is of the user's."""
+
+    name: str | None = None
+    domain: str | None = None
+    id: str | None = None
+    domain_id: str | None = None
+
+
+class Password(NamedTuple):
+    """A user whom tokens are issued to."""
+
+    user: User
     password: Secret
-    domain: str
-    project: str | None = None
-    project_domain: str | None = None
+    scope: Scope | None = None
 
 
 class ApplicationCredential(NamedTuple):
-    """A Keystone application credential, which is bound to a project of its own."""
+    """A Keystone application credential, by id, or by name and its user. It has a project of its own."""
 
-    id: str
     secret: Secret
+    id: str | None = None
+    name: str | None = None
+    user: User | None = None
 
 
-Content = BareToken | Password | ApplicationCredential
+class TokenExchange(NamedTuple):
+    """A token that another one is issued for, of this project."""
+
+    token: Secret
+    scope: Scope
+
+
+Login = Password | ApplicationCredential | TokenExchange
+Content = BareToken | Login
 
 
 def read_content(text: Secret, setting: str) -> Content:
@@ -59,23 +89,65 @@ def read_content(text: Secret, setting: str) -> Content:
     return content
 
 
+_PROJECT_KEYS = frozenset({"project", "project_id", "project_name"})
+_SCOPE_KEYS = _PROJECT_KEYS | {"project_domain", "project_domain_id"}
+_USER_KEYS = (
+    frozenset({"user_id"}),
+    frozenset({"username", "domain"}),
+    frozenset({"username", "domain_id"}),
+)
+_TOKEN, _PASSWORD = frozenset({"token"}), frozenset({"password"})
+_BY_ID = frozenset({"application_credential_id", "application_credential_secret"})
+_BY_NAME = frozenset({"application_credential_name", "application_credential_secret"})
+
+
 def _from_object(body: dict[str, Any], setting: str) -> Content | None:
     if not all(isinstance(value, str) and value and is_text(value) for value in body.values()):
         return None
     keys = body.keys()
-    if keys == {"token"}:
-        require_plain(body["token"], setting)
-        return BareToken(as_token(body["token"].strip(), f"The token that {setting} names"))
-    if {"username", "password", "domain"} <= keys <= _PASSWORD_KEYS:
-        return Password(**{**body, "password": Secret(body["password"])})
-    if keys == {"application_credential_id", "application_credential_secret"}:
+    if keys == _TOKEN:
+        return BareToken(_token(body, setting))
+    if keys == _BY_ID:
         return ApplicationCredential(
-            body["application_credential_id"], Secret(body["application_credential_secret"])
+            Secret(body["application_credential_secret"]), id=body["application_credential_id"]
+        )
+    if len(keys & _PROJECT_KEYS) > 1 or keys >= {"project_domain", "project_domain_id"}:
+        return None
+    others, scope = keys - _SCOPE_KEYS, _scope(body)
+    if others == _TOKEN and scope is not None and (scope.id or scope.domain or scope.domain_id):
+        return TokenExchange(_token(body, setting), scope)
+    if others - _PASSWORD in _USER_KEYS and "password" in keys:
+        of_no_domain = scope is not None and scope.id is None and not (scope.domain or scope.domain_id)
+        if "user_id" in keys and of_no_domain:
+            return None
+        return Password(_user(body), Secret(body["password"]), scope)
+    if keys - _BY_NAME in _USER_KEYS and keys >= _BY_NAME:
+        return ApplicationCredential(
+            Secret(body["application_credential_secret"]),
+            name=body["application_credential_name"],
+            user=_user(body),
         )
     return None
 
 
-_PASSWORD_KEYS = frozenset({"username", "password", "domain", "project", "project_domain"})
+def _token(body: dict[str, str], setting: str) -> Secret:
+    require_plain(body["token"], setting)
+    return as_token(body["token"].strip(), f"The token that {setting} names")
+
+
+def _user(body: dict[str, str]) -> User:
+    return User(body.get("username"), body.get("domain"), body.get("user_id"), body.get("domain_id"))
+
+
+def _scope(body: dict[str, str]) -> Scope | None:
+    """The project that is named: under "project" by its name or id, whichever it looks like."""
+    either = body.get("project")
+    by_id = either is not None and project_uuid(either) is not None
+    project_id = either if by_id else body.get("project_id")
+    name = body.get("project_name") if either is None or by_id else either
+    if project_id is None and name is None:
+        return None
+    return Scope(name, body.get("project_domain"), project_id, body.get("project_domain_id"))
 
 
 def parse_json(text: str | bytes) -> Any:

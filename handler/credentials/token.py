@@ -7,7 +7,7 @@ from typing import Protocol
 
 from handler.credentials.identity import Identity, Token
 from handler.credentials.identity_answers import SETTING
-from handler.credentials.secret import ApplicationCredential, BareToken, Content, Password, read_content
+from handler.credentials.secret import BareToken, Content, Login, read_content
 from handler.credentials.single_flight import SingleFlight
 from handler.credentials.stores.base import CachedSecret
 from handler.errors import Failure, TokenRejected
@@ -153,7 +153,7 @@ class SecretTokens:
             self._bought_at = now
         return self._kept
 
-    def _buy(self, buyer: Password | ApplicationCredential, context: CallContext) -> Token:
+    def _buy(self, buyer: Login, context: CallContext) -> Token:
         known = buyer == self._refused
         if known and 0 <= self._clock() - self._refused_at < self._rest:
             raise TokenRejected(

@@ -15,7 +15,7 @@ Deploy = Callable[..., Runtime]
 @pytest.fixture
 def short_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """What stays uncleared after a call is looked for once, which may take as long as ever."""
-    monkeypatch.setattr("handler.actions.os_detach._FIRST_PAUSE", CONFIRM_WITHIN)
+    monkeypatch.setattr("handler.actions.os_detach.FIRST_PAUSE", CONFIRM_WITHIN)
 
 
 @pytest.fixture

@@ -125,7 +125,7 @@ def test_a_run_through_every_outcome_shows_no_secret(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("handler.actions.os_detach._FIRST_PAUSE", CONFIRM_WITHIN)
+    monkeypatch.setattr("handler.actions.os_detach.FIRST_PAUSE", CONFIRM_WITHIN)
     cloud.add_user("planter", PASSWORD, "Default")
     runtime = deploy(
         cloud,

@@ -25,7 +25,7 @@ def _clear(runtime: Runtime, target: Target = ORPHAN, seconds_left: float | None
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record that stays is looked at once, which may take as long as ever."""
-    monkeypatch.setattr("handler.actions.os_detach._FIRST_PAUSE", CONFIRM_WITHIN)
+    monkeypatch.setattr("handler.actions.os_detach.FIRST_PAUSE", CONFIRM_WITHIN)
 
 
 def test_who_asks_twice_is_told_that_it_is_done_and_nothing_is_sent(cloud: Cloud, deploy: Deploy) -> None:

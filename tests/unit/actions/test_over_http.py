@@ -68,7 +68,7 @@ def at(
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("handler.actions.os_detach._FIRST_PAUSE", CONFIRM_WITHIN)
+    monkeypatch.setattr("handler.actions.os_detach.FIRST_PAUSE", CONFIRM_WITHIN)
     if case.code == "internal":
         monkeypatch.setattr("handler.actions.clear.require_in_use", None)
     for rule in case.trouble:

@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from handler.credentials.secret import ApplicationCredential, BareToken, Password, read_content
+from handler.credentials.secret import (
+    ApplicationCredential,
+    BareToken,
+    Password,
+    Scope,
+    TokenExchange,
+    User,
+    read_content,
+)
 from handler.errors import Misconfigured
 from handler.secret import Secret
 
@@ -29,14 +37,62 @@ def test_a_token_may_stand_in_an_object() -> None:
 
 def test_a_password_comes_with_its_domain_and_perhaps_a_project() -> None:
     least = {"username": "u", "password": " p ", "domain": "d"}
-    assert read(json.dumps(least)) == Password("u", Secret(" p "), "d")
+    assert read(json.dumps(least)) == Password(User("u", "d"), Secret(" p "))
     full = {**least, "project": "demo", "project_domain": "e"}
-    assert read(json.dumps(full)) == Password("u", Secret(" p "), "d", "demo", "e")
+    assert read(json.dumps(full)) == Password(User("u", "d"), Secret(" p "), Scope("demo", "e"))
+
+
+ID = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("who", "user"),
+    [
+        ({"user_id": "i"}, User(id="i")),
+        ({"username": "u", "domain": "d"}, User("u", "d")),
+        ({"username": "u", "domain_id": "i"}, User("u", domain_id="i")),
+    ],
+)
+@pytest.mark.parametrize(
+    ("what", "scope"),
+    [
+        ({}, None),
+        ({"project": ID}, Scope(id=ID)),
+        ({"project_id": "p"}, Scope(id="p")),
+        ({"project_name": ID, "project_domain": "d"}, Scope(ID, "d")),
+        ({"project": "demo", "project_domain_id": "i"}, Scope("demo", domain_id="i")),
+        ({"project_domain": "d"}, None),
+    ],
+)
+def test_users_projects_and_domains_are_named_by_id_or_by_name(
+    who: dict[str, str], user: User, what: dict[str, str], scope: Scope | None
+) -> None:
+    assert read(json.dumps({**who, **what, "password": "p"})) == Password(user, Secret("p"), scope)
 
 
 def test_an_application_credential_is_an_id_and_a_secret() -> None:
     text = '{"application_credential_id": "i", "application_credential_secret": "s"}'
-    assert read(text) == ApplicationCredential("i", Secret("s"))
+    assert read(text) == ApplicationCredential(Secret("s"), id="i")
+
+
+@pytest.mark.parametrize(
+    ("who", "user"),
+    [({"user_id": "i"}, User(id="i")), ({"username": "u", "domain_id": "d"}, User("u", domain_id="d"))],
+)
+def test_an_application_credential_may_be_named_with_its_user(who: dict[str, str], user: User) -> None:
+    body = {"application_credential_name": "n", "application_credential_secret": "s", **who}
+    assert read(json.dumps(body)) == ApplicationCredential(Secret("s"), name="n", user=user)
+
+
+@pytest.mark.parametrize(
+    ("what", "scope"),
+    [
+        ({"project": ID}, Scope(id=ID)),
+        ({"project_name": "demo", "project_domain_id": "d"}, Scope("demo", domain_id="d")),
+    ],
+)
+def test_a_token_beside_a_project_is_exchanged(what: dict[str, str], scope: Scope) -> None:
+    assert read(json.dumps({"token": "t", **what})) == TokenExchange(Secret("t"), scope)
 
 
 def test_a_token_of_sixteen_kilobytes_is_taken_and_a_longer_one_is_not() -> None:
@@ -131,7 +187,22 @@ def test_a_token_that_happens_to_be_base64_is_one(text: str) -> None:
         {"username": "u", "password": HIDDEN, "domain": "d", "region": "r"},
         {"username": "u", "password": HIDDEN, "domain": "d", "token": "t"},
         {"username": "u", "password": "\ud800" + HIDDEN, "domain": "d"},
+        {"user_id": HIDDEN, "domain": "d", "password": HIDDEN},
+        {"user_id": HIDDEN, "username": "u", "password": HIDDEN},
+        {"username": "u", "domain": "d", "domain_id": "i", "password": HIDDEN},
+        {"user_id": "i", "password": HIDDEN, "project_name": "of no domain"},
+        {"user_id": "i", "password": HIDDEN, "project": "a", "project_id": "b"},
+        {"user_id": "i", "password": HIDDEN, "project": "a", "project_domain": "b", "project_domain_id": "c"},
+        {"token": HIDDEN, "project": "of no domain"},
+        {"token": HIDDEN, "project_domain": "d"},
         {"application_credential_id": HIDDEN},
+        {"application_credential_name": "n", "application_credential_secret": HIDDEN},
+        {"application_credential_name": "n", "application_credential_secret": HIDDEN, "username": "u"},
+        {
+            "application_credential_id": "i",
+            "application_credential_secret": HIDDEN,
+            "project": "has its own",
+        },
     ],
 )
 def test_any_other_content_names_the_forms_and_shows_nothing(body: Any) -> None:
