@@ -47,7 +47,7 @@ class Freeing:
                 return self._volumes.unreserve(volume_id, PROOF, context)
             return self._volumes.detach(volume_id, entry, PROOF, context)
 
-        fault, refused = post(send, found)
+        fault, refused = post(send, found, self._volumes.why_not_detached)
         if refused:
             found.changed = False
         answered = fault is not None and not isinstance(fault, UpstreamUnavailable)

@@ -37,7 +37,9 @@ class OsDetach:
         while True:
             try:
                 fault, refused = post(
-                    lambda: self._volumes.detach(volume.id, attachment, proven.value, context), found
+                    lambda: self._volumes.detach(volume.id, attachment, proven.value, context),
+                    found,
+                    self._volumes.why_not_detached,
                 )
             except DeadlineExceeded as late:
                 raise unanswered or late from None
@@ -92,7 +94,9 @@ class OsDetach:
         return Outcome.ALREADY_DETACHED if seen is Outcome.DETACHED else seen
 
 
-def post(send: Callable[[], Answer], found: Findings) -> tuple[Failure | None, bool]:
+def post(
+    send: Callable[[], Answer], found: Findings, why_not: Callable[[Answer], Failure]
+) -> tuple[Failure | None, bool]:
     """Send a call that changes a record. What stood against it, None when it was accepted; whether refused.
 
     Of a refused call it is known that it changed nothing. A 408, 413, 425 or 429 may come from what stands
@@ -108,7 +112,7 @@ def post(send: Callable[[], Answer], found: Findings) -> tuple[Failure | None, b
         raise
     if 200 <= answer.status < 300:
         return None, False
-    fault = failure(answer, VOLUME)
+    fault = why_not(answer)
     if refuses_token(answer):
         found.changed = before  # the token is looked at before anything is done
         raise fault

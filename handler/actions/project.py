@@ -58,6 +58,10 @@ class _OneProject:
     def roles(self) -> tuple[str, ...] | None:
         return self._auth.roles  # a renewed token may have others
 
+    @property
+    def delegated(self) -> bool:
+        return self._auth.delegated
+
 
 class Project:
     """One invocation's services: where its volumes and servers are asked for, and by which rule they go.

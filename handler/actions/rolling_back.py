@@ -46,7 +46,9 @@ class RollingBack:
         self._require_same(volume, context)
 
         fault, refused = post(
-            lambda: self._volumes.roll_detaching(volume.id, server.id, "live", context), found
+            lambda: self._volumes.roll_detaching(volume.id, server.id, "live", context),
+            found,
+            self._volumes.why_not_detached,
         )
         if refused:
             found.changed = False

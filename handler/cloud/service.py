@@ -38,6 +38,11 @@ class ProjectAuthenticator(Authenticator, Protocol):
         """The names of the token's roles, None where they are not known."""
         ...
 
+    @property
+    def delegated(self) -> bool:
+        """Whether the token is one for which no service can get another to ask a further service."""
+        ...
+
 
 class Service:
     """One service as one invocation sees it. Its endpoint goes up to the version; the project's id follows.
@@ -65,6 +70,11 @@ class Service:
     def endpoint(self) -> str:
         """Where the service is, up to the version. Raises Failure."""
         return self._auth.endpoints.of(self.name)
+
+    @property
+    def delegated(self) -> bool:
+        """Whether the token is an application credential's or a trust's. Raises Failure."""
+        return self._auth.delegated
 
     @property
     def project_id(self) -> str:

@@ -18,6 +18,7 @@ from handler.cloud.faults import failure, plain_word
 from handler.cloud.messages import Answer
 from handler.cloud.paging import LARGEST_PAGE, PAGE, Listing, record
 from handler.cloud.service import Service, unreadable
+from handler.errors import Failure, Misconfigured
 from handler.invocation import CallContext
 from handler.model.bounded_json import loads_leniently
 from handler.model.values import canonical
@@ -26,6 +27,13 @@ SERVICE = "volume"
 ABSENT = Speech(frozenset({"volume", "disk"}), "Volume could not be found", frozenset({"EVS.5404"}))
 _ENTRIES_VERSION = "3.27"  # the first that has the attachments API
 _LONGEST_ID = 64  # letters of a listed id: a UUID as a URN in braces has 47
+
+_DELEGATED = (
+    "The volume service answered 500, as Cinder does to every delegated token (an application credential's, "
+    "a trust's) where it asks Nova before it detaches: Keystone gives it none to ask with. Use a password: a "
+    "user's, in the secret that DETACH_TOKEN_SECRET names."
+)
+"""Recorded: Keystone refuses to issue a token for a delegated one (403), and Cinder makes a 500 of that."""
 
 # What `read_volume` reads of a listed volume
 _WANTED = record(
@@ -223,6 +231,13 @@ class Volumes(Service):
             needs=self._transport.read_timeout,
             changes={"call": name, "volume_id": volume_id, **changes},
         )
+
+    def why_not_detached(self, answer: Answer) -> Failure:
+        """The failure that an answer to a call that changes the record means."""
+        fault = failure(answer, SERVICE)
+        if answer.status == 500 and self.delegated:
+            return Misconfigured(_DELEGATED, upstream=fault.upstream)
+        return fault
 
     def list(self, context: CallContext, query: Mapping[str, str]) -> Listing[Volume]:
         """The project's volumes. A cloud may ignore a filter (Cinder does with `server_id`): look again."""

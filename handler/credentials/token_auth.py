@@ -76,6 +76,11 @@ class TokenAuth(AuthBase):
         return self.token.endpoints
 
     @property
+    def delegated(self) -> bool:
+        """Whether this token is delegated, so that no service gets another for it. Raises Failure."""
+        return self.token.delegated
+
+    @property
     def token(self) -> Token:
         """The token, and what is known of it. Raises Failure."""
         return self._tokens.current(self._context).token

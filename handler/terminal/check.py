@@ -10,7 +10,7 @@ from dataclasses import asdict
 import click
 
 from handler.actions.check import Check, Fact, State, check_services, failed, sentence
-from handler.credentials.secret import ApplicationCredential, BareToken, Content, Password
+from handler.credentials.secret import ApplicationCredential, BareToken, Content, Password, TokenExchange
 from handler.credentials.token_auth import TokenAuth
 from handler.errors import Failure, Misconfigured
 from handler.invocation import Invocation, Trigger
@@ -120,7 +120,11 @@ def _secret(settings: Settings, content: Content | None) -> Check:
 
 
 def _kind(content: Content | None) -> str:
-    kinds = {BareToken: "a token", Password: "a user's password"}
+    kinds = {
+        BareToken: "a token",
+        Password: "a user's password",
+        TokenExchange: "a token that is exchanged for one of the project",
+    }
     if isinstance(content, ApplicationCredential):
         return "an application credential"
     return "the platform's own token" if content is None else kinds[type(content)]
@@ -141,6 +145,8 @@ def _token(auth: TokenAuth, content: Content | None) -> Check:
         notes.append("A reader may look and not detach: give it the role member.")
     if token.roles is not None and "admin" in token.roles:
         notes.append("An administrator's is more than is needed: a member of the project is enough.")
+    if token.delegated and not isinstance(content, ApplicationCredential):
+        notes.append("It is delegated: where Cinder asks Nova before it detaches, os-detach answers 500.")
     if isinstance(content, BareToken) and left is not None and left < _SOON:
         notes.append("It ends soon, and nothing here can renew it.")
     facts: dict[str, Fact] = {

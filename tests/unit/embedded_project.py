@@ -25,6 +25,8 @@ APPLY = {"DETACH_SWEEP_DRY_RUN": "false"}
 class FixedToken:
     """Signs with one token, which nothing renews."""
 
+    delegated = False
+
     def __init__(self, token: str, cloud: Cloud) -> None:
         self._token = token
         self.project_id = cloud.project_id

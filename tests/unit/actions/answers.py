@@ -123,6 +123,8 @@ class Clock:
 class Signer:
     """Signs with the planted token, and has as many others after it as it is told."""
 
+    delegated = False
+
     def __init__(self, renewals: int = 0, project_id: str = PROJECT) -> None:
         self.project_id = project_id
         self.renewals = renewals

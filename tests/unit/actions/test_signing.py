@@ -136,3 +136,34 @@ def test_the_look_after_a_post_renews_the_token_too() -> None:
     result = _clear(Troubled(), [*_START, post(202), get(THE_VOLUME, 401), get(THE_VOLUME, 200, FREE)])
 
     assert (result.outcome, result.changed, result.calls) == (Outcome.DETACHED, True, 5)
+
+
+_ERRED = {"computeFault": {"code": 500, "message": "The server has either erred or is incapable."}}
+
+
+def _delegated() -> Troubled:
+    signer = Troubled()
+    signer.delegated = True
+    return signer
+
+
+def test_a_500_to_a_delegated_token_is_told_as_what_it_is_and_not_repeated() -> None:
+    still = get(THE_VOLUME, 200, IN_USE)
+    result = _clear(_delegated(), [*_START, post(500, _ERRED), still])
+    assert (result.outcome, result.changed) == (Outcome.FAILED, None)
+    assert result.error is not None
+    assert (result.error.code, result.error.retryable) == (ErrorCode.CONFIGURATION, False)
+    assert "Use a password" in result.error.message
+    assert result.error.upstream is not None
+    assert result.error.upstream.status == 500
+
+
+def test_a_500_to_a_delegated_token_that_cleared_the_record_all_the_same_is_seen() -> None:
+    result = _clear(_delegated(), [*_START, post(500, _ERRED), get(THE_VOLUME, 200, FREE)])
+    assert (result.outcome, result.changed, result.error) == (Outcome.DETACHED, True, None)
+
+
+@pytest.mark.parametrize("status", [502, 503])
+def test_another_5xx_to_a_delegated_token_is_followed_as_ever(status: int) -> None:
+    result = _clear(_delegated(), [*_START, post(status), get(THE_VOLUME, 200, FREE)])
+    assert (result.outcome, result.changed) == (Outcome.DETACHED, True)
