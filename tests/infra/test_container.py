@@ -81,7 +81,9 @@ def test_ignores_all_but_what_it_copies() -> None:
 def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What goes to a builder, as it is now: two builds are of one state, whatever is edited meanwhile."""
     folder = tmp_path_factory.mktemp("context")
-    shutil.copy(ROOT / "requirements.txt", folder)
+    lock = folder / "infra" / "container"
+    lock.mkdir(parents=True)
+    shutil.copy(DOCKERFILE.with_name("requirements.txt"), lock)
     shutil.copytree(ROOT / "handler", folder / "handler")
     return folder
 
@@ -102,7 +104,7 @@ def test_holds_our_code_and_the_locked_packages(image: dict[str, Root], context:
     app = image["final"].files / "app"
     ours = {path.relative_to(app) for path in (app / "handler").rglob("*.py")}
     assert ours == {path.relative_to(context) for path in (context / "handler").rglob("*.py")}
-    assert {"functions_framework", "gunicorn", "pydantic", "requests"} <= {
+    assert {"functions_framework", "gunicorn", "pydantic", "requests", "openstack"} <= {
         path.name for path in app.iterdir()
     }
     assert not (app / "bin").exists()
@@ -207,6 +209,24 @@ def test_clears_an_orphan_as_any_user_on_a_read_only_root(image: dict[str, Root]
             assert (answer["outcome"], answer["trigger"]) == ("detached", "http")
             assert cloud.volume(seed.ORPHAN_VOLUME).status == "available"
             assert len(Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()) == 1
+
+
+def test_logs_in_with_openstack_s_own_credentials(image: dict[str, Root]) -> None:
+    with Cloud() as cloud:
+        cloud.seed()
+        cloud.add_user("robot", "a password")
+        settings = {
+            "DETACH_TOKEN_SECRET": "openstack:",
+            "DETACH_INVOKE_AUTH": "platform",
+            "OS_AUTH_URL": cloud.identity_endpoint,
+            "OS_USERNAME": "robot",
+            "OS_PASSWORD": "a password",
+            "OS_USER_DOMAIN_NAME": "Default",
+            "OS_PROJECT_ID": cloud.project_id,
+        }
+        with served(image, 65532, settings) as (url, _):
+            answer = post(url, "/", {"volume_id": seed.ORPHAN_VOLUME})
+            assert answer["outcome"] == "detached", answer
 
 
 def test_takes_the_port_as_functiongraph_gives_it(image: dict[str, Root]) -> None:
