@@ -73,7 +73,7 @@ def find_endpoints(settings: Settings, catalog: Catalog | None, project_id: str)
 
     Raises Misconfigured where one is nowhere to be found, or where the catalog has them in different regions.
     """
-    chosen = _set(settings)
+    chosen = _set(settings, project_id)
     if chosen == (None, None):
         return Endpoints(*_found(settings, catalog, project_id), Together.ONE_SOURCE)
     if chosen[0] is None or (chosen[1] is None and _compares(settings)):
@@ -88,13 +88,12 @@ def _compares(settings: Settings) -> bool:
     return settings.server_check is not ServerCheck.OFF
 
 
-def _set(settings: Settings) -> tuple[str | None, str | None]:
+def _set(settings: Settings, project_id: str) -> tuple[str | None, str | None]:
     """The endpoints that are set; the compute service's counts only where servers are looked up."""
     names = settings.endpoints_set if _compares(settings) else settings.endpoints_set - {COMPUTE_SETTING}
-    return (
-        settings.volume_endpoint if VOLUME_SETTING in names else None,
-        settings.compute_endpoint if COMPUTE_SETTING in names else None,
-    )
+    volume = settings.volume_endpoint if VOLUME_SETTING in names else None
+    compute = settings.compute_endpoint if COMPUTE_SETTING in names else None
+    return volume and base_of(volume, project_id), compute and base_of(compute, project_id)
 
 
 def _found(settings: Settings, catalog: Catalog | None, project_id: str) -> _Pair:

@@ -12,6 +12,7 @@ from handler.model.addresses import canonical_host
 from handler.model.values import project_uuid
 from handler.settings.environment import EnvironmentReader, misspelt
 from handler.settings.opt_in import LiveSettings, RecoverSettings, read_live, read_recover
+from handler.settings.openstack import OpenStackCloud, interface_of, read_openstack
 from handler.settings.regions import vendor_host, vendor_url
 from handler.settings.secret_reference import REFERENCE_FORMS, SecretReference, Store, read_reference
 from handler.settings.trust import Trust, read_trust
@@ -53,7 +54,8 @@ class SweepSettings(NamedTuple):
 class Settings(NamedTuple):
     """All settings of one deployment. Times are seconds. Endpoints end without a slash.
 
-    An endpoint is the one that is set (its setting's name is in `endpoints_set`), else the region's.
+    An endpoint is the one that is set (its setting's name is in `endpoints_set`), by ours or in `openstack`,
+    else the region's.
     """
 
     region: str | None
@@ -66,6 +68,7 @@ class Settings(NamedTuple):
     endpoints_set: frozenset[str]
     trust_endpoints: bool
     catalog: CatalogChoice
+    openstack: OpenStackCloud
     http_hosts: frozenset[str]
     token_secret: SecretReference
     invoke_auth: InvokeAuth
@@ -99,6 +102,11 @@ NAMES = (
     "OS_REGION_NAME",
     "OS_INTERFACE",
     "DETACH_TOKEN_SECRET",
+    "OS_CLOUD",
+    "OS_CLIENT_CONFIG_FILE",
+    "OS_CLIENT_SECURE_FILE",
+    "OS_AUTH_URL",
+    "OS_CACERT",
     "DETACH_CSMS_ENDPOINT",
     "VAULT_ADDR",
     "VAULT_TOKEN",
@@ -142,13 +150,6 @@ def _domain(value: str) -> str | None:
     return canonical_host(value)
 
 
-def _interface(value: str) -> str:
-    word = value.lower().removesuffix("url")  # OpenStack's clients take publicURL, too
-    if word not in {"public", "internal", "admin"}:
-        raise ValueError
-    return word
-
-
 def _project(value: str) -> str | None:
     if project_uuid(value) is None:
         raise ValueError
@@ -180,11 +181,12 @@ def read_settings(environment: Mapping[str, str], *, network: bool = True) -> Se
     def vendor(service: str, version: str) -> str | None:
         return vendor_url(service, region, domain) + version if region else None
 
-    volume_endpoint = read.url("DETACH_VOLUME_ENDPOINT", vendor("evs", "/v2"))
-    compute_endpoint = read.url("DETACH_COMPUTE_ENDPOINT", vendor("ecs", "/v2.1"))
-    identity_endpoint = read.url("DETACH_IDENTITY_ENDPOINT", vendor("iam", "/v3"))
-    csms_endpoint = read.url("DETACH_CSMS_ENDPOINT", vendor("kms", ""))
     token_secret = read.parsed("DETACH_TOKEN_SECRET", None, read_reference, REFERENCE_FORMS)
+    cloud = read_openstack(read, token_secret)
+    volume_endpoint = read.url("DETACH_VOLUME_ENDPOINT", cloud.volume_endpoint or vendor("evs", "/v2"))
+    compute_endpoint = read.url("DETACH_COMPUTE_ENDPOINT", cloud.compute_endpoint or vendor("ecs", "/v2.1"))
+    identity_endpoint = read.url("DETACH_IDENTITY_ENDPOINT", cloud.identity_endpoint or vendor("iam", "/v3"))
+    csms_endpoint = read.url("DETACH_CSMS_ENDPOINT", vendor("kms", ""))
     invoke_secret = read.parsed("DETACH_INVOKE_SECRET", None, read_reference, REFERENCE_FORMS)
     timeout = read.number("DETACH_TIMEOUT", 25.0, 0.1, 259200.0)
     settings = Settings(
@@ -195,12 +197,18 @@ def read_settings(environment: Mapping[str, str], *, network: bool = True) -> Se
         compute_endpoint=compute_endpoint,
         identity_endpoint=identity_endpoint,
         csms_endpoint=csms_endpoint,
-        endpoints_set=frozenset(name for name in _COMPARED if read.text(name)),
+        endpoints_set=frozenset(
+            name
+            for name, in_cloud in zip(_COMPARED, (cloud.volume_endpoint, cloud.compute_endpoint), strict=True)
+            if in_cloud or read.text(name)
+        ),
         trust_endpoints=read.flag("DETACH_TRUST_ENDPOINTS", default=False),
         catalog=CatalogChoice(
-            region or read.text("OS_REGION_NAME"),
-            read.parsed("OS_INTERFACE", "public", _interface, "public, internal or admin"),
+            region or cloud.region or read.text("OS_REGION_NAME"),
+            cloud.interface
+            or read.parsed("OS_INTERFACE", "public", interface_of, "public, internal or admin"),
         ),
+        openstack=cloud,
         http_hosts=read.http_hosts,
         token_secret=token_secret or SecretReference(Store.CONTEXT, ""),
         invoke_auth=read.parsed("DETACH_INVOKE_AUTH", InvokeAuth.BEARER, InvokeAuth, "bearer or platform"),
@@ -227,7 +235,7 @@ def read_settings(environment: Mapping[str, str], *, network: bool = True) -> Se
             max_fraction=read.number("DETACH_SWEEP_MAX_FRACTION", 0.5, 0.0, 1.0),
         ),
         fanout_sink=read.url("DETACH_FANOUT_SINK", None, http=True),
-        trust=read_trust(read),
+        trust=read_trust(read, cloud.trust),
         log_level=read.parsed("DETACH_LOG_LEVEL", "INFO", _level, "DEBUG, INFO, WARNING, ERROR or CRITICAL"),
     )
     faults = (
@@ -249,7 +257,8 @@ def _missing(read: EnvironmentReader, settings: Settings, network: bool) -> list
         if not value and read.text(name) is None:
             faults.append(f"{name} is missing ({why})")
 
-    if settings.identity_endpoint is None:  # else the token's catalog may have them
+    in_cloud = settings.token_secret.store is Store.OPENSTACK
+    if settings.identity_endpoint is None and not in_cloud:  # else the token's catalog may have them
         without = "or set DETACH_REGION, or DETACH_IDENTITY_ENDPOINT for the token's catalog"
         need("DETACH_VOLUME_ENDPOINT", settings.volume_endpoint, without)
         if settings.server_check is not ServerCheck.OFF:
@@ -297,6 +306,7 @@ def _contradictions(settings: Settings) -> list[str]:
             for name, on in (("DETACH_LIVE", settings.live.on), ("DETACH_RECOVER", settings.recover.on))
             if on
         ]
-    if settings.invoke_secret and settings.invoke_secret.store is Store.CONTEXT:
-        faults.append("DETACH_INVOKE_SECRET can't be context:, which is the platform's token")
+    if settings.invoke_secret and settings.invoke_secret.store in {Store.CONTEXT, Store.OPENSTACK}:
+        store = settings.invoke_secret.store.value
+        faults.append(f"DETACH_INVOKE_SECRET can't be {store}:, which is for the cloud's token")
     return faults

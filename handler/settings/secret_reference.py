@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 REFERENCE_FORMS = (
     "env:NAME, file:PATH, csms:NAME[@VERSION], vault:MOUNT/PATH[#FIELD] (vault:MOUNT//PATH where the mount "
-    "has slashes) or context:"
+    "has slashes), openstack: (or openstack:NAME) or context:"
 )
 
 
@@ -19,14 +19,15 @@ class Store(str, Enum):
     FILE = "file"
     CSMS = "csms"
     VAULT = "vault"
+    OPENSTACK = "openstack"
     CONTEXT = "context"
 
 
 class SecretReference(NamedTuple):
     """A parsed secret reference.
 
-    `name` is the variable, the path, the CSMS name, or Vault's path below its `mount`; `part` the CSMS
-    version or Vault field.
+    `name` is the variable, the path, the CSMS name, Vault's path below its `mount`, or the cloud of
+    clouds.yaml (empty: whichever is meant there); `part` the CSMS version or Vault field.
     """
 
     store: Store
@@ -39,7 +40,7 @@ def read_reference(value: str) -> SecretReference | None:
     """What a setting says. Raises ValueError for what is none of `REFERENCE_FORMS`."""
     scheme, colon, rest = value.partition(":")
     store = Store(scheme)
-    if not colon or bool(rest) == (store is Store.CONTEXT):
+    if not colon or (store is not Store.OPENSTACK and bool(rest) == (store is Store.CONTEXT)):
         raise ValueError("no reference")
     if store is Store.CSMS:
         rest, at, version = rest.partition("@")

@@ -1,7 +1,8 @@
 """Which certification authorities are trusted, in the order in which the tools around us look for them.
 
-`DETACH_CA_BUNDLE`; else OpenSSL's own `SSL_CERT_FILE` and `SSL_CERT_DIR`; else `REQUESTS_CA_BUNDLE`; else
-`CURL_CA_BUNDLE`; else the system's store, where it has one that OpenSSL can read; else certifi's.
+`DETACH_CA_BUNDLE`; else the `cacert` of an `openstack:` cloud (`OS_CACERT`); else OpenSSL's own
+`SSL_CERT_FILE` and `SSL_CERT_DIR`; else `REQUESTS_CA_BUNDLE`; else `CURL_CA_BUNDLE`; else the system's store,
+where it has one that OpenSSL can read; else certifi's.
 """
 
 from __future__ import annotations
@@ -24,10 +25,15 @@ class Trust(NamedTuple):
     folder: str | None = None
 
 
-def read_trust(read: EnvironmentReader) -> Trust:
-    """What the deployment trusts. A file that is named and can't be read is one of the reader's faults."""
+def read_trust(read: EnvironmentReader, of_cloud: Trust | None = None) -> Trust:
+    """What the deployment trusts. A file that is named and can't be read is one of the reader's faults.
+
+    `of_cloud` is what OpenStack's credentials say of it.
+    """
     if read.text("DETACH_CA_BUNDLE"):
         return at(read.file("DETACH_CA_BUNDLE"))
+    if of_cloud is not None:
+        return of_cloud
     if read.text("SSL_CERT_FILE") or read.text("SSL_CERT_DIR"):
         return Trust(read.file("SSL_CERT_FILE"), _folders(read, "SSL_CERT_DIR"))
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):

@@ -17,6 +17,8 @@ from handler.invocation import Trigger
 from handler.model.result import ManyResult, Result, to_json
 from handler.runtime import handle, runtime
 from handler.settings import Settings
+from handler.settings.cloud_loader import openstack_is_there
+from handler.settings.secret_reference import Store
 from handler.terminal import table
 from handler.terminal.account import Account, parts_of
 from handler.terminal.cells import printable
@@ -47,6 +49,8 @@ class Session:
         told = dict(platform.environment())
         if self.common.os_cloud is not None:
             told["DETACH_TOKEN_SECRET"] = f"openstack:{self.common.os_cloud}"
+        elif not told.get("DETACH_TOKEN_SECRET", "").strip() and openstack_is_there(told):
+            told["DETACH_TOKEN_SECRET"] = f"{Store.OPENSTACK.value}:"
         if self.common.timeout is not None:
             told["DETACH_TIMEOUT"] = f"{self.common.timeout:g}"
         for name, value in self._stand_ins.items():

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
+import yaml
 
-from tests.embedded_cloud import Cloud
+from handler.terminal.exit_code import ExitCode
+from tests.embedded_cloud import Cloud, seed
 from tests.infra.manifests import ROOT, Manifest, in_namespace, rendered
 
 KUBERNETES = ROOT / "infra" / "kubernetes"
@@ -177,3 +179,49 @@ def test_nothing_comes_in_and_only_the_cloud_is_reached(manifests: list[Manifest
     assert [port["port"] for port in others[0]["ports"]] == [443, 5000, 8774, 8776]
     labels = only(manifests, "CronJob")["spec"]["jobTemplate"]["spec"]["template"]["metadata"]["labels"]
     assert policy["podSelector"]["matchLabels"].items() <= labels.items()
+
+
+def at_its_place(manifests: list[Manifest], clouds: Manifest, folder: Path) -> dict[str, str]:
+    """The pod's settings, with a clouds.yaml where its Secret is mounted, all below a folder."""
+    (mount,) = (mount for mount in container(manifests)["volumeMounts"] if mount["name"] == "openstack")
+    (volume,) = (volume for volume in pod(manifests)["volumes"] if volume["name"] == "openstack")
+    (item,) = volume["secret"]["items"]
+    place = mount["mountPath"]
+    (folder / place.lstrip("/")).mkdir(parents=True)
+    file = folder / place.lstrip("/") / item["path"]
+    file.write_text(yaml.safe_dump({"clouds": clouds}), encoding="utf-8")
+    named = {name: f"{folder}{value}" for name, value in settings(manifests).items() if place in value}
+    assert set(named) == {"OS_CLIENT_CONFIG_FILE"}
+    return {**settings(manifests), **named}
+
+
+def test_the_pods_own_command_sweeps_with_a_clouds_yaml_at_its_place(tmp_path: Path) -> None:
+    manifests = rendered(KUBERNETES)
+    made = container(manifests)
+    with Cloud() as cloud:
+        cloud.seed()
+        cloud.add_user("robot", "a password")
+        auth = {
+            "auth_url": cloud.identity_endpoint,
+            "username": "robot",
+            "password": "a password",
+            "user_domain_name": "Default",
+            "project_id": cloud.project_id,
+        }
+        told = at_its_place(manifests, {"production": {"auth": auth}}, tmp_path)
+        done = subprocess.run(
+            [sys.executable, *made["command"][1:], *made["args"]],
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1", **told},
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
+        # The demo world has live servers' disks, too, which are refused: of the two, that counts more
+        assert done.returncode == ExitCode.REFUSED, done.stdout + done.stderr
+        result = json.loads(done.stdout)
+        assert result["error"] is None
+        found = {one["volume_id"]: one["outcome"] for one in result["results"]}
+        assert found[seed.ORPHAN_VOLUME] == "would_detach"
+        assert "a password" not in done.stdout + done.stderr
+        assert {call.method for call in cloud.calls if call.service != "identity"} == {"GET"}

@@ -13,7 +13,7 @@ from handler.errors import Misconfigured
 from handler.settings import Settings
 from handler.settings.secret_reference import SecretReference, Store
 
-LOCAL_STORES = frozenset({Store.ENV, Store.FILE})
+LOCAL_STORES = frozenset({Store.ENV, Store.FILE, Store.OPENSTACK})
 """Those that nobody has to be asked for."""
 
 
@@ -38,4 +38,8 @@ def open_store(
         from handler.credentials.stores.vault import SERVICE_ACCOUNT, VaultStore  # noqa: PLC0415
 
         return VaultStore(setting, reference, settings.vault, transport, clock, SERVICE_ACCOUNT)
+    if reference.store is Store.OPENSTACK:
+        from handler.credentials.stores.openstack import OpenStackStore  # noqa: PLC0415
+
+        return OpenStackStore(setting, reference, settings, environment)
     raise Misconfigured(f"{setting} can't be context:.")

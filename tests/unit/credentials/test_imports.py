@@ -9,7 +9,7 @@ import pytest
 
 from tests.embedded_cloud import Cloud
 
-STORES = {"handler.credentials.stores.csms", "handler.credentials.stores.vault"}
+STORES = {f"handler.credentials.stores.{name}" for name in ("csms", "vault", "openstack")}
 
 
 def imported(program: str) -> set[str]:
@@ -33,10 +33,12 @@ def test_the_stores_that_are_not_used_are_not_imported() -> None:
         ("context:", set()),
         ("csms:secret", {"handler.credentials.stores.csms"}),
         ("vault:secret/path", {"handler.credentials.stores.vault"}),
+        ("openstack:", {"handler.credentials.stores.openstack"}),
     ],
 )
 def test_the_store_that_is_used_is_imported(cloud: Cloud, reference: str, expected: set[str]) -> None:
     environment = {**cloud.environment(), "DETACH_TOKEN_SECRET": reference, "VAULT_TOKEN": "t"}
+    environment |= {"OS_AUTH_URL": cloud.identity_endpoint, "OS_USERNAME": "u", "OS_PASSWORD": "p"}
     program = f"""
 from handler.cloud.transport import Transport
 from handler.credentials import Credentials
@@ -46,6 +48,16 @@ settings = read_settings(environment, network=False)
 Credentials(settings, Transport(connect_timeout=1, read_timeout=1), environment)
 """
     assert imported(program) & STORES == expected
+
+
+@pytest.mark.parametrize("reference", ["env:SECRET", "openstack:"])
+def test_the_loader_of_openstack_is_imported_only_where_it_is_named(reference: str) -> None:
+    environment = {"DETACH_REGION": "r", "DETACH_TOKEN_SECRET": reference, "OS_USERNAME": "u"}
+    environment["OS_AUTH_URL"] = "https://keystone.example/v3"
+    program = f"import handler.settings as s; s.read_settings({environment!r}, network=False)\n"
+    program += "import sys; print('openstack' in sys.modules, 'keystoneauth1' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=True)
+    assert done.stdout.split() == [str(reference == "openstack:")] * 2
 
 
 def test_the_cloud_and_the_ground_floor_know_no_credentials() -> None:

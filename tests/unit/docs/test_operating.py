@@ -9,10 +9,13 @@ import sys
 
 from handler.errors import ErrorCode
 from handler.settings import NAMES, Settings, read_settings
+from handler.settings.cloud_loader import load_region
 from handler.settings.environment import EnvironmentReader
+from handler.settings.openstack import OpenStackCloud
 from handler.settings.regions import DOMAIN
 from handler.settings.secret_reference import Store
 from handler.settings.trust import Trust
+from handler.settings.vault import VaultSettings
 from handler.telemetry import Event
 from tests.unit.pages import ROOT, Page
 
@@ -58,7 +61,8 @@ def test_the_settings_table_gives_the_real_defaults() -> None:
 
 
 def test_every_setting_in_the_code_is_in_the_table() -> None:
-    modules = (Settings.__module__, EnvironmentReader.__module__, Trust.__module__)
+    parts = (Settings, EnvironmentReader, Trust, VaultSettings, OpenStackCloud)
+    modules = (*(part.__module__ for part in parts), load_region.__module__)
     source = "".join(inspect.getsource(sys.modules[name]) for name in modules)
     assert set(re.findall(r'"((?:DETACH|VAULT|OS)_[A-Z0-9_]+)"', source)) == set(NAMES)
 

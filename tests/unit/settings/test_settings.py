@@ -18,6 +18,7 @@ from handler.settings import (
     read_settings,
 )
 from handler.settings.opt_in import LiveMode, LiveSettings, RecoverMode, RecoverSettings
+from handler.settings.openstack import OpenStackCloud
 from handler.settings.secret_reference import SecretReference, Store
 from handler.settings.trust import Trust, system_store
 from handler.settings.vault import VaultSettings
@@ -60,6 +61,7 @@ def test_every_default_is_as_documented() -> None:
         "endpoints_set": frozenset(),
         "trust_endpoints": False,
         "catalog": CatalogChoice("ap-southeast-3", "public"),
+        "openstack": OpenStackCloud(),
         "http_hosts": frozenset(),
         "token_secret": SecretReference(Store.CONTEXT, ""),
         "invoke_auth": InvokeAuth.BEARER,
