@@ -26,6 +26,7 @@ class EmbeddedLab:
     """Makes the states directly: the embedded cloud has no API for what an operator does."""
 
     name = "embedded"
+    region = "RegionOne"
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud

@@ -61,6 +61,8 @@ class Lab(Protocol):
     """A cloud to try things in. Volumes, servers and users belong to a project, given by its id."""
 
     name: str
+    region: str
+    """The catalog's only one."""
 
     def project(self) -> str:
         """Make a project with nothing in it."""

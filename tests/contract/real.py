@@ -11,7 +11,7 @@ from tests.contract.lab import ABSENT, Disk, User
 from tests.contract.observer import Observer
 from tests.integration.openstack.api import ApiError, Identity, Session
 from tests.integration.openstack.catalogue import FLAVOUR, IMAGE, SHARED_TYPE
-from tests.integration.openstack.configuration import TOKEN_CACHE_SECONDS
+from tests.integration.openstack.configuration import REGION, TOKEN_CACHE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +27,7 @@ class RealLab:
     """Works as a member of each project, and as administrator where a member may not."""
 
     name = "real"
+    region = REGION
 
     def __init__(self, cloud: OpenStack) -> None:
         self._cloud = cloud
