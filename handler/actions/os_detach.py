@@ -6,9 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from handler.actions.proof import Proven
-from handler.cloud.faults import failure, passes, refuses_token
+from handler.cloud.faults import passes, refuses_token
 from handler.cloud.messages import Answer
-from handler.cloud.volumes import SERVICE as VOLUME
 from handler.cloud.volumes import Attachment, Volume, Volumes
 from handler.errors import DeadlineExceeded, Failure, NotConfirmed, Refused, UpstreamUnavailable
 from handler.invocation import CallContext

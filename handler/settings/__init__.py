@@ -11,8 +11,8 @@ from handler.errors import Misconfigured
 from handler.model.addresses import canonical_host
 from handler.model.values import project_uuid
 from handler.settings.environment import EnvironmentReader, misspelt
-from handler.settings.opt_in import LiveSettings, RecoverSettings, read_live, read_recover
 from handler.settings.openstack import OpenStackCloud, interface_of, read_openstack
+from handler.settings.opt_in import LiveSettings, RecoverSettings, read_live, read_recover
 from handler.settings.regions import vendor_host, vendor_url
 from handler.settings.secret_reference import REFERENCE_FORMS, SecretReference, Store, read_reference
 from handler.settings.trust import Trust, read_trust

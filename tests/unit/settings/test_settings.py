@@ -17,8 +17,8 @@ from handler.settings import (
     SweepSettings,
     read_settings,
 )
-from handler.settings.opt_in import LiveMode, LiveSettings, RecoverMode, RecoverSettings
 from handler.settings.openstack import OpenStackCloud
+from handler.settings.opt_in import LiveMode, LiveSettings, RecoverMode, RecoverSettings
 from handler.settings.secret_reference import SecretReference, Store
 from handler.settings.trust import Trust, system_store
 from handler.settings.vault import VaultSettings
