@@ -138,7 +138,7 @@ def _elements(table: ast.expr) -> Iterator[_Change]:
     for node in ast.walk(table):
         if isinstance(node, ast.Set | ast.Tuple | ast.List) and len(node.elts) > 1:
             for element in node.elts:
-                if isinstance(element, ast.Constant):
+                if isinstance(element, ast.Constant) and isinstance(element.value, str | int):
                     yield "element", element, "*()"
 
 

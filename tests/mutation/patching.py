@@ -37,7 +37,10 @@ def put_in_place(mutant: Mutant, source: str) -> None:
     function = _function(vars(holder)[name])
     for part in mutant.name.split("."):
         compiled = _inside(compiled, part)
-    function.__code__ = compiled
+    if compiled.co_freevars == function.__code__.co_freevars:
+        function.__code__ = compiled
+    else:  # the change took its only super() away
+        setattr(holder, name, _without_cells(function, compiled))
 
 
 def _run(compiled: CodeType, name: str) -> dict[str, Any]:
@@ -58,6 +61,19 @@ def _replace_tables(name: str, old: dict[str, Any], new: dict[str, Any]) -> None
         for key, value in changed.items():
             if getattr(module, "__dict__", {}).get(key) is value:
                 setattr(module, key, new[key])
+
+
+def _without_cells(function: FunctionType, code: CodeType) -> FunctionType:
+    cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+    made = FunctionType(
+        code,
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        tuple(cells[name] for name in code.co_freevars),
+    )
+    made.__kwdefaults__ = function.__kwdefaults__
+    return made
 
 
 def _function(found: Any) -> FunctionType:

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 _LOOKED_AT_AGAIN = "the same is looked at again behind the lock: without it only the lock is waited for"
 
+_ASKED_WITH_A_PROOF = (
+    "form server is not carried out where there is no proof (handler.actions.lists:servers_of)"
+)
+_NO_NUMBER = "what is neither text nor number reads as no time either (handler.cloud.messages:seconds_of)"
+_COLLECTED = "what nobody holds any more is closed by the interpreter at once; this only says so"
+
 EXPLAINED: dict[str, dict[str, str]] = {
     "handler.actions.belonging:Belonging.witness": {
         "self._servers is None or endpoints.witness is not None -> (self._servers is None)": _LOOKED_AT_AGAIN,
     },
+    "handler.actions.clear:Clearing.ask_once": {"self._proof is not None -> True": _ASKED_WITH_A_PROOF},
+    "handler.cloud.faults:retry_hint": {"isinstance(hint, (str, int)) -> True": _NO_NUMBER},
+    "handler.cloud.transport:Transport._sent_by": {"not response.raw.closed -> False": _COLLECTED},
 }
 """By place, then by change, why it is no gap. A change `*` stands for all in that place."""

@@ -156,6 +156,15 @@ def test_a_refused_token_is_told_by_status_and_code(status: int, body: Any, refu
     assert refuses_token(_said(status, body)) is refused
 
 
+@pytest.mark.parametrize(
+    ("status", "redirects"), [(299, False), (300, True), (302, True), (399, True), (402, False), (410, False)]
+)
+def test_a_redirect_is_told_from_other_answers(status: int, redirects: bool) -> None:
+    fault = failure(_said(status, {}), "compute")
+    assert isinstance(fault, UpstreamRejected)
+    assert ("redirect" in fault.message) is redirects
+
+
 def test_a_409_of_another_service_than_the_volume_s_is_no_refusal_of_safety() -> None:
     conflict = _said(409, {"conflictingRequest": {"code": 409, "message": "Conflict"}})
 

@@ -175,6 +175,16 @@ def test_a_page_of_the_first_ones_length_without_a_link_may_not_be_the_last(
     assert asked == [None, every[2], every[5]]
 
 
+def test_a_page_with_nothing_on_it_is_the_last_whatever_links_to_more(
+    strange: Strange, project: EmbeddedProject
+) -> None:
+    every = ids_of(3)
+    asked = strange(lambda marker: page([] if marker else every, more=True, link=every[-1]))
+
+    assert listed_servers(project) == every
+    assert asked == [None, every[-1], every[-1]]
+
+
 # Markers that are lost.
 
 

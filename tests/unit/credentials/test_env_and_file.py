@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from handler.credentials.stores.base import CachedSecret
+from handler.credentials.stores.env import EnvStore
 from handler.credentials.stores.file import FileStore
 from handler.errors import Failure, Misconfigured, SecretUnavailable, TokenRejected
 from handler.settings.secret_reference import SecretReference, Store
@@ -133,6 +135,21 @@ def test_a_clock_that_is_set_back_prolongs_nothing(
     clock.passes(-3600)
     deployment.invoke()
     assert cloud.calls[-1].headers["x-auth-token"] == fresh
+
+
+def test_what_was_held_for_a_moment_has_its_whole_time_once_it_is_read_anew(
+    clock: Clock,
+) -> None:
+    reference = SecretReference(Store.ENV, "T")
+    secret = CachedSecret("S", reference, EnvStore("S", reference, {"T": "a-token"}), 300, clock)
+    secret.current(call_context())
+    secret.hold(30)
+    clock.passes(30)
+    secret.current(call_context())
+    clock.passes(299)
+    assert secret.fresh
+    clock.passes(1)
+    assert not secret.fresh
 
 
 def test_a_file_that_is_gone_when_its_time_is_over_is_missed(

@@ -52,6 +52,10 @@ class Once:
     def even(number):
         return number % 2 == 0
 
+class Twice(Once):
+    def reset(self):
+        super().__setattr__("asked", 0)
+
 
 def never_asked(value):
     return not value
@@ -60,7 +64,7 @@ def never_asked(value):
 JUDGE = """
 import pytest
 import sample
-from sample import COLOURS, Once, counted, known, larger
+from sample import COLOURS, Once, Twice, counted, known, larger
 
 
 def test_larger():
@@ -82,6 +86,13 @@ def test_once():
     once = Once()
     assert (once.answer, once.answer, once.asked) == (1, 1, 1)
     assert Once.even(2) and not Once.even(3)
+
+
+def test_twice():
+    twice = Twice()
+    assert twice.answer == 1
+    twice.reset()
+    assert twice.asked == 0
 """
 
 CHAINED = ("0 <= a", "a < b", "0 > a < b", "0 < a < b", "0 <= a >= b", "0 <= a <= b")
@@ -134,6 +145,7 @@ def test_what_a_test_finds_is_killed_and_what_none_can_find_survives(tmp_path: P
     assert killers["left -= 1 -> pass"] == "test_sample.py::test_counted", "one that never ends is ended"
     assert killers["cached_property -> property"] == "test_sample.py::test_once"
     assert killers['"red" -> *()'] == "test_sample.py::test_known"
+    assert killers['super().__setattr__("asked", 0) -> pass'] == "test_sample.py::test_twice"
     asked = {place: number for place, _, _, number in said}
     assert (asked["sample:larger"], asked["sample:never_asked"]) == (1, 0), "only whose test reaches it"
 
