@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -110,8 +111,9 @@ def all_mutants() -> dict[str, list[Mutant]]:
     }
 
 
+@cache
 def source_of(module: str) -> str:
-    """A module's text, as it is on disk."""
+    """A module's text, as it was on disk at first: what is run long may see it edited."""
     return path_of(module).read_text(encoding="utf-8")
 
 
