@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import os
+import re
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +12,7 @@ from handler.actions.os_detach import CONFIRM_WITHIN
 from handler.runtime import Runtime
 from tests.embedded_cloud import Cloud
 from tests.unit.embedded_project import EmbeddedProject
+from tests.unit.pages import ROOT
 
 Deploy = Callable[..., Runtime]
 
@@ -50,3 +55,18 @@ def deploy() -> Iterator[Deploy]:
     yield deploy
     for runtime in made:
         runtime.transport.close()
+
+
+@pytest.fixture
+def program_path(tmp_path: Path) -> str:
+    """A search path with the program that an installer makes of pyproject.toml's entry."""
+    declared = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    (module, function) = re.findall(r'^evs-detach = "([\w.]+):(\w+)"$', declared, re.MULTILINE)[0]
+    program = tmp_path / "bin" / "evs-detach"
+    program.parent.mkdir()
+    program.write_text(
+        f"#!{sys.executable}\nimport sys\nfrom {module} import {function}\nsys.exit({function}())\n",
+        encoding="utf-8",
+    )
+    program.chmod(0o755)
+    return f"{program.parent}:{os.environ['PATH']}"

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -82,7 +81,7 @@ def test_it_names_the_two_commands_and_leads_on() -> None:
 def test_the_smallest_deployment_it_shows_works(cloud: Cloud, tmp_path: Path) -> None:
     """Its exports and its secret as they are written; only where the cloud and the files are is ours."""
     cloud.reset()
-    (block,) = [block for block in README.blocks("sh") if "export" in block]
+    (block,) = [block for block in README.blocks("sh") if "export DETACH_REGION" in block]
     exports = dict(re.findall(r"export (\w+)=(\S+)", block))
     assert read_settings(exports).region == exports["DETACH_REGION"]
     form = re.findall(r"# (\{.*\})", block)[0]
@@ -98,22 +97,35 @@ def test_the_smallest_deployment_it_shows_works(cloud: Cloud, tmp_path: Path) ->
     assert (answer.status_code, answer.json()["outcome"]) == (200, "detached")
 
 
-def test_the_sweeps_it_shows_run(cloud: Cloud, secret: Path) -> None:
+def test_the_first_commands_it_shows_run(cloud: Cloud, tmp_path: Path, program_path: str) -> None:
+    """With a clouds.yaml where people have it, and nothing else."""
     cloud.reset()
-    (block,) = [block for block in README.blocks("sh") if "handler sweep" in block]
-    environment = {
-        **os.environ,
-        **cloud.environment(),
-        "DETACH_TOKEN_SECRET": f"file:{secret}",
-        "DETACH_SWEEP_DRY_RUN": "false",
+    (block,) = [block for block in README.blocks("sh") if "OS_CLOUD" in block]
+    install, *lines = [line.split("  #")[0] for line in block.splitlines()]
+    assert install == "pip install 'evs-detach[openstack]'"
+    (name,) = re.findall(r"^export OS_CLOUD=(\w+)", block, re.MULTILINE)
+    auth = {
+        "auth_url": cloud.identity_endpoint,
+        "username": DETACHER,
+        "password": DETACHER_PASSWORD,
+        "user_domain_name": DETACHER_DOMAIN,
+        "project_id": cloud.project_id,
     }
+    clouds = tmp_path / ".config" / "openstack" / "clouds.yaml"
+    clouds.parent.mkdir(parents=True)
+    clouds.write_text(json.dumps({"clouds": {name: {"auth": auth}}}), encoding="utf-8")
+    environment = {"HOME": str(tmp_path), "PATH": program_path, "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"}
     before = len(cloud.posts())
-    for line in block.splitlines():
-        words = line.split("#")[0].split()
-        command = [sys.executable, *words[1:]]
-        ran = subprocess.run(
-            command, env=environment, cwd=ROOT, capture_output=True, encoding="utf-8", check=False
-        )
-        assert ran.returncode in {0, 3}, ran.stderr  # 3: candidates whose server exists after all
-        assert "543fdc50-6daa-48e5-808c-c4189495d318" in ran.stdout
+    ran = subprocess.run(
+        ["bash", "-c", "\n".join(f"{line}; echo ended $?" for line in lines)],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    ended = [int(code) for code in re.findall(r"^ended (\d+)$", ran.stdout, re.MULTILINE)]
+    assert ended[:2] == [0, 0], ran.stdout + ran.stderr  # export, check
+    assert set(ended[2:]) == {3}, ran.stderr  # the tests' world has candidates whose server exists after all
+    assert ran.stdout.count("543fdc50-6daa-48e5-808c-c4189495d318") >= 2
     assert len(cloud.posts()) - before == 5

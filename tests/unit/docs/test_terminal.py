@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -22,21 +21,6 @@ PAGE = Page("docs/terminal.md")
 LINES = [line for block in PAGE.blocks("sh") for line in block.splitlines()]
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> str:
-    """A search path with the program that an installer makes of pyproject.toml's entry."""
-    declared = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    (module, function) = re.findall(r'^evs-detach = "([\w.]+):(\w+)"$', declared, re.MULTILINE)[0]
-    program = tmp_path / "bin" / "evs-detach"
-    program.parent.mkdir()
-    program.write_text(
-        f"#!{sys.executable}\nimport sys\nfrom {module} import {function}\nsys.exit({function}())\n",
-        encoding="utf-8",
-    )
-    program.chmod(0o755)
-    return f"{program.parent}:{os.environ['PATH']}"
-
-
 def test_it_shows_commands() -> None:
     assert {shlex.split(line)[0] for line in LINES} == {"evs-detach"}
     shown = {word for line in LINES for word in shlex.split(line)}
@@ -44,14 +28,14 @@ def test_it_shows_commands() -> None:
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_what_it_shows_runs(line: str, path: str, cloud: Cloud, tmp_path: Path) -> None:
+def test_what_it_shows_runs(line: str, program_path: str, cloud: Cloud, tmp_path: Path) -> None:
     (tmp_path / "events").symlink_to(ROOT / "events")
     environment = {
         **os.environ,
         **cloud.environment(),
         "DETACH_TOKEN_SECRET": "env:TOKEN",
         "TOKEN": cloud.token(),
-        "PATH": path,
+        "PATH": program_path,
         "PYTHONPATH": str(ROOT),
     }
     ran = subprocess.run(
@@ -77,7 +61,7 @@ def test_its_tables_are_those_of_the_code() -> None:
     assert told == [(code.value, code.meaning) for code in PRECEDENCE]
 
 
-def test_its_table_of_metrics_is_what_is_written(cloud: Cloud, path: str, tmp_path: Path) -> None:
+def test_its_table_of_metrics_is_what_is_written(cloud: Cloud, program_path: str, tmp_path: Path) -> None:
     environment = {
         **os.environ,
         **cloud.environment(),
@@ -88,7 +72,7 @@ def test_its_table_of_metrics_is_what_is_written(cloud: Cloud, path: str, tmp_pa
     subprocess.run(
         ["bash", "-c", command],
         cwd=tmp_path,
-        env={**environment, "PATH": path, "PYTHONPATH": str(ROOT)},
+        env={**environment, "PATH": program_path, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         check=True,
     )
