@@ -18,7 +18,7 @@ from requests.models import PreparedRequest, Response
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.poolmanager import PoolManager
 from urllib3.util.timeout import Timeout
 
@@ -74,8 +74,6 @@ class _Timed(HTTPConnection):
                 self._dns_host, self.port, self._connect_until - time.monotonic(), self.socket_options or ()
             )
             self._hurry(sock)
-        except socket.gaierror as error:
-            raise NameResolutionError(self.host, self, error) from error
         except TimeoutError as error:
             raise ConnectTimeoutError(self, f"Connection to {self.host} timed out.") from error
         except (OSError, UnicodeError) as error:

@@ -8,6 +8,9 @@ _ASKED_WITH_A_PROOF = (
     "form server is not carried out where there is no proof (handler.actions.lists:servers_of)"
 )
 _NO_NUMBER = "what is neither text nor number reads as no time either (handler.cloud.messages:seconds_of)"
+_HAS_A_URL = "for the type checker: a prepared request has a URL"
+_NOT_READ = "requests' adapter takes `stream` and reads an answer's body only when it is asked to, either way"
+_OFTEN = "only how often the packed records are sorted out, never what is left of them"
 _COLLECTED = "what nobody holds any more is closed by the interpreter at once; this only says so"
 
 EXPLAINED: dict[str, dict[str, str]] = {
@@ -15,7 +18,12 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "self._servers is None or endpoints.witness is not None -> (self._servers is None)": _LOOKED_AT_AGAIN,
     },
     "handler.actions.clear:Clearing.ask_once": {"self._proof is not None -> True": _ASKED_WITH_A_PROOF},
+    "handler.actions.orphans:Census._sort_out": {"max -> min": _OFTEN},
     "handler.cloud.faults:retry_hint": {"isinstance(hint, (str, int)) -> True": _NO_NUMBER},
-    "handler.cloud.transport:Transport._sent_by": {"not response.raw.closed -> False": _COLLECTED},
+    "handler.cloud.transport:Transport._sent_by": {
+        "not response.raw.closed -> False": _COLLECTED,
+        "True -> False": _NOT_READ,
+    },
+    "handler.cloud.connection:BoundedAdapter.request_url": {'request.url or "" -> (request.url)': _HAS_A_URL},
 }
 """By place, then by change, why it is no gap. A change `*` stands for all in that place."""

@@ -53,6 +53,18 @@ def test_an_odd_name_stops_no_sweep(bare_cloud: Cloud, project: EmbeddedProject,
     to_json(result).encode()
 
 
+def test_a_disk_is_described_by_the_list_where_its_record_can_not_be_read(
+    bare_cloud: Cloud, project: EmbeddedProject
+) -> None:
+    orphan, _attachment, _server = project.add_orphan(name="data-1")
+    project.add_held(3)
+    bare_cloud.misbehave("volume", "GET", path_contains=f"/volumes/{orphan}", status=500, times=None)
+
+    (result,) = project.sweep().results
+
+    assert (result.outcome, result.disk.name) == (Outcome.FAILED, "data-1")
+
+
 @pytest.mark.parametrize("name", ["disk \ud83d", "\udfff"])
 def test_an_odd_name_stops_no_form_server(project: EmbeddedProject, name: str) -> None:
     _volume, _attachment, server = project.add_orphan(name=name)

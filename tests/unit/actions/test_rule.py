@@ -12,7 +12,19 @@ import pytest
 
 from handler.errors import ErrorCode
 from handler.model.result import Outcome
-from tests.unit.actions.answers import ITS_ACTIONS, SERVER, TOKEN, VOLUME, Row, codes, outcomes
+from tests.unit.actions.answers import (
+    ITS_ACTIONS,
+    PROJECT,
+    SERVER,
+    THE_VOLUME,
+    TOKEN,
+    VOLUME,
+    Row,
+    codes,
+    get,
+    outcomes,
+    volume,
+)
 from tests.unit.actions.opted_in import CODES
 from tests.unit.actions.rows_attachment import JUDGING
 from tests.unit.actions.rows_detach import ACTING
@@ -50,6 +62,22 @@ def test_the_rule(row: Row) -> None:
     if row.retry_after is not None:
         assert result.error is not None
         assert result.error.retry_after == row.retry_after
+
+
+@pytest.mark.parametrize(
+    ("tenant", "named", "outcome"),
+    [
+        ("0" * 32, "0" * 32, "refused"),
+        ("../" + "0" * 29, PROJECT, "refused"),
+        (None, PROJECT, "already_detached"),
+        (PROJECT, PROJECT, "already_detached"),
+    ],
+)
+def test_a_result_names_a_project_by_what_can_be_an_id(tenant: str | None, named: str, outcome: str) -> None:
+    record = volume("available", **{"os-vol-tenant-attr:tenant_id": tenant})
+    result, _sent, _clock = Row("", [get(THE_VOLUME, 200, record)], "").run()
+
+    assert (result.project_id, result.outcome) == (named, outcome)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)

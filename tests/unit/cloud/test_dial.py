@@ -252,6 +252,13 @@ def test_an_address_in_brackets_is_one() -> None:
         assert made.getpeername()[0] == "::1"
 
 
+def test_what_the_last_address_said_is_raised() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # not listening: refuses
+        with pytest.raises(ConnectionRefusedError):
+            dial("127.0.0.1", closed.getsockname()[1], 5.0)
+
+
 def test_the_second_address_is_taken_when_the_first_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # not listening: refuses

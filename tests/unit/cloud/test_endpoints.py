@@ -131,6 +131,16 @@ def test_the_region_is_the_one_that_is_named_or_the_only_one_never_the_first() -
         found([BOTH[0], ELSEWHERE[1]], **IDENTITY)
 
 
+def test_a_region_that_is_no_plain_word_is_not_repeated() -> None:
+    odd = [
+        row(kind, url, name)
+        for name in ("\x1b[2J", "süd")
+        for kind, url in (("volumev3", VOLUME), ("compute", COMPUTE))
+    ]
+    with pytest.raises(Misconfigured, match=r"in several regions \(r1\):"):
+        found([*BOTH, *odd], **IDENTITY)
+
+
 def test_our_own_region_s_setting_comes_before_the_ecosystem_s() -> None:
     more = {"DETACH_REGION": "r1", "OS_REGION_NAME": "r2"}
     assert found([*BOTH, *ELSEWHERE], **more).volume == VOLUME
