@@ -20,7 +20,7 @@
     └── Internal                a bug of ours
 
 Every failure says whether the same call, made again later, can succeed (`retryable`), and carries what the
-cloud said (`upstream`), cleaned of secrets. Codes and their meaning: the table of error codes in the README.
+cloud said (`upstream`), cleaned of secrets. Codes and what to do about each: docs/operating.md.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def _rebuild(kind: type[Failure], state: dict[str, Any]) -> Failure:
 
 
 class InvalidRequest(Failure):
-    """The input is not what the contract takes. `status` is 400, 405, 413 or 415."""
+    """The input is not valid. `status` is 400, 405, 413 or 415."""
 
     code = ErrorCode.INVALID_REQUEST
 
@@ -263,7 +263,7 @@ class UpstreamUnavailable(Failure):
 class NoAnswer(UpstreamUnavailable):
     """The connection failed or time ran out before an answer: what was sent may have been acted on.
 
-    `broken` tells a broken connection, which a new one may mend at once, from time that ran out.
+    `broken` tells a broken connection, which a new one may repair at once, from time that ran out.
     """
 
     def __init__(self, message: str, *, broken: bool) -> None:

@@ -79,7 +79,7 @@ def _event_of_platform(
 def answer_every_path() -> None:
     """Serve what functions-framework, which loads us inside its app, would answer without us.
 
-    That are /robots.txt, /favicon.ico, and paths such as //x that its routing mends by a redirect. It would
+    That are /robots.txt, /favicon.ico, and paths such as //x that its routing answers by a redirect. It would
     read such a request's body whole, however long that is.
     """
     from flask import current_app, has_app_context, request  # noqa: PLC0415 (see serve)

@@ -135,7 +135,7 @@ class Log(NamedTuple):
         self._write(logging.WARNING, event, fields)
 
     def error(self, event: Event, **fields: Any) -> None:
-        """Something is broken until somebody mends it."""
+        """Something is broken until somebody fixes it."""
         self._write(logging.ERROR, event, fields)
 
     def always(self, event: Event, **fields: Any) -> None:

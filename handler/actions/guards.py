@@ -43,7 +43,7 @@ def find_attachment(volume: Volume, target: Target, now: float) -> Attachment | 
     if any(entry.id is None for entry in volume.attachments):
         raise Refused(
             ErrorCode.ATTACHMENT_UNKNOWN,
-            "The cloud lists an attachment of this volume without its id: none can be told for sure. "
+            "The cloud lists an attachment of this volume without its id: it can't be told which. "
             "A cloud administrator has to look at the record.",
         )
     if target.attachment_id is not None:
@@ -59,7 +59,7 @@ def find_attachment(volume: Volume, target: Target, now: float) -> Attachment | 
     if len(matching) > 1:
         raise Refused(
             ErrorCode.ATTACHMENT_UNKNOWN,
-            "The cloud lists this attachment_id more than once: none can be told for sure. A cloud "
+            "The cloud lists this attachment_id more than once: it can't be told which. A cloud "
             "administrator has to look at the record.",
         )
     if not matching:
@@ -93,7 +93,7 @@ def wrong_state(volume: Volume, why: str, now: float) -> Refused:
     if volume.status not in PASSING_STATES:
         return Refused(
             ErrorCode.VOLUME_STATE,
-            f"{state} That state doesn't pass by itself: a cloud administrator has to mend it "
+            f"{state} That state doesn't pass by itself: a cloud administrator has to fix it "
             "(os-reset_status) once it is known why.",
         )
     since = epoch(volume.updated_at)
@@ -101,7 +101,7 @@ def wrong_state(volume: Volume, why: str, now: float) -> Refused:
         return Refused(
             ErrorCode.VOLUME_STATE,
             f"{state} It has been so for over an hour, so it is stuck: a cloud administrator has to "
-            "mend it (os-reset_status).",
+            "fix it (os-reset_status).",
         )
     return Refused(
         ErrorCode.VOLUME_STATE, f"{state} That passes by itself: ask again in a minute.", retryable=True

@@ -169,7 +169,7 @@ class Recovery:
         else:
             raise _state(
                 volume,
-                "it has no entry, which no call of a member mends: a cloud administrator has to "
+                "it has no entry, which no call of a member can fix: a cloud administrator has to "
                 "(os-reset_status) once it is known why",
             )
         if self._with_entry_only:

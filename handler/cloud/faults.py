@@ -189,7 +189,7 @@ def _over_limit(answer: Answer) -> dict[str, Any] | None:
 
 
 def failure(answer: Answer, service: str) -> Failure:
-    """The failure that an answer other than 2xx means, by the contract's table of codes."""
+    """The failure that an answer other than 2xx means, by the table of codes in docs/contract.md."""
     fault = read_fault(answer)
     said = upstream(answer, fault)
     status = answer.status
@@ -205,7 +205,7 @@ def failure(answer: Answer, service: str) -> Failure:
         )
     elif status == 403:
         result = PermissionDenied(
-            f"{found}. The token's role or policy doesn't allow this call: grant it (README, permissions).",
+            f"{found}. The token's role or policy doesn't allow this call: grant it (docs/operating.md).",
             upstream=said,
         )
     elif passes(answer):

@@ -74,7 +74,7 @@ class Listing(Generic[_T]):
     """A list at one service.
 
     `key` is its name in the answer, `wanted` what of a record is wanted (its id at least), `read` reads such
-    a record (it raises ValueError when it is none), `fetch` asks for the page behind a marker, and `deadline`
+    a record (ValueError when it is not one), `fetch` asks for the page behind a marker, and `deadline`
     bounds every call of it.
     """
 

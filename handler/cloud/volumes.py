@@ -110,7 +110,7 @@ def _text(value: object) -> str | None:
 
 
 def read_volume(record: Any, secrets: tuple[str, ...] = ()) -> Volume:
-    """Read a volume's record. Raises ValueError when it is none. Its status will be none of `secrets`."""
+    """Read a volume's record. Raises ValueError when it is not one. Its status will be none of `secrets`."""
     volume_id = _uuid(record.get("id")) if isinstance(record, dict) else None
     status = _text(record.get("status")) if volume_id else None
     entries = record.get("attachments") if status else None

@@ -1,4 +1,4 @@
-"""Turns a secret reference into what signs requests: store → secret → (identity service) → token, kept.
+"""Turns a secret reference into what signs requests: store → secret → (identity service) → token, cached.
 
 `Credentials` is warm and shared by all threads of a process. `TokenAuth` is bound to one invocation.
 `CallerKeys` checks the keys of our own callers, which are kept in the same stores.

@@ -104,7 +104,7 @@ class CallerKeys:
             return self._digests
 
     def _take(self, text: Secret) -> None:
-        self._digests = ()  # keys that the store has no longer must not outlive a text that is none
+        self._digests = ()  # keys that the store has no longer must not outlive a text that is not valid
         self._digests = _digests(text)
 
 

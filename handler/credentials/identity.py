@@ -1,4 +1,4 @@
-"""Speaks to the identity service: buys a token, or asks what a bare token is good for.
+"""Speaks to the identity service: has a token issued, or asks what a bare token is good for.
 
 Keystone v3 and Huawei Cloud's IAM ("Obtaining a User Token", "Verifying a Token") speak alike. The catalog is
 never left out of the answer, since it tells where the services are and whether they belong together. An
@@ -62,15 +62,15 @@ class Identity:
         self._settings = settings
         self._transport = transport
 
-    def buy(self, buyer: Login, context: CallContext) -> Token:
-        """Buy a token. A refused password (TokenRejected) is never sent again: accounts lock."""
+    def issue(self, login: Login, context: CallContext) -> Token:
+        """Have a token issued. A refused password (TokenRejected) is never sent again: accounts lock."""
         if self._settings.identity_endpoint is None:
             raise Misconfigured(
                 f"DETACH_IDENTITY_ENDPOINT is missing (or set DETACH_REGION): the secret that {SETTING} "
-                "names buys tokens there."
+                "names is what a token is issued for there."
             )
-        scope = self._scope_of(buyer) if isinstance(buyer, Password) else None
-        request, secret = request_for(buyer, scope)
+        scope = self._scope_of(login) if isinstance(login, Password) else None
+        request, secret = request_for(login, scope)
         call = Call(
             service="identity",
             method="POST",
@@ -80,11 +80,11 @@ class Identity:
         )
         answer = ask(self._transport, call, context)
         if answer.status not in {200, 201}:
-            why = why_not_issued(answer, buyer)
+            why = why_not_issued(answer, login)
             raise TokenRejected(why, upstream=said_by(answer)) if why else failed(answer)
         value = answer.headers.get("X-Subject-Token", "").strip()
         if not is_token(value):
-            raise UpstreamUnavailable("The identity service issued something that is no token.")
+            raise UpstreamUnavailable("The identity service issued something that is not a token.")
         described = described_in(answer)
         token = self._token(Secret(value), described, self._settings.project_id)
         require_asked(described, request["auth"])
@@ -145,7 +145,7 @@ class Identity:
         if self._settings.project_id is None:
             raise Misconfigured(
                 f'DETACH_PROJECT_ID is missing, and so is "project" in the secret that {SETTING} names '
-                "(OS_PROJECT_ID or OS_PROJECT_NAME with openstack:): a token is bought for one project."
+                "(OS_PROJECT_ID or OS_PROJECT_NAME with openstack:): a token is issued for one project."
             )
         return Scope(id=self._settings.project_id)
 
@@ -163,7 +163,7 @@ class Identity:
                 f"The token is of no project: the secret that {SETTING} names must give one of a project."
             )
         if not is_project(own):
-            raise UpstreamUnavailable("The identity service gives a project id that is none.")
+            raise UpstreamUnavailable("The identity service gives a project id that is not valid.")
         if project_id is not None and not same_project(own, project_id):
             raise Misconfigured(
                 f"The token is of project {own}, which is not the configured one: check "

@@ -26,7 +26,7 @@ def platform_project(platform: Platform, runtime: str | None) -> str | None:
     for value in (runtime, platform.project_id):
         if value and value.strip() not in {"", "null"}:
             if not is_project(value.strip()):
-                raise Misconfigured("The platform's project id is none.")
+                raise Misconfigured("The platform's project id is not valid.")
             return value.strip()
     return None
 

@@ -1,4 +1,4 @@
-"""What a secret's text can be: a bare token, or JSON that holds one or buys one."""
+"""What a secret's text can be: a bare token, or JSON that holds one or what one is issued for."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def _scope(body: dict[str, str]) -> Scope | None:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """The JSON value, None for what is none: the decoder's own error carries the whole text."""
+    """The JSON value, None for what is not valid: the decoder's own error carries the whole text."""
     try:
         return loads(text)
     except ValueError:

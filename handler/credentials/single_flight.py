@@ -25,7 +25,7 @@ class SingleFlight:
 
     @contextmanager
     def take(self, deadline: Deadline) -> Iterator[Failure | None]:
-        """Wait for the turn. Gives the failure that came about meanwhile; the body may raise it as its own.
+        """Wait until no other is at it. Gives the failure that came meanwhile; the body may raise it too.
 
         A failure of one whose own time was up says nothing about the others'. Raises DeadlineExceeded.
         """

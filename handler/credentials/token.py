@@ -1,4 +1,4 @@
-"""Keeps the token: shared by all threads, renewed by one of them at a time, and never in a loop."""
+"""Caches the token: shared by all threads, renewed by one of them at a time, and never in a loop."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from handler.secret import Secret
 from handler.telemetry import Event
 
 _EARLY = 300.0
-"""A token is kept until so many seconds before it expires (half its life, if that is later)."""
+"""A token is cached until so many seconds before it expires (half its life, if that is later)."""
 
 _REST = 60.0
 """Seconds for which refused credentials are not tried again, twice as many after each further refusal."""
@@ -25,13 +25,13 @@ _LONGEST_REST = 960.0
 """Seconds. An account locks after five failures (Huawei Cloud's IAM: within a quarter of an hour)."""
 
 _GRACE = 30.0
-"""Seconds until a store or identity service that is down is asked again, while the kept token still works."""
+"""Seconds until a store or identity service that is down is asked again, while the cached token works."""
 
 _HURRY = 3.0
 """Seconds that such a question may take at most: nobody needs its answer yet."""
 
 _UNPROVEN = 5
-"""Purchases in a row whose tokens were not seen to work, after which there is a pause."""
+"""Tokens issued in a row that were not seen to work, after which there is a pause."""
 
 
 class CachedToken:
@@ -60,7 +60,7 @@ class Tokens(Protocol):
 
 
 class SecretTokens:
-    """The token of a secret: bare, or bought with what the secret holds."""
+    """The token of a secret: bare, or issued for what the secret holds."""
 
     def __init__(
         self, project_id: str | None, secret: CachedSecret, identity: Identity, clock: Callable[[], float]
@@ -74,7 +74,7 @@ class SecretTokens:
         self._refused: Content | None = None
         self._refused_at = 0.0
         self._rest = 0.0
-        self._bought_at = 0.0
+        self._issued_at = 0.0
         self._unproven = 0
         self._futile = 0
 
@@ -94,7 +94,7 @@ class SecretTokens:
                 return self._follow(context if living is None else context.separate(_HURRY))
             except Failure as problem:
                 if living is None or not (problem.retryable or isinstance(problem, TokenRejected)):
-                    self._secret.hold(0)  # a mended secret is to be used at once
+                    self._secret.hold(0)  # a corrected secret is to be used at once
                     raise
                 # What is down, or does not know the new secret yet, takes no living token away
                 context.log.warning(Event.TOKEN_KEPT, error=problem.code.value, message=problem.message)
@@ -103,7 +103,7 @@ class SecretTokens:
                 return living
 
     def renew(self, refused: Secret, context: CallContext, *, again: bool) -> CachedToken | None:
-        """See `Tokens`. Reads the secret anew, and buys with the same secret once. Raises Failure."""
+        """See `Tokens`. Reads the secret anew, and has one issued for the same once. Raises Failure."""
         futile = self._futile
         with self._flight.take(context.deadline) as failure:
             kept = self._kept
@@ -117,7 +117,7 @@ class SecretTokens:
             if kept is not None and kept.content == content:
                 if again:
                     return None
-                if isinstance(content, BareToken) or not self._may_buy_again(kept):
+                if isinstance(content, BareToken) or not self._may_issue_again(kept):
                     self._futile += 1
                     return None
                 self._unproven += 1
@@ -126,7 +126,7 @@ class SecretTokens:
             return self._obtain(content, context)
 
     def _follow(self, context: CallContext) -> CachedToken:
-        """The kept token if the secret still is what it came from, else one of the secret as it is now."""
+        """The cached token if the secret still is what it came from, else one of the secret as it is now."""
         content = read_content(self._secret.current(context), SETTING)
         kept = self._kept
         if kept is not None and kept.content == content and self._good(kept):
@@ -145,27 +145,27 @@ class SecretTokens:
             token = self._identity.look_up(content.token, self._project_id, context)
             self._kept = CachedToken(token, content, float("inf"))
         else:
-            token = self._buy(content, context)
+            token = self._issue(content, context)
             now = self._clock()
             left = (token.expires_at or now) - now
-            # A clock that is ahead, or a life of minutes, must not make every call buy a token
+            # A clock that is ahead, or a life of minutes, must not make every call have a token issued
             self._kept = CachedToken(token, content, now + max(left - _EARLY, left / 2, _REST / 2))
-            self._bought_at = now
+            self._issued_at = now
         return self._kept
 
-    def _buy(self, buyer: Login, context: CallContext) -> Token:
-        known = buyer == self._refused
+    def _issue(self, login: Login, context: CallContext) -> Token:
+        known = login == self._refused
         if known and 0 <= self._clock() - self._refused_at < self._rest:
             raise TokenRejected(
                 f"The identity service refused what the secret that {SETTING} names holds. The same is not "
-                f"tried again for {self._rest:g} seconds, since accounts lock after a few failures. Mend the "
-                "secret: a new one is tried at once."
+                f"tried again for {self._rest:g} seconds, since accounts lock after a few failures. "
+                "Correct the secret: a new one is tried at once."
             )
         try:
-            token = self._identity.buy(buyer, context)
+            token = self._identity.issue(login, context)
         except TokenRejected:
             self._rest = min(self._rest * 2, _LONGEST_REST) if known else _REST
-            self._refused, self._refused_at = buyer, self._clock()
+            self._refused, self._refused_at = login, self._clock()
             raise
         self._refused = None
         return token
@@ -177,8 +177,8 @@ class SecretTokens:
         expires_at = kept.token.expires_at
         return expires_at is None or self._clock() < expires_at
 
-    def _may_buy_again(self, kept: CachedToken) -> bool:
-        """Whether the same may buy once more. Not when token after token is refused: more won't help."""
+    def _may_issue_again(self, kept: CachedToken) -> bool:
+        """Whether the same may be issued one more. Not when token after token is refused: more won't help."""
         if kept.proven:
             self._unproven = 0
-        return self._unproven < _UNPROVEN or not 0 <= self._clock() - self._bought_at < _REST
+        return self._unproven < _UNPROVEN or not 0 <= self._clock() - self._issued_at < _REST

@@ -43,7 +43,7 @@ class TokenAuth(AuthBase):
         self._sent = _Sent()
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        """Put the token into the request, buying it first if there is none. Raises Failure."""
+        """Put the token into the request, having it issued first if there is none. Raises Failure."""
         kept = self._tokens.current(self._context)
         sent = self._sent
         # A thread sends one call after the other: had the last one been refused, it would have renewed

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 description of the HTTP door, generated from the models and the table of deliveries."""
+"""The OpenAPI 3.1 description, generated from the models and the table of deliveries."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ class Sweep(_Form):
 
 
 class Ignored(NamedTuple):
-    """An event that is none of our business, such as the trace of another operation."""
+    """An event that does not concern us, such as the trace of another operation."""
 
     reason: str
 

@@ -148,7 +148,7 @@ Result = TargetResult | ManyResult
 
 
 def to_json(result: Result, *, indent: int | None = None) -> str:
-    """The result as the JSON text that every door answers with."""
+    """The result as the JSON text that every entry point answers with."""
     return json.dumps(result, default=_plain, indent=indent)
 
 

@@ -38,7 +38,7 @@ def request_schema(references: str = _LOCAL) -> dict[str, Any]:
 
 
 def result_schema(references: str = _LOCAL) -> dict[str, Any]:
-    """The schema of what every door answers."""
+    """The schema of what every entry point answers."""
     schema = _generate(_RESULT, "serialization", references)
     schema["$defs"]["Detail"]["properties"]["rule"]["enum"] = list(RULES)
     return schema

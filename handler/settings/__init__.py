@@ -139,7 +139,7 @@ NAMES = (
     "DETACH_ALLOW_HTTP",
     "DETACH_LOG_LEVEL",
 )
-"""Every setting there is, in the order of the README's table."""
+"""Every setting there is, in the order of the table in docs/operating.md."""
 
 
 _COMPARED = ("DETACH_VOLUME_ENDPOINT", "DETACH_COMPUTE_ENDPOINT")
@@ -171,7 +171,7 @@ def _level(value: str) -> str:
 def read_settings(environment: Mapping[str, str], *, network: bool = True) -> Settings:
     """Read and check all settings.
 
-    `network` says that callers reach this door over a network, so that someone must check them. Raises
+    `network` says that callers reach this entry point over a network, so that someone must check them. Raises
     Misconfigured that names every setting that is missing or wrong, and never shows a value.
     """
     read = EnvironmentReader(environment)
@@ -263,7 +263,7 @@ def _missing(read: EnvironmentReader, settings: Settings, network: bool) -> list
         need("DETACH_VOLUME_ENDPOINT", settings.volume_endpoint, without)
         if settings.server_check is not ServerCheck.OFF:
             need("DETACH_COMPUTE_ENDPOINT", settings.compute_endpoint, without)
-    need("DETACH_TOKEN_SECRET", None, "where the token, or what buys one, is kept")
+    need("DETACH_TOKEN_SECRET", None, "where the token is kept, or the credentials that one is issued for")
     if network and settings.invoke_auth is InvokeAuth.BEARER:
         need("DETACH_INVOKE_SECRET", None, "the callers' key, for DETACH_INVOKE_AUTH=bearer")
     stores = {reference.store for reference in (settings.token_secret, settings.invoke_secret) if reference}

@@ -88,9 +88,9 @@ def _structured(tree: object) -> CloudEvent:
             raise invalid("The CloudEvent has data twice.", "envelope")
         data = decode_base64(encoded)
     if not all(_ATTRIBUTE.fullmatch(name) for name in attributes):
-        raise invalid("The CloudEvent has an attribute whose name is none.", "envelope")
+        raise invalid("The CloudEvent has an attribute whose name is not valid.", "envelope")
     if not all(map(_simple, attributes.values())):
-        raise invalid("The CloudEvent has an attribute that is no simple value.", "envelope")
+        raise invalid("The CloudEvent has an attribute that is not a simple value.", "envelope")
     _check(attributes)
     return _made(lambda: from_dict({**attributes, "data": data}))
 

@@ -98,8 +98,8 @@ def parse_json(content: bytes | str) -> object:
 
 
 def decode_base64(content: object) -> bytes:
-    """What base64 text stands for. Raises InvalidRequest when it is none."""
-    failure = invalid("What is flagged as base64 is none.", "base64")
+    """What base64 text stands for. Raises InvalidRequest when it is not valid."""
+    failure = invalid("What is flagged as base64 is not valid.", "base64")
     if not isinstance(content, str):
         raise failure
     try:
@@ -153,7 +153,7 @@ def _form(tree: Mapping[str, object]) -> type[Target | Batch | GoneServer | Swee
     if not named:
         if "attachment_id" in tree:
             return Target
-        raise invalid("The request is none of the four forms.", "form")
+        raise invalid("The request is not of one of the four forms.", "form")
     if len(named) > 1 and named != ["volume_id", "server_id"]:
         raise invalid("The request is two forms at once.", "one_form")
     if named == ["server_id"]:

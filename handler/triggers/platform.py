@@ -115,7 +115,7 @@ def environment() -> Mapping[str, str]:
         raise Misconfigured("RUNTIME_USERDATA is not a JSON object, so user data can't be read.")
     told = {name: value for name, value in (data or {}).items() if isinstance(value, str)}
     if len(told) != len(data or {}):
-        raise Misconfigured("RUNTIME_USERDATA has values that are no text, so user data can't be read.")
+        raise Misconfigured("RUNTIME_USERDATA has values that are not text, so user data can't be read.")
     return {**told, **os.environ}
 
 

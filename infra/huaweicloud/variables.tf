@@ -286,7 +286,7 @@ variable "caller_keys" {
 
   validation {
     condition     = try(var.caller_keys.name, null) == null || try(var.caller_keys.name, null) != try(var.csms_secret.name, "")
-    error_message = "The callers' keys and what buys the token are different secrets."
+    error_message = "The callers' keys and what the token is issued for are different secrets."
   }
 }
 

@@ -87,7 +87,7 @@ class Admin:
             "by_method": dict(per_method),
             "by_status": dict(per_status),
             "posts": len(self.cloud.posts()),
-            "purchases": self.cloud.purchases,
+            "tokens_issued": self.cloud.tokens_issued,
         }
 
 

@@ -159,9 +159,9 @@ class Cloud(Behaviour):
             return list(self.world.servers.values())
 
     @property
-    def purchases(self) -> int:
+    def tokens_issued(self) -> int:
         """How many tokens were issued."""
-        return self.identity.purchases
+        return self.identity.tokens_issued
 
     @property
     def vault_sealed(self) -> bool:

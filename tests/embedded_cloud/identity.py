@@ -111,7 +111,7 @@ class Identity:
         self.users: dict[tuple[str, str], Account] = {}
         self.credentials: dict[str, Account] = {}
         self.lifetime = 86400.0
-        self.purchases = 0
+        self.tokens_issued = 0
 
     # What tests set up.
 
@@ -221,8 +221,8 @@ class Identity:
         if call.tail != "/v3/auth/tokens":
             raise _Denied(404, "The requested URL was not found on the server.")
         if call.method == "POST":
-            token = self._buy(call.body)
-            self.purchases += 1
+            token = self._issue(call.body)
+            self.tokens_issued += 1
             return self._shown(201, token, call)
         if call.method in {"GET", "HEAD", "DELETE"}:
             return self._about(call)
@@ -250,7 +250,7 @@ class Identity:
         content = {"receipt": receipt, "required_auth_methods": [["password", account.factor]]}
         return json_answer(401, content, ("Openstack-Auth-Receipt", f"gAAAAA{uuid.uuid4().hex}"))
 
-    def _buy(self, body: Any) -> Token:
+    def _issue(self, body: Any) -> Token:
         auth = _part(body, "auth", "request body")
         identity = _part(auth, "identity", "auth")
         methods = identity.get("methods")

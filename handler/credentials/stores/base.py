@@ -88,7 +88,7 @@ class CachedSecret:
 def ask(transport: Transport, call: Call, context: CallContext) -> Answer:
     """Send a call that is harmless to repeat; not counted among the target's calls.
 
-    The transport repeats a GET by itself. A POST (a purchase, a login) is repeated here, once, after a 5xx
+    The transport repeats a GET by itself. A POST (for a token, a login) is repeated here, once, after a 5xx
     or no answer.
     """
     own = context.separate()

@@ -152,7 +152,7 @@ class VaultStore:
             return outage
         if answer.status == 403:
             return (
-                f"Vault permits no reading of what {self._setting} names: check the policy (read on "
+                f"Vault doesn't permit reading what {self._setting} names: check the policy (read on "
                 "MOUNT/data/PATH), and whether Vault's own token has expired."
             )
         if answer.status == 404:
@@ -175,7 +175,7 @@ def _outage(answer: Answer) -> str | None:
             "A standby of Vault answered, and names the active node instead of asking it (a redirect, never "
             "followed): set VAULT_ADDR to the active node, or to what stands in front of all."
         )
-    return f"Vault is not well (it answered {answer.status})." if _is_outage(answer) else None
+    return f"Vault is unavailable (it answered {answer.status})." if _is_outage(answer) else None
 
 
 def _is_outage(answer: Answer) -> bool:

@@ -43,7 +43,7 @@ ITS_ACTIONS = f"{THE_SERVER}/os-instance-actions"
 ITS_VOLUMES = f"{THE_SERVER}/os-volume_attachments"
 
 NOW = 1_800_000_000.0
-"""What the stage's clock shows at first, in seconds since 1970: 2027-01-15T08:00:00Z."""
+"""What the tests' clock shows at first, in seconds since 1970: 2027-01-15T08:00:00Z."""
 
 # One answer of the cloud: method, URL, status, body (JSON, a text, or what the connection dies of), headers
 Said = tuple[str, str, int, Any, dict[str, str]]

@@ -200,4 +200,4 @@ STEP_3 = [
     ),
 ]
 
-JUDGING = [*STEP_2, *STEP_3]
+ATTACHMENT_ROWS = [*STEP_2, *STEP_3]

@@ -28,7 +28,7 @@ def _absent(subject: str = f"Volume {VOLUME}") -> dict[str, object]:
     return {"itemNotFound": {"code": 404, "message": f"{subject} could not be found."}}
 
 
-LOOKING = [
+VOLUME_ROWS = [
     Row("a volume that Cinder doesn't know is absent", [get(THE_VOLUME, 404, _absent())], "volume_absent"),
     Row(
         "a volume that EVS doesn't know is absent",

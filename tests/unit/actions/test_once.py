@@ -198,7 +198,7 @@ def test_an_expired_token_in_the_middle_is_renewed_and_the_post_sent_once(
 
     assert (result.outcome, result.changed) == (Outcome.DETACHED, True)
     assert [call.status for call in cloud.posts()] == [401, 202]
-    assert cloud.purchases == 2
+    assert cloud.tokens_issued == 2
 
 
 def test_a_server_that_is_gone_to_nobody_s_record_is_cleared_by_gone_and_not_by_recorded(

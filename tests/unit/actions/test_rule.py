@@ -26,13 +26,13 @@ from tests.unit.actions.answers import (
     volume,
 )
 from tests.unit.actions.opted_in import CODES
-from tests.unit.actions.rows_attachment import JUDGING
-from tests.unit.actions.rows_detach import ACTING
-from tests.unit.actions.rows_server import PROVING
+from tests.unit.actions.rows_attachment import ATTACHMENT_ROWS
+from tests.unit.actions.rows_detach import DETACH_ROWS
+from tests.unit.actions.rows_server import SERVER_ROWS
 from tests.unit.actions.rows_server_check import CHECKS
-from tests.unit.actions.rows_volume import LOOKING
+from tests.unit.actions.rows_volume import VOLUME_ROWS
 
-ROWS = [*LOOKING, *JUDGING, *PROVING, *CHECKS, *ACTING]
+ROWS = [*VOLUME_ROWS, *ATTACHMENT_ROWS, *SERVER_ROWS, *CHECKS, *DETACH_ROWS]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
@@ -122,7 +122,7 @@ def test_without_a_check_the_result_says_that_no_server_was_checked() -> None:
 
 
 def test_the_looks_after_a_post_double_their_pause_to_two_seconds_and_end_within_eight() -> None:
-    row = next(row for row in ACTING if row.name == "a record that is not cleared in 8 s is unconfirmed")
+    row = next(row for row in DETACH_ROWS if row.name == "a record that is not cleared in 8 s is unconfirmed")
 
     _result, _sent, clock = row.run()
 
@@ -130,7 +130,7 @@ def test_the_looks_after_a_post_double_their_pause_to_two_seconds_and_end_within
 
 
 def test_a_result_names_the_target_as_it_was_asked_for() -> None:
-    result, _sent, _clock = ACTING[0].run()
+    result, _sent, _clock = DETACH_ROWS[0].run()
 
     assert (result.volume_id, result.dry_run, result.request_id, result.trigger) == (
         VOLUME,

@@ -104,7 +104,7 @@ def test_the_functions_project_must_be_the_configured_one(cloud: Cloud, deploy: 
 
 
 def test_a_project_id_that_is_none_goes_into_no_path(cloud: Cloud, deploy: Deploy) -> None:
-    with pytest.raises(Misconfigured, match="The platform's project id is none"):
+    with pytest.raises(Misconfigured, match="The platform's project id is not valid"):
         deploy(environment_of(cloud)).invoke(platform=Platform(Secret(cloud.token()), "../../x"))
     assert cloud.calls == []
 

@@ -38,7 +38,7 @@ def test_the_latest_version_is_read_with_the_platforms_token(cloud: Cloud, deplo
     deployment.invoke(calls=2, platform=platform)
     deployment.invoke(platform=platform_of(cloud))
     assert reads(cloud) == [f"/v1/{cloud.project_id}/secrets/robot.pw-1/versions/latest"]
-    assert cloud.purchases == 1
+    assert cloud.tokens_issued == 1
     (sent,) = [call.headers["x-auth-token"] for call in cloud.calls if call.service == "csms"]
     assert platform.token is not None
     assert sent == platform.token.reveal()
@@ -97,7 +97,7 @@ def test_without_any_project_it_is_said_which_setting_is_missing(cloud: Cloud, d
     deployment = deploy(environment)
     with pytest.raises(Misconfigured, match="DETACH_PROJECT_ID is missing"):
         deployment.invoke(platform=Platform(Secret("token")))
-    with pytest.raises(Misconfigured, match="The platform's project id is none"):
+    with pytest.raises(Misconfigured, match="The platform's project id is not valid"):
         deployment.invoke(platform=Platform(Secret("token"), "../other"))
 
 

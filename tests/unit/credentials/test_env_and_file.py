@@ -111,7 +111,7 @@ def test_a_secret_may_flight_from_a_token_into_a_password(
     cloud.expire_all_tokens()
     mount.rotate(password("pw"))
     deployment.invoke(calls=2)
-    assert cloud.purchases == 1
+    assert cloud.tokens_issued == 1
 
 
 def test_a_refused_token_that_the_file_still_holds_is_an_answer(

@@ -30,7 +30,7 @@ PROJECT = "0123456789abcdef0123456789abcdef"
 HYPHENATED = "01234567-89ab-cdef-0123-456789abcdef"
 OTHER = "fedcba9876543210fedcba9876543210"
 TOKENS = "https://iam.example/v3/auth/tokens"
-BOUGHT = "gAAAAAB-bought"
+ISSUED = "gAAAAAB-issued"
 
 ENVIRONMENT = {
     "DETACH_VOLUME_ENDPOINT": "https://volume.example/v3",
@@ -41,7 +41,7 @@ ENVIRONMENT = {
 }
 
 
-def sells(
+def issues(
     wire: responses.RequestsMock,
     project_id: str = PROJECT,
     status: int = 201,
@@ -50,7 +50,7 @@ def sells(
 ) -> None:
     body = described(project_id, **more)
     body["token"]["project"]["name"] = name
-    wire.post(TOKENS, status=status, json=body, headers={"X-Subject-Token": BOUGHT})
+    wire.post(TOKENS, status=status, json=body, headers={"X-Subject-Token": ISSUED})
 
 
 def describes(wire: responses.RequestsMock, body: dict[str, Any], about: str | None = "bare") -> None:
@@ -91,7 +91,7 @@ def test_a_password_is_sent_with_one_project_as_its_scope(
     configured: str | None,
     scope: dict[str, Any],
 ) -> None:
-    sells(wire, name=more.get("project", "demo"))
+    issues(wire, name=more.get("project", "demo"))
     assert project_of(deploy, DETACH_PROJECT_ID=configured, SECRET=password("pw", **more)) == PROJECT
     assert sent(wire) == {"auth": {"identity": METHODS, "scope": {"project": scope}}}
     request = wire.calls[0].request
@@ -102,7 +102,7 @@ def test_a_password_is_sent_with_one_project_as_its_scope(
 def test_an_application_credential_is_sent_without_a_scope(
     wire: responses.RequestsMock, deploy: Deploy
 ) -> None:
-    sells(wire)
+    issues(wire)
     secret = {"application_credential_id": "i", "application_credential_secret": "s"}
     assert project_of(deploy, DETACH_PROJECT_ID=None, SECRET=json.dumps(secret)) == PROJECT
     credential = {"id": "i", "secret": "s"}
@@ -122,19 +122,19 @@ def test_a_password_without_an_identity_service_is_not_sent(deploy: Deploy) -> N
         project_of(deploy, DETACH_IDENTITY_ENDPOINT=None, SECRET=password("pw"))
 
 
-def test_the_token_is_in_the_header_and_its_purchase_in_the_log(
+def test_the_token_is_in_the_header_and_its_issue_in_the_log(
     wire: responses.RequestsMock, deploy: Deploy, log: Log
 ) -> None:
-    sells(wire)
+    issues(wire)
     request = requests.Request("GET", "https://volume.example/").prepare()
     deploy({**ENVIRONMENT, "SECRET": password("pw")}).auth()(request)
-    assert request.headers["X-Auth-Token"] == BOUGHT
+    assert request.headers["X-Auth-Token"] == ISSUED
     (line,) = [line for line in log() if line["event"] == "token_bought"]
     assert (line["project_id"], line["expires_at"]) == (PROJECT, "2027-01-16T08:00:00.000000Z")
     assert line["request_id"] == "request-of-the-tests"
 
 
-# What a purchase's answer can be.
+# What the answer to a request for a token can be.
 
 
 @pytest.mark.parametrize(
@@ -149,14 +149,14 @@ def test_the_token_is_in_the_header_and_its_purchase_in_the_log(
         ({"status": 404, "body": "nothing"}, UpstreamRejected, "check the endpoint's address"),
         ({"status": 429, "headers": {"Retry-After": "7"}}, Throttled, "That passes by itself"),
         ({"status": 302, "headers": {"Location": "https://x.example"}}, UpstreamRejected, "never followed"),
-        ({"status": 201, "json": described(PROJECT)}, UpstreamUnavailable, "something that is no token"),
+        ({"status": 201, "json": described(PROJECT)}, UpstreamUnavailable, "something that is not a token"),
         (
             {"status": 201, "json": described(PROJECT), "headers": {"X-Subject-Token": "a b"}},
             UpstreamUnavailable,
-            "something that is no token",
+            "something that is not a token",
         ),
         (
-            {"status": 201, "body": "{", "headers": {"X-Subject-Token": BOUGHT}},
+            {"status": 201, "body": "{", "headers": {"X-Subject-Token": ISSUED}},
             UpstreamUnavailable,
             "an answer that can't be read",
         ),
@@ -164,16 +164,16 @@ def test_the_token_is_in_the_header_and_its_purchase_in_the_log(
             {
                 "status": 201,
                 "json": {"token": {"project": {"id": "../x"}}},
-                "headers": {"X-Subject-Token": BOUGHT},
+                "headers": {"X-Subject-Token": ISSUED},
             },
             UpstreamUnavailable,
-            "a project id that is none",
+            "a project id that is not valid",
         ),
         (
             {
                 "status": 201,
                 "json": {"token": {"project": {"id": PROJECT}}},
-                "headers": {"X-Subject-Token": BOUGHT},
+                "headers": {"X-Subject-Token": ISSUED},
             },
             UpstreamUnavailable,
             "a time that can be read",
@@ -182,7 +182,7 @@ def test_the_token_is_in_the_header_and_its_purchase_in_the_log(
             {
                 "status": 201,
                 "json": {"token": {"project": {"id": PROJECT}, "expires_at": "tomorrow"}},
-                "headers": {"X-Subject-Token": BOUGHT},
+                "headers": {"X-Subject-Token": ISSUED},
             },
             UpstreamUnavailable,
             "a time that can be read",
@@ -204,18 +204,18 @@ def test_an_answer_that_is_no_token(
 
 
 @pytest.mark.parametrize("first", [500, 502, 503, requests.ConnectionError("broken")])
-def test_a_purchase_that_got_no_answer_is_made_once_more(
+def test_a_request_for_a_token_that_got_no_answer_is_made_once_more(
     wire: responses.RequestsMock, deploy: Deploy, first: int | Exception
 ) -> None:
     if isinstance(first, int):
         wire.post(TOKENS, status=first)
     else:
         wire.post(TOKENS, body=first)
-    sells(wire)
+    issues(wire)
     assert project_of(deploy, SECRET=password("pw")) == PROJECT
 
 
-def test_a_purchase_is_not_made_a_third_time(wire: responses.RequestsMock, deploy: Deploy) -> None:
+def test_a_token_is_not_asked_for_a_third_time(wire: responses.RequestsMock, deploy: Deploy) -> None:
     wire.post(TOKENS, status=503)
     wire.post(TOKENS, status=503)
     with pytest.raises(UpstreamUnavailable, match="The identity service answered 503"):
@@ -236,10 +236,10 @@ def test_nothing_is_asked_when_time_is_up(deploy: Deploy) -> None:
         _ = deployment.auth(seconds=0).project_id
 
 
-def test_purchases_are_not_counted_as_calls_of_the_target(
+def test_requests_for_tokens_are_not_counted_as_calls_of_the_target(
     wire: responses.RequestsMock, deploy: Deploy
 ) -> None:
-    sells(wire)
+    issues(wire)
     auth = deploy({**ENVIRONMENT, "SECRET": password("pw")}).auth()
     assert auth.project_id == PROJECT
     assert auth._context.calls == 0
@@ -264,8 +264,8 @@ def test_purchases_are_not_counted_as_calls_of_the_target(
 def test_a_token_is_kept_until_five_minutes_before_it_expires(
     wire: responses.RequestsMock, deploy: Deploy, clock: Clock, expires_at: str, kept: int
 ) -> None:
-    sells(wire, expires_at=expires_at, name="p")
-    sells(wire, OTHER, name="p")
+    issues(wire, expires_at=expires_at, name="p")
+    issues(wire, OTHER, name="p")
     auth = deploy(
         {**ENVIRONMENT, "SECRET": password("pw", project="p"), "DETACH_SECRET_TTL": "86400"}
         | {"DETACH_PROJECT_ID": ""}
@@ -277,10 +277,10 @@ def test_a_token_is_kept_until_five_minutes_before_it_expires(
     assert auth.project_id == OTHER
 
 
-def test_a_token_that_lives_is_used_on_while_none_can_be_bought(
+def test_a_token_that_lives_is_used_on_while_none_can_be_issued(
     wire: responses.RequestsMock, deploy: Deploy, clock: Clock, log: Log
 ) -> None:
-    sells(wire)
+    issues(wire)
     wire.post(TOKENS, status=503)
     wire.post(TOKENS, status=503)
     wire.post(TOKENS, status=401)
@@ -293,15 +293,15 @@ def test_a_token_that_lives_is_used_on_while_none_can_be_bought(
         assert auth.project_id == PROJECT
     kept = [line["error"] for line in log() if line["event"] == "token_kept"]
     assert kept == ["upstream_unavailable", "token_rejected", "upstream_unavailable"]
-    sells(wire)
+    issues(wire)
     clock.passes(71)
     assert auth.project_id == PROJECT
 
 
-def test_a_token_that_has_expired_is_not_used_while_none_can_be_bought(
+def test_a_token_that_has_expired_is_not_used_while_none_can_be_issued(
     wire: responses.RequestsMock, deploy: Deploy, clock: Clock
 ) -> None:
-    sells(wire)
+    issues(wire)
     wire.post(TOKENS, status=503)
     wire.post(TOKENS, status=503)
     auth = deploy({**ENVIRONMENT, "SECRET": password("pw")}).auth()
@@ -324,18 +324,18 @@ def catalog(volume: str = "r1", compute: str = "r1", urls: dict[str, str] | None
     ]
 
 
-def test_a_bought_token_of_another_project_is_never_used(
+def test_an_issued_token_of_another_project_is_never_used(
     wire: responses.RequestsMock, deploy: Deploy
 ) -> None:
-    sells(wire, OTHER)
+    issues(wire, OTHER)
     with pytest.raises(Misconfigured, match=f"The token is of project {OTHER}, which is not the configured"):
         project_of(deploy, SECRET=password("pw", project="elsewhere"))
 
 
-def test_a_bought_token_of_no_project_is_never_used(wire: responses.RequestsMock, deploy: Deploy) -> None:
+def test_an_issued_token_of_no_project_is_never_used(wire: responses.RequestsMock, deploy: Deploy) -> None:
     body = described(PROJECT)
     del body["token"]["project"]
-    wire.post(TOKENS, status=201, json=body, headers={"X-Subject-Token": BOUGHT})
+    wire.post(TOKENS, status=201, json=body, headers={"X-Subject-Token": ISSUED})
     with pytest.raises(Misconfigured, match="The token is of no project"):
         project_of(deploy, SECRET=password("pw"))
 
@@ -347,14 +347,14 @@ def test_a_bought_token_of_no_project_is_never_used(wire: responses.RequestsMock
 def test_a_project_is_one_in_whatever_spelling_and_goes_out_in_the_tokens(
     wire: responses.RequestsMock, deploy: Deploy, configured: str, own: str
 ) -> None:
-    sells(wire, own)
+    issues(wire, own)
     assert project_of(deploy, DETACH_PROJECT_ID=configured, SECRET=password("pw")) == own
 
 
 def test_a_project_id_of_another_form_is_compared_as_it_is(
     wire: responses.RequestsMock, deploy: Deploy
 ) -> None:
-    sells(wire, "default-project")
+    issues(wire, "default-project")
     with pytest.raises(Misconfigured, match="is not the configured one"):
         project_of(deploy, SECRET=password("pw"))
 
@@ -362,7 +362,7 @@ def test_a_project_id_of_another_form_is_compared_as_it_is(
 def test_endpoints_of_different_regions_are_refused_before_any_call(
     wire: responses.RequestsMock, deploy: Deploy
 ) -> None:
-    sells(wire, catalog=catalog("r1", "r2"))
+    issues(wire, catalog=catalog("r1", "r2"))
     with pytest.raises(Misconfigured, match="different regions by the token's catalog"):
         project_of(deploy, SECRET=password("pw"))
 
@@ -378,7 +378,7 @@ def test_endpoints_of_different_regions_are_refused_before_any_call(
 def test_regions_are_compared_whatever_the_version_in_the_url(
     wire: responses.RequestsMock, deploy: Deploy, urls: dict[str, str]
 ) -> None:
-    sells(wire, catalog=catalog("r1", "r2", urls))
+    issues(wire, catalog=catalog("r1", "r2", urls))
     with pytest.raises(Misconfigured, match="different regions"):
         project_of(deploy, SECRET=password("pw"))
 
@@ -404,7 +404,7 @@ def test_regions_are_compared_whatever_the_version_in_the_url(
 def test_a_catalog_that_does_not_list_both_or_has_them_together_says_nothing(
     wire: responses.RequestsMock, deploy: Deploy, listed: object
 ) -> None:
-    sells(wire, catalog=listed)
+    issues(wire, catalog=listed)
     assert project_of(deploy, SECRET=password("pw")) == PROJECT
 
 
@@ -414,9 +414,9 @@ def test_a_prefix_ends_where_a_segment_ends(wire: responses.RequestsMock, deploy
         "DETACH_COMPUTE_ENDPOINT": "https://cloud.example/compute/v2.1",
     }
     near = {"volume": "https://cloud.example/volumes/v3", "compute": "https://cloud.example/compute"}
-    sells(wire, catalog=catalog("r1", "r2", near))
+    issues(wire, catalog=catalog("r1", "r2", near))
     assert project_of(deploy, SECRET=password("pw"), **places) == PROJECT
-    sells(wire, catalog=catalog("r1", "r2", {**near, "volume": "https://cloud.example/volume/v2/"}))
+    issues(wire, catalog=catalog("r1", "r2", {**near, "volume": "https://cloud.example/volume/v2/"}))
     with pytest.raises(Misconfigured, match="different regions"):
         project_of(deploy, SECRET=password("pw"), **places)
 
@@ -424,7 +424,7 @@ def test_a_prefix_ends_where_a_segment_ends(wire: responses.RequestsMock, deploy
 def test_the_older_name_of_a_region_counts_too(wire: responses.RequestsMock, deploy: Deploy) -> None:
     listed = catalog("r1", "r2")
     listed[0]["endpoints"][0]["region"] = listed[0]["endpoints"][0].pop("region_id")
-    sells(wire, catalog=listed)
+    issues(wire, catalog=listed)
     with pytest.raises(Misconfigured, match="different regions"):
         project_of(deploy, SECRET=password("pw"))
 
@@ -432,7 +432,7 @@ def test_the_older_name_of_a_region_counts_too(wire: responses.RequestsMock, dep
 def test_without_a_compute_endpoint_there_is_nothing_to_compare(
     wire: responses.RequestsMock, deploy: Deploy
 ) -> None:
-    sells(wire, catalog=catalog("r1", "r2"))
+    issues(wire, catalog=catalog("r1", "r2"))
     environment = {"DETACH_COMPUTE_ENDPOINT": None, "DETACH_SERVER_CHECK": "off"}
     assert project_of(deploy, SECRET=password("pw"), **environment) == PROJECT
 

@@ -11,16 +11,16 @@ import responses
 from handler.errors import Failure, TokenRejected, Upstream, UpstreamUnavailable
 from tests.unit.credentials.deployment import described, password
 from tests.unit.credentials.test_identity import (
-    BOUGHT,
     ENVIRONMENT,
+    ISSUED,
     OTHER,
     PROJECT,
     TOKENS,
     Deploy,
     catalog,
     describes,
+    issues,
     project_of,
-    sells,
 )
 
 
@@ -129,7 +129,7 @@ def test_a_token_of_another_project_than_was_asked_for_is_not_believed(
 ) -> None:
     body = described(PROJECT)
     body["token"]["project"] = came
-    wire.post(TOKENS, status=201, json=body, headers={"X-Subject-Token": BOUGHT})
+    wire.post(TOKENS, status=201, json=body, headers={"X-Subject-Token": ISSUED})
     with pytest.raises(UpstreamUnavailable, match=r"a token of another (project|domain) than was asked"):
         project_of(deploy, DETACH_PROJECT_ID=None, SECRET=password("pw", **more))
 
@@ -137,7 +137,7 @@ def test_a_token_of_another_project_than_was_asked_for_is_not_believed(
 def test_a_token_of_another_application_credential_is_not_believed(
     wire: responses.RequestsMock, deploy: Deploy
 ) -> None:
-    sells(wire, application_credential={"id": "other", "restricted": True})
+    issues(wire, application_credential={"id": "other", "restricted": True})
     secret = {"application_credential_id": "i", "application_credential_secret": "s"}
     with pytest.raises(UpstreamUnavailable, match="another application credential"):
         project_of(deploy, SECRET=json.dumps(secret))
@@ -145,7 +145,7 @@ def test_a_token_of_another_application_credential_is_not_believed(
 
 @pytest.mark.parametrize("name", ["Demo", "DEMO"])
 def test_names_are_compared_as_keystone_does(wire: responses.RequestsMock, deploy: Deploy, name: str) -> None:
-    sells(wire, name=name)
+    issues(wire, name=name)
     assert project_of(deploy, DETACH_PROJECT_ID=None, SECRET=password("pw", project="demo")) == PROJECT
 
 
@@ -171,10 +171,10 @@ def test_what_a_token_says_of_itself_is_kept(
     user: str | None,
     roles: tuple[str, ...] | None,
 ) -> None:
-    sells(wire, catalog=catalog(), **more)
+    issues(wire, catalog=catalog(), **more)
     auth = deploy({**ENVIRONMENT, "SECRET": password("pw")}).auth()
     token = auth._tokens.current(auth._context).token
     assert (token.user, token.roles, token.expires_at) == (user, roles, 1_800_086_400.0)
     assert token.catalog is not None
     assert [listed.type for listed in token.catalog] == ["volume", "compute"]
-    assert BOUGHT not in repr(token)
+    assert ISSUED not in repr(token)

@@ -170,7 +170,7 @@ class Searched:
 
 
 def run(environment: dict[str, str], clock: Clock, platform: Platform) -> Searched:
-    """Read, buy, use, be refused, renew, and check callers; all of it twice."""
+    """Read, have a token issued, use it, be refused, renew, and check callers; all of it twice."""
     searched = Searched()
     deployment = Deployment(environment, clock)
     keys: CallerKeys = deployment.keys()
@@ -229,7 +229,7 @@ def test_a_token_that_works_and_is_refused_later(
     def marked(*args: Any) -> Any:
         token = make(*args)
         del cloud.identity.tokens[token.text]
-        token.text = mark("bought") + token.text[7:60]
+        token.text = mark("issued") + token.text[7:60]
         cloud.identity.tokens[token.text] = token
         return token
 

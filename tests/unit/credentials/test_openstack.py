@@ -171,7 +171,7 @@ def test_each_way_to_log_in_is_sent_as_keystone_wants_it(
         "https://keystone.example:5000/v3/auth/tokens",
         status=201,
         json=body,
-        headers={"X-Subject-Token": "gAAAAAB-bought"},
+        headers={"X-Subject-Token": "gAAAAAB-issued"},
     )
     assert deploy({**settings, **endpoints}).auth().project_id == PROJECT
     sent = json.loads(wire.calls[0].request.body or b"")
@@ -375,7 +375,7 @@ def test_a_new_password_in_the_file_is_used(
     cloud.expire_all_tokens()
     clock.passes(301)
     assert deployed.auth().project_id == cloud.project_id
-    assert cloud.purchases == 2
+    assert cloud.tokens_issued == 2
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ Deploy = Callable[[dict[str, str]], Deployment]
 
 @pytest.fixture
 def deployment(cloud: Cloud, deploy: Deploy) -> Deployment:
-    """One that buys with the password of "robot", which is right."""
+    """One who has tokens issued for the password of "robot", which is right."""
     cloud.add_user("robot", "pw")
     return deploy({**cloud.environment(), "DETACH_TOKEN_SECRET": "env:S", "S": password("pw")})
 
@@ -43,14 +43,14 @@ def refuse_all_tokens(cloud: Cloud) -> None:
 
 def test_fifty_threads_without_a_token_buy_one(cloud: Cloud, deployment: Deployment) -> None:
     assert crowd(50, lambda _: deployment.invoke()) == []
-    assert cloud.purchases == 1
+    assert cloud.tokens_issued == 1
 
 
 def test_fifty_threads_with_an_expired_token_renew_it_once(cloud: Cloud, deployment: Deployment) -> None:
     deployment.invoke()
     cloud.expire_all_tokens()
     assert crowd(50, lambda _: deployment.invoke(calls=2)) == []
-    assert cloud.purchases == 2
+    assert cloud.tokens_issued == 2
 
 
 def test_fifty_threads_with_a_bare_token_that_was_rotated_read_it_once(
@@ -70,7 +70,7 @@ def test_a_token_that_another_thread_renewed_is_used_and_not_renewed_again(
     auths = [deployment.auth() for _ in range(2)]
     refused = [auth(requests.Request("GET", cloud.url).prepare()) for auth in auths]
     assert [auth.renew(request) for auth, request in zip(auths, refused, strict=True)] == [True, True]
-    assert cloud.purchases == 2
+    assert cloud.tokens_issued == 2
     headers = {auth(requests.Request("GET", cloud.url).prepare()).headers["X-Auth-Token"] for auth in auths}
     assert len(headers) == 1
     assert headers != {refused[0].headers["X-Auth-Token"]}
@@ -139,7 +139,7 @@ def test_whoever_waits_for_a_renewal_waits_no_longer_than_its_own_deadline(
     assert time.monotonic() - started < 1.5
     patient.join(timeout=30)
     deployment.invoke()
-    assert cloud.purchases == 1
+    assert cloud.tokens_issued == 1
 
 
 def test_whose_own_time_was_up_says_nothing_about_the_others(cloud: Cloud, deployment: Deployment) -> None:
@@ -216,7 +216,7 @@ def test_a_refused_token_is_renewed_once_and_the_next_refusal_is_an_answer(
     refuse_all_tokens(cloud)
     with pytest.raises(TokenRejected, match="also after renewal"):
         deployment.invoke()
-    assert cloud.purchases == 2
+    assert cloud.tokens_issued == 2
     assert sum(call.service == "volume" for call in cloud.calls) == 2
 
 
@@ -224,7 +224,7 @@ def test_a_refused_token_is_renewed_once_and_the_next_refusal_is_an_answer(
 def test_the_vendors_400s_are_refusals_too(cloud: Cloud, deployment: Deployment, code: str) -> None:
     cloud.misbehave("volume", status=400, body={"error": {"code": code, "message": "token"}})
     deployment.invoke()
-    assert cloud.purchases == 2
+    assert cloud.tokens_issued == 2
 
 
 def test_an_invocation_renews_the_same_secrets_token_once(cloud: Cloud, deployment: Deployment) -> None:
@@ -233,7 +233,7 @@ def test_an_invocation_renews_the_same_secrets_token_once(cloud: Cloud, deployme
     for _ in range(5):
         with pytest.raises(TokenRejected):
             deployment.read(auth)
-    assert cloud.purchases == 2
+    assert cloud.tokens_issued == 2
 
 
 def test_an_invocation_goes_along_with_every_rotation(cloud: Cloud, deployment: Deployment) -> None:
@@ -244,10 +244,10 @@ def test_an_invocation_goes_along_with_every_rotation(cloud: Cloud, deployment: 
         deployment.environment["S"] = password(f"pw{number}")
         cloud.expire_all_tokens()
     deployment.read(auth)
-    assert cloud.purchases == 5
+    assert cloud.tokens_issued == 5
 
 
-def test_refused_tokens_are_not_bought_for_ever_by_ever_new_invocations(
+def test_refused_tokens_are_not_issued_for_ever_by_ever_new_invocations(
     cloud: Cloud, deployment: Deployment, clock: Clock
 ) -> None:
     refuse_all_tokens(cloud)
@@ -256,15 +256,15 @@ def test_refused_tokens_are_not_bought_for_ever_by_ever_new_invocations(
         for _ in range(3):
             with pytest.raises(TokenRejected):
                 deployment.read(auth)
-    assert cloud.purchases == 6
+    assert cloud.tokens_issued == 6
     clock.passes(60)
     for _ in range(5):
         with pytest.raises(TokenRejected):
             deployment.invoke()
-    assert cloud.purchases == 7
+    assert cloud.tokens_issued == 7
     cloud.misbehaviour.clear()
     deployment.invoke()
-    assert cloud.purchases == 7
+    assert cloud.tokens_issued == 7
 
 
 def test_another_secret_may_buy_although_the_tokens_of_the_last_were_refused(
@@ -274,20 +274,20 @@ def test_another_secret_may_buy_although_the_tokens_of_the_last_were_refused(
     for _ in range(7):
         with pytest.raises(TokenRejected):
             deployment.invoke()
-    assert cloud.purchases == 6
+    assert cloud.tokens_issued == 6
     cloud.add_user("robot", "new")
     deployment.environment["S"] = password("new")
     for _ in range(7):
         with pytest.raises(TokenRejected):
             deployment.invoke()
-    assert cloud.purchases == 12
+    assert cloud.tokens_issued == 12
 
 
 def test_tokens_that_work_may_be_refused_as_often_as_it_comes(cloud: Cloud, deployment: Deployment) -> None:
     for _ in range(10):
         cloud.expire_all_tokens()
         deployment.invoke(calls=3)
-    assert cloud.purchases == 10
+    assert cloud.tokens_issued == 10
 
 
 # Passwords that are refused.
@@ -463,12 +463,12 @@ def test_no_invocation_fails_while_a_password_is_rotated_under_load(
         fresh.rename(file)
         if revoked:
             cloud.expire_all_tokens()
-        return lambda: cloud.purchases > number
+        return lambda: cloud.tokens_issued > number
 
     load = Load(deployment)
     assert load.run(rotate) == []
     assert len(load.done) >= 200
-    assert cloud.purchases == 1 + 5
+    assert cloud.tokens_issued == 1 + 5
     assert [call.status for call in cloud.calls if call.service == "identity"] == [201] * 6
 
 

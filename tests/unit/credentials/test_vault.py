@@ -63,7 +63,7 @@ def test_the_fields_of_a_password_buy_a_token(cloud: Cloud, deployment: Deployme
     cloud.add_user("robot", "pw")
     cloud.put_vault_secret("secret", "team/robot", json.loads(password("pw")))
     deployment.invoke(calls=2)
-    assert cloud.purchases == 1
+    assert cloud.tokens_issued == 1
     assert [call.tail for call in cloud.calls if call.service == "vault"] == ["/v1/secret/data/team/robot"]
 
 
@@ -120,7 +120,7 @@ def test_a_token_file_is_read_each_time(cloud: Cloud, read: Read, tmp_path: Path
     with pytest.raises(SecretUnavailable, match="VAULT_TOKEN_FILE names a file that does not exist"):
         read(token_file=str(file))
     file.write_text("stale", encoding="utf-8")
-    with pytest.raises(SecretUnavailable, match="Vault permits no reading"):
+    with pytest.raises(SecretUnavailable, match="Vault doesn't permit reading"):
         read(token_file=str(file))
     file.write_text(cloud.add_vault_token() + "\n", encoding="utf-8")
     assert read(token_file=str(file)) == "t"
@@ -229,7 +229,7 @@ def test_a_login_is_tried_once_more_after_no_answer(cloud: Cloud, read: Read, po
         ),
         ({"status": 403, "body": {"errors": ["permission denied"]}}, "the role exists and is bound", False),
         ({"status": 503, "body": {"errors": ["Vault is sealed"]}}, "Vault is sealed", True),
-        ({"status": 500, "body": {"errors": ["oh"]}}, r"Vault is not well \(it answered 500\)", True),
+        ({"status": 500, "body": {"errors": ["oh"]}}, r"Vault is unavailable \(it answered 500\)", True),
         ({"status": 200, "body": {"auth": None}}, "answered the login with what can't be read", True),
         (
             {"status": 200, "body": {"auth": {"client_token": "a b", "lease_duration": 5}}},
@@ -321,7 +321,7 @@ STANDBY = (
     "followed): set VAULT_ADDR to the active node, or to what stands in front of all."
 )
 DENIED = (
-    f"Vault permits no reading of what {NAMES}: check the policy (read on MOUNT/data/PATH), and whether "
+    f"Vault doesn't permit reading what {NAMES}: check the policy (read on MOUNT/data/PATH), and whether "
     "Vault's own token has expired."
 )
 
@@ -347,8 +347,8 @@ DENIED = (
         (_version_one, f"{NAMES} a path that is not of a KV engine, version 2.", False),
         (_other_engine, f"{NAMES} a path that is not of a KV engine, version 2.", False),
         (_redirected, STANDBY, True),
-        (_behind, "Vault is not well (it answered 412).", True),
-        (_html, "Vault is not well (it answered 503).", True),
+        (_behind, "Vault is unavailable (it answered 412).", True),
+        (_html, "Vault is unavailable (it answered 503).", True),
         (_slow, "The connection to the vault service failed (RemoteDisconnected).", True),
     ],
 )
@@ -369,7 +369,7 @@ def test_what_vault_itself_said_comes_along(cloud: Cloud, deployment: Deployment
     assert caught.value.upstream == Upstream(403, None, said, None)
 
 
-def test_a_sealed_vault_takes_no_bought_token_away(
+def test_a_sealed_vault_takes_no_issued_token_away(
     cloud: Cloud, deployment: Deployment, clock: Clock, log: Callable[[], list[dict[str, Any]]]
 ) -> None:
     cloud.add_user("robot", "pw")
@@ -385,4 +385,4 @@ def test_a_sealed_vault_takes_no_bought_token_away(
         deployment.invoke()
     cloud.vault_sealed = False
     deployment.invoke()
-    assert cloud.purchases == 2
+    assert cloud.tokens_issued == 2

@@ -22,7 +22,7 @@ def _auth(cloud: Cloud, password: str = PASSWORD, scope: Any = "by id", domain: 
     return {"auth": auth}
 
 
-def _buy(cloud: Cloud, content: Any, query: str = "") -> requests.Response:
+def _issue(cloud: Cloud, content: Any, query: str = "") -> requests.Response:
     return ask(cloud, "POST", f"/identity/v3/auth/tokens{query}", json=content)
 
 
@@ -39,7 +39,7 @@ def test_a_password_buys_a_token_that_the_other_services_take(cloud: Cloud) -> N
     cloud.now = lambda: 1_800_000_000.25
     user_id = cloud.add_user("sre", PASSWORD)
 
-    answer = _buy(cloud, _auth(cloud))
+    answer = _issue(cloud, _auth(cloud))
 
     assert answer.status_code == 201
     token = answer.json()["token"]
@@ -53,15 +53,15 @@ def test_a_password_buys_a_token_that_the_other_services_take(cloud: Cloud) -> N
     text = answer.headers["X-Subject-Token"]
     assert text not in answer.text
     assert ask(cloud, "GET", volumes(cloud), text).status_code == 200
-    assert cloud.purchases == 1
+    assert cloud.tokens_issued == 1
 
 
 def test_the_catalogue_lists_where_the_services_are_and_can_be_left_out(cloud: Cloud) -> None:
     cloud.add_user("sre", PASSWORD)
     cloud.compute_region = "RegionTwo"
 
-    catalogue = _buy(cloud, _auth(cloud)).json()["token"]["catalog"]
-    without = _buy(cloud, _auth(cloud), "?nocatalog").json()["token"]
+    catalogue = _issue(cloud, _auth(cloud)).json()["token"]["catalog"]
+    without = _issue(cloud, _auth(cloud), "?nocatalog").json()["token"]
 
     found = {
         (service["type"], service["name"]): {
@@ -81,7 +81,7 @@ def test_a_project_may_be_named_with_its_domain(cloud: Cloud) -> None:
     cloud.add_user("sre", PASSWORD)
     named = {"project": {"name": "demo", "domain": {"name": "Default"}}}
 
-    answer = _buy(cloud, _auth(cloud, scope=named, domain={"id": "default"}))
+    answer = _issue(cloud, _auth(cloud, scope=named, domain={"id": "default"}))
 
     assert answer.json()["token"]["project"]["id"] == cloud.project_id
 
@@ -89,8 +89,8 @@ def test_a_project_may_be_named_with_its_domain(cloud: Cloud) -> None:
 def test_keystone_wants_a_named_projects_domain_and_huawei_does_not(cloud: Cloud, huawei: Cloud) -> None:
     for one in (cloud, huawei):
         one.add_user("sre", PASSWORD)
-    keystone = _buy(cloud, _auth(cloud, scope={"project": {"name": "demo"}}))
-    iam = _buy(huawei, _auth(huawei, scope={"project": {"name": "cn-north-4"}}))
+    keystone = _issue(cloud, _auth(cloud, scope={"project": {"name": "demo"}}))
+    iam = _issue(huawei, _auth(huawei, scope={"project": {"name": "cn-north-4"}}))
 
     assert keystone.status_code == 400
     assert keystone.json()["error"]["message"].startswith("Expecting to find domain in project.")
@@ -102,7 +102,7 @@ def test_keystone_wants_a_named_projects_domain_and_huawei_does_not(cloud: Cloud
 
 def test_a_token_without_scope_opens_no_project(cloud: Cloud) -> None:
     cloud.add_user("sre", PASSWORD)
-    answer = _buy(cloud, _auth(cloud, scope=None))
+    answer = _issue(cloud, _auth(cloud, scope=None))
 
     assert "project" not in answer.json()["token"]
     used = ask(cloud, "GET", volumes(cloud), answer.headers["X-Subject-Token"])
@@ -117,9 +117,9 @@ def test_an_application_credential_brings_its_project(cloud: Cloud) -> None:
         identity = {"methods": ["application_credential"], "application_credential": part}
         return {"auth": {"identity": identity, **more}}
 
-    assert _buy(cloud, auth(secret)).json()["token"]["project"]["id"] == cloud.other_project_id
-    assert _error(_buy(cloud, auth("wrong"))) == REFUSED
-    scoped = _buy(cloud, auth(secret, scope={"project": {"id": cloud.other_project_id}}))
+    assert _issue(cloud, auth(secret)).json()["token"]["project"]["id"] == cloud.other_project_id
+    assert _error(_issue(cloud, auth("wrong"))) == REFUSED
+    scoped = _issue(cloud, auth(secret, scope={"project": {"id": cloud.other_project_id}}))
     assert scoped.status_code == 401
     assert "cannot request a scope" in scoped.json()["error"]["message"]
 
@@ -137,11 +137,11 @@ def test_an_application_credential_brings_its_project(cloud: Cloud) -> None:
 def test_whatever_is_wrong_the_refusal_is_the_same(cloud: Cloud, content: dict[str, Any]) -> None:
     cloud.add_user("sre", PASSWORD)
 
-    answer = _buy(cloud, _auth(cloud, **content))
+    answer = _issue(cloud, _auth(cloud, **content))
 
     assert _error(answer) == REFUSED
     assert answer.headers["Www-Authenticate"] == f'Keystone uri="{cloud.url}/identity"'
-    assert cloud.purchases == 0
+    assert cloud.tokens_issued == 0
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_whatever_is_wrong_the_refusal_is_the_same(cloud: Cloud, content: dict[s
     ids=str,
 )
 def test_a_malformed_request_is_refused(cloud: Cloud, content: Any, status: int) -> None:
-    answer = _buy(cloud, content)
+    answer = _issue(cloud, content)
 
     assert answer.status_code == answer.json()["error"]["code"] == status
 
@@ -168,7 +168,7 @@ def test_a_malformed_request_is_refused(cloud: Cloud, content: Any, status: int)
 def test_a_user_without_a_role_on_the_project_is_refused(cloud: Cloud) -> None:
     cloud.add_user("sre", PASSWORD, projects=[cloud.other_project_id])
 
-    assert _error(_buy(cloud, _auth(cloud))) == REFUSED
+    assert _error(_issue(cloud, _auth(cloud))) == REFUSED
 
 
 def test_five_wrong_secrets_in_a_row_lock_the_account_for_five_minutes(cloud: Cloud) -> None:
@@ -176,27 +176,27 @@ def test_five_wrong_secrets_in_a_row_lock_the_account_for_five_minutes(cloud: Cl
     cloud.now = lambda: now[0]
     user_id = cloud.add_user("sre", PASSWORD)
     for _ in range(4):
-        _buy(cloud, _auth(cloud, "wrong"))
-    assert _buy(cloud, _auth(cloud)).status_code == 201, "four are forgiven, and forgotten"
+        _issue(cloud, _auth(cloud, "wrong"))
+    assert _issue(cloud, _auth(cloud)).status_code == 201, "four are forgiven, and forgotten"
 
     for _ in range(5):
-        assert _error(_buy(cloud, _auth(cloud, "wrong"))) == REFUSED
-    locked = _buy(cloud, _auth(cloud))
+        assert _error(_issue(cloud, _auth(cloud, "wrong"))) == REFUSED
+    locked = _issue(cloud, _auth(cloud))
     now[0] += 299
-    still = _buy(cloud, _auth(cloud))
+    still = _issue(cloud, _auth(cloud))
     now[0] += 2
 
     message = f"The account is locked for user: {user_id}."
     assert _error(locked) == _error(still) == (401, "Unauthorized", message)
-    assert _buy(cloud, _auth(cloud)).status_code == 201
+    assert _issue(cloud, _auth(cloud)).status_code == 201
 
 
 def test_a_changed_password_counts_at_once(cloud: Cloud) -> None:
     cloud.add_user("sre", "old")
     cloud.add_user("sre", PASSWORD)
 
-    assert _buy(cloud, _auth(cloud, "old")).status_code == 401
-    assert _buy(cloud, _auth(cloud)).status_code == 201
+    assert _issue(cloud, _auth(cloud, "old")).status_code == 401
+    assert _issue(cloud, _auth(cloud)).status_code == 201
 
 
 def test_a_token_tells_its_own_project(cloud: Cloud) -> None:
@@ -246,19 +246,19 @@ def test_an_application_credential_is_known_by_its_name_and_user_too(cloud: Clou
     credential_id, secret = cloud.add_application_credential(user="sre")
     for user in ({"id": user_id}, {"name": "sre", "domain": {"id": "default"}}):
         named = {"name": "sre's", "secret": secret, "user": user}
-        token = _buy(cloud, _login("application_credential", named)).json()["token"]
+        token = _issue(cloud, _login("application_credential", named)).json()["token"]
         assert token["application_credential"] == {"id": credential_id, "name": "sre's", "restricted": True}
         assert token["methods"] == ["application_credential"]
     wrong = {**named, "name": "another"}
-    assert _error(_buy(cloud, _login("application_credential", wrong))) == REFUSED
+    assert _error(_issue(cloud, _login("application_credential", wrong))) == REFUSED
     without = {"name": "sre's", "secret": secret}
-    assert _buy(cloud, _login("application_credential", without)).status_code == 400
+    assert _issue(cloud, _login("application_credential", without)).status_code == 400
 
 
 def test_an_unknown_application_credential_is_not_found(cloud: Cloud) -> None:
     unknown = _login("application_credential", {"id": "f" * 32, "secret": "x"})
     message = f"Could not find Application Credential: {'f' * 32}."
-    assert _error(_buy(cloud, unknown)) == (404, "Not Found", message)
+    assert _error(_issue(cloud, unknown)) == (404, "Not Found", message)
 
 
 def test_a_token_is_exchanged_and_never_prolonged(cloud: Cloud) -> None:
@@ -266,23 +266,23 @@ def test_a_token_is_exchanged_and_never_prolonged(cloud: Cloud) -> None:
     cloud.add_user("sre", PASSWORD, projects=[cloud.other_project_id])
     former = cloud.identity.issue(user="sre.Default", unscoped=True, expires_in=600)
     scope = {"project": {"id": cloud.other_project_id}}
-    token = _buy(cloud, _login("token", {"id": former}, scope=scope)).json()["token"]
+    token = _issue(cloud, _login("token", {"id": former}, scope=scope)).json()["token"]
     assert token["methods"] == ["password", "token"]
     assert token["project"]["id"] == cloud.other_project_id
     assert token["expires_at"].startswith("2027-01-15T08:10:00")
     elsewhere = {"project": {"id": cloud.project_id}}
-    assert _error(_buy(cloud, _login("token", {"id": former}, scope=elsewhere))) == REFUSED
+    assert _error(_issue(cloud, _login("token", {"id": former}, scope=elsewhere))) == REFUSED
 
 
 def test_what_is_no_token_any_more_or_delegated_is_not_exchanged(cloud: Cloud) -> None:
-    assert _error(_buy(cloud, _login("token", {"id": "none"})))[0::2] == (
+    assert _error(_issue(cloud, _login("token", {"id": "none"})))[0::2] == (
         404,
         "Could not recognize Fernet token",
     )
     expired = cloud.token(expires_in=-1)
-    assert _error(_buy(cloud, _login("token", {"id": expired})))[0::2] == (404, "Failed to validate token")
+    assert _error(_issue(cloud, _login("token", {"id": expired})))[0::2] == (404, "Failed to validate token")
     credential_id, secret = cloud.add_application_credential()
-    bought = _buy(cloud, _login("application_credential", {"id": credential_id, "secret": secret}))
-    status, _, message = _error(_buy(cloud, _login("token", {"id": bought.headers["X-Subject-Token"]})))
+    bought = _issue(cloud, _login("application_credential", {"id": credential_id, "secret": secret}))
+    status, _, message = _error(_issue(cloud, _login("token", {"id": bought.headers["X-Subject-Token"]})))
     assert status == 403
     assert "Using a delegated token to create another token is not allowed" in message

@@ -184,12 +184,12 @@ def test_the_program_serves_until_it_is_told_to_end(ending: signal.Signals) -> N
         auth = {"name": user["username"], "password": user["password"], "domain": {"name": user["domain"]}}
         identity = {"methods": ["password"], "password": {"user": auth}}
         scope = {"project": {"id": line["project_id"]}}
-        bought, _ = _call(
+        status, _ = _call(
             f"{line['identity_endpoint']}/auth/tokens",
             "POST",
             {"auth": {"identity": identity, "scope": scope}},
         )
-        assert bought == 201
+        assert status == 201
         assert line["environment"]["DETACH_VOLUME_ENDPOINT"] == line["volume_endpoint"]
     finally:
         program.send_signal(ending)
