@@ -102,6 +102,10 @@ def _config(
         from openstack.config import loader  # noqa: PLC0415
     except ImportError:
         raise Misconfigured(f"OpenStack's credentials are read by what an extra brings: {INSTALL}.") from None
+    except (RuntimeError, OSError):  # it asks for home and current folder when it is imported
+        raise Misconfigured(
+            "OpenStack's loader needs a home and a current folder: set HOME to any that is there."
+        ) from None
     # It says on standard error which files it passes over, and quotes them. Here that is a fault.
     logging.getLogger("openstack.config").disabled = True
     meant = name or environment.get("OS_CLOUD", "").strip()

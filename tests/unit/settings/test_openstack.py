@@ -353,6 +353,19 @@ def test_the_usual_places_are_the_loaders(tmp_path: Path) -> None:
     assert ours == done.stdout.split()
 
 
+def test_without_a_home_it_is_said_what_the_loader_needs() -> None:
+    program = f"""
+import platformdirs
+from handler.settings import read_settings
+def no_home(*_, **__): raise RuntimeError("hidden")
+platformdirs.PlatformDirs = no_home
+read_settings({ {**OPENSTACK, **variables()}!r}, network=False)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=False)
+    assert "set HOME to any that is there." in done.stderr
+    assert "hidden" not in done.stderr.partition("Misconfigured: ")[2]
+
+
 def test_without_the_extra_it_is_said_what_to_install() -> None:
     program = f"""
 import sys
