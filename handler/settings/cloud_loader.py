@@ -6,11 +6,12 @@ which a variable wins over a file. What the loader itself says is not quoted, si
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -35,6 +36,7 @@ KINDS = {
 
 _FILE, _SECURE_FILE = "OS_CLIENT_CONFIG_FILE", "OS_CLIENT_SECURE_FILE"
 _FILE_NAMES = ("clouds.yaml", "clouds.yml", "clouds.json")
+_UNREADABLE = "{} can't be read: it is no YAML (or JSON), or not for this user."
 _FROM_VARIABLES = "envvars"  # what the loader calls a cloud of variables alone
 _LOGIN = re.compile(
     r"auth_url|username|password|(auth_)?token|passcode|system_scope|trust_id|"
@@ -97,9 +99,9 @@ def _config(
 ) -> tuple[OpenStackConfig, str]:
     """All that the files say, and the name of the cloud that is meant."""
     try:
-        # 900 modules: only who names a cloud pays
-        from keystoneauth1.loading import get_plugin_options  # noqa: PLC0415
-        from openstack.config import loader  # noqa: PLC0415
+        with _silent():  # 900 modules: only who names a cloud pays
+            from keystoneauth1.loading import get_plugin_options  # noqa: PLC0415
+            from openstack.config import loader  # noqa: PLC0415
     except ImportError:
         raise Misconfigured(f"OpenStack's credentials are read by what an extra brings: {INSTALL}.") from None
     except (RuntimeError, OSError):  # it asks for home and current folder when it is imported
@@ -125,9 +127,7 @@ def _config(
     for paths, taken in ((files, config.config_filename), (secure, config.secure_config_filename)):
         passed_over = next((path for path in paths if Path(path).exists()), None)
         if passed_over != taken:
-            raise Misconfigured(
-                f"{passed_over} can't be read: it is no YAML (or JSON), or not for this user."
-            )
+            raise Misconfigured(_UNREADABLE.format(passed_over))
     if from_variables:
         return config, _FROM_VARIABLES
     if config.config_filename is None and config.secure_config_filename is None:
@@ -150,16 +150,30 @@ def _files(environment: Mapping[str, str], setting: str, usual: list[str]) -> li
     return [named, *usual] if named else list(usual)
 
 
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Without the loader's warnings of its own parts that are to go."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def _guarded(load: Callable[[], Any]) -> Any:
     """What the loader gives. Whatever it raises may quote a file, so that only its kind is said."""
+    from keystoneauth1.exceptions import AuthPluginException  # noqa: PLC0415 (comes with the loader)
+
     try:
-        with warnings.catch_warnings():  # of its own parts that are to go: nobody's business here
-            warnings.simplefilter("ignore")
+        with _silent():
             return load()
     except Misconfigured:
         raise
+    except AuthPluginException as error:  # names options, no values
+        raise Misconfigured(f"OpenStack's credentials are incomplete: {error}") from None
     except Exception as error:  # noqa: BLE001 (it meets odd files with whatever Python raises)
         kind = type(error).__name__
+        file = getattr(getattr(error, "problem_mark", None), "name", None)  # where PyYAML says it is
+    if file is not None:  # versions for Python 3.10 raise what newer ones pass over
+        raise Misconfigured(_UNREADABLE.format(file))
     raise Misconfigured(
         f"OpenStack's loader can't use what clouds.yaml and OS_* say ({kind}): `openstack configuration "
         "show` meets the same."
@@ -168,15 +182,8 @@ def _guarded(load: Callable[[], Any]) -> Any:
 
 def _region(config: OpenStackConfig, name: str, meant: str) -> CloudRegion:
     """The cloud in the region that is meant."""
-    from keystoneauth1.exceptions import AuthPluginException  # noqa: PLC0415 (comes with the loader)
-
-    # It leaves out a region in which something to log in with is missing
-    loaded: list[CloudRegion] = _guarded(config.get_all)
-    if not loaded:
-        try:
-            return config.get_one(name)
-        except AuthPluginException as error:  # names options, no values
-            raise Misconfigured(f"OpenStack's credentials are incomplete: {error}") from None
+    # Of newer versions, it leaves out a region in which something to log in with is missing
+    loaded: list[CloudRegion] = _guarded(config.get_all) or [_guarded(lambda: config.get_one(name))]
     regions = {region.config["region_name"]: region for region in loaded}
     if not meant and len(regions) > 1:
         raise Misconfigured(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ OPENSTACK = {"DETACH_TOKEN_SECRET": "openstack:"}
 @pytest.fixture(autouse=True)
 def nowhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No file lies where OpenStack's clients look for one, whoever runs the tests."""
-    from openstack.config import loader  # noqa: PLC0415 (reads where it is when it is imported)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of versions for Python 3.10
+        from openstack.config import loader  # noqa: PLC0415 (reads where it is when it is imported)
 
     folder = tmp_path_factory.mktemp("nowhere")
     for name in ("CONFIG_FILES", "SECURE_FILES", "VENDOR_FILES"):
