@@ -15,6 +15,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from functools import partial
 from itertools import chain, zip_longest
 from pathlib import Path
@@ -64,9 +65,9 @@ def judge(
     """Each with its verdict, from the file where it is there."""
     for group, mutant in chosen:
         said = kept.of(mutant)
-        if said is None:
+        if said is None or (said["killer"] is None and said["asked"] < min(said["able"], judges.most)):
             verdict = judges.judge(mutant)
-            said = {"killer": verdict.killer, "asked": verdict.asked, "seconds": round(verdict.seconds, 2)}
+            said = {**asdict(verdict), "seconds": round(verdict.seconds, 2)}
             kept.add(mutant, said)
         yield group, mutant, said
 
@@ -129,7 +130,9 @@ def main() -> int:
     parser.add_argument(
         "--only", default="", help="how their places begin: handler.actions.clear:Clearing._look"
     )
-    parser.add_argument("--tests", type=int, help="how many tests at most for one, the nearest first")
+    parser.add_argument(
+        "--tests", type=int, default=sys.maxsize, help="how many tests at most for one, the nearest first"
+    )
     parser.add_argument("--list", action="store_true", help="name them and judge none")
     said = parser.parse_args()
     groups = all_mutants()

@@ -42,10 +42,11 @@ class Observed:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a mutant: the test that failed, None where none did; of how many, in which time."""
+    """What became of a mutant: the test that failed, None where none did; of how many, of all, how long."""
 
     killer: str | None
     asked: int
+    able: int
     seconds: float
 
 
@@ -61,10 +62,10 @@ class Judges:
     """
 
     def __init__(
-        self, items: Sequence[pytest.Item], modules: Sequence[str], *, most: int | None, kept: Path | None
+        self, items: Sequence[pytest.Item], modules: Sequence[str], *, most: int, kept: Path | None
     ) -> None:
         self._items = items
-        self._most = most
+        self.most = most
         self._killers: list[tuple[str, int]] = []
         gc.freeze()  # what is there now stays shared between the forks
         if kept is not None and kept.exists():
@@ -81,7 +82,8 @@ class Judges:
     def judge(self, mutant: Mutant) -> Verdict:
         """Whether a test fails with it. A failure counts when it is seen twice: a busy machine fails some."""
         started = time.monotonic()
-        asked = self._ordered(mutant)
+        able = self._ordered(mutant)
+        asked = able[: self.most]
         source = source_of(mutant.module)
         left = asked
         while left:
@@ -91,9 +93,9 @@ class Judges:
             position = next(i for i, test in enumerate(left) if test.number == failed)
             if _forked(partial(self._first_failed, mutant, source, [left[position]])) is not None:
                 self._killers.insert(0, (mutant.place, failed))
-                return Verdict(left[position].name, len(asked), time.monotonic() - started)
+                return Verdict(left[position].name, len(asked), len(able), time.monotonic() - started)
             left = left[position + 1 :]
-        return Verdict(None, len(asked), time.monotonic() - started)
+        return Verdict(None, len(asked), len(able), time.monotonic() - started)
 
     def _ordered(self, mutant: Mutant) -> list[Observed]:
         """The steady tests that reach it: first those that found others like it, then its module's own."""
@@ -116,7 +118,7 @@ class Judges:
                 _distance(test.name, mutant.module),
                 test.seconds,
             ),
-        )[: self._most]
+        )
 
     def _first_failed(self, mutant: Mutant, source: str, tests: Sequence[Observed]) -> int | None:
         put_in_place(mutant, source)
@@ -133,7 +135,7 @@ def run(
     modules: Sequence[str],
     judges: Sequence[str] = JUDGES,
     *,
-    most: int | None = None,
+    most: int = sys.maxsize,
     kept: Path | None = None,
 ) -> int:
     """Collect the tests, then do the work with them. Its exit status, or pytest's where that fails."""

@@ -11,6 +11,13 @@ _NO_NUMBER = "what is neither text nor number reads as no time either (handler.c
 _HAS_A_URL = "for the type checker: a prepared request has a URL"
 _NOT_READ = "requests' adapter takes `stream` and reads an answer's body only when it is asked to, either way"
 _OFTEN = "only how often the packed records are sorted out, never what is left of them"
+_NO_OBJECT = "what begins otherwise is no JSON object, whoever parses it: this only saves the parsing"
+_NEVER_THE_FIRST = "what is looked for lies behind the first letter, or nowhere"
+_FRESH_HAS_A_TEXT = "for the type checker: what is fresh has a text"
+_NEVER_ALL = "no sentence has every one of these words"
+_IN_VAIN = "a marker from elsewhere is a page fetched in vain: what is gone on from is the last id"
+_NO_INTERIM = "an interim answer is never given out as one (handler.cloud.answer_reading)"
+_AT_THE_END = "whether the interpreter waits at its end for a look-up that hangs"
 _COLLECTED = "what nobody holds any more is closed by the interpreter at once; this only says so"
 
 EXPLAINED: dict[str, dict[str, str]] = {
@@ -19,6 +26,22 @@ EXPLAINED: dict[str, dict[str, str]] = {
     },
     "handler.actions.clear:Clearing.ask_once": {"self._proof is not None -> True": _ASKED_WITH_A_PROOF},
     "handler.actions.orphans:Census._sort_out": {"max -> min": _OFTEN},
+    "handler.actions.clear:Clearing._post": {
+        "200 <= answer.status < 300 -> (answer.status < 300)": _NO_INTERIM,
+    },
+    "handler.actions.orphans:Census.add_volumes": {"len(self._packed) > self._room -> True": _OFTEN},
+    "handler.cloud.absence:_says_so": {
+        "said - subjects <= _WORDS -> (said - subjects < _WORDS)": _NEVER_ALL,
+    },
+    "handler.cloud.answer_reading:_AnswerFile.close": {"super().close() -> pass": _COLLECTED},
+    "handler.cloud.paging:_hint": {"max -> min": _IN_VAIN},
+    "handler.credentials.stores.base:CachedSecret.current": {
+        "text is not None and self.fresh -> (self.fresh)": _FRESH_HAS_A_TEXT,
+    },
+    "handler.cloud.connection:split": {"end >= 0 -> (end > 0)": _NEVER_THE_FIRST},
+    "handler.cloud.faults:_fault": {
+        'message and message.lstrip().startswith("{") -> (message)': _NO_OBJECT,
+    },
     "handler.cloud.faults:retry_hint": {"isinstance(hint, (str, int)) -> True": _NO_NUMBER},
     "handler.cloud.transport:Transport._sent_by": {
         "not response.raw.closed -> False": _COLLECTED,

@@ -229,6 +229,7 @@ _REFUSED = [
             ),
             (403, {"forbidden": {"code": 403, "message": "Policy."}}, "permission_denied", False, "403"),
             (404, "<html>", "upstream_rejected", False, None),
+            *((status, "", "upstream_rejected", False, None) for status in (405, 406, 410, 411, 415, 422)),
         )
     ),
     *(

@@ -58,6 +58,8 @@ _TWICE = {
     ]
 }
 
+_NOT_ON_RECORD = "its deletion is not on the compute service's record"
+
 _RECORDED = [
     clears(
         "recorded: a deletion on record proves the server gone",
@@ -179,13 +181,26 @@ _RECORDED = [
         )
     ),
     *(
-        unknown(f"recorded: {what} is no deletion on record", [_404, answer], check="recorded")
-        for what, answer in (
-            ("no record", get(ITS_ACTIONS, 404, NOVA_GONE)),
-            ("a gateway's 404", get(ITS_ACTIONS, 404, "<html>")),
-            ("an empty record", get(ITS_ACTIONS, 200, _actions())),
-            ("a record of a life", get(ITS_ACTIONS, 200, _actions(("stop", SERVER), ("create", SERVER)))),
-            ("another server's deletion", get(ITS_ACTIONS, 200, _actions(("delete", OTHER_SERVER)))),
+        unknown(
+            f"recorded: {what} is no deletion on record",
+            [_404, answer],
+            check="recorded",
+            says=says,
+        )
+        for what, answer, says in (
+            ("no record", get(ITS_ACTIONS, 404, NOVA_GONE), _NOT_ON_RECORD),
+            ("a gateway's 404", get(ITS_ACTIONS, 404, "<html>"), _NOT_ON_RECORD),
+            ("an empty record", get(ITS_ACTIONS, 200, _actions()), _NOT_ON_RECORD),
+            (
+                "a record of a life",
+                get(ITS_ACTIONS, 200, _actions(("stop", SERVER), ("create", SERVER))),
+                _NOT_ON_RECORD,
+            ),
+            (
+                "another server's deletion",
+                get(ITS_ACTIONS, 200, _actions(("delete", OTHER_SERVER))),
+                "gave another server's record",
+            ),
         )
     ),
     *(

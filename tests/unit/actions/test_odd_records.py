@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from handler.actions.dispatch import carry_out
+from handler.actions.lists import LeftOut
 from handler.errors import ErrorCode
 from handler.model.request import Target
 from handler.model.result import ManyResult, Outcome, TargetResult, to_json
@@ -190,6 +191,21 @@ def test_a_record_whose_needed_part_can_t_be_read_is_left_out_alone_and_named(
     assert result.scanned.skipped.unreadable == 1
     (line,) = [line for line in caplog.records if line.msg == "record_unreadable"]
     assert line.__dict__["fields"]["volume_id"] == odd_one
+
+
+def test_a_record_that_is_listed_twice_is_left_out_and_named_once(
+    project: EmbeddedProject, caplog: pytest.LogCaptureFixture
+) -> None:
+    left_out = LeftOut(project.services())
+
+    for id_ in ("a", None, "a", None, "b"):
+        left_out(id_)
+
+    assert list(left_out.ids) == ["a", None, "b"]
+    named = [
+        line.__dict__["fields"]["volume_id"] for line in caplog.records if line.msg == "record_unreadable"
+    ]
+    assert named == ["a", None, "b"]
 
 
 def test_a_record_without_an_id_that_can_be_read_is_counted(

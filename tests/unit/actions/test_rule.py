@@ -80,6 +80,20 @@ def test_a_result_names_a_project_by_what_can_be_an_id(tenant: str | None, named
     assert (result.project_id, result.outcome) == (named, outcome)
 
 
+def test_a_result_says_which_disk_it_was_and_where() -> None:
+    (row,) = [row for row in ROWS if row.name == "a dry run looks and judges, and sends nothing"]
+    result, _sent, _clock = row.run()
+
+    assert (result.disk.device, result.disk.attached_at) == ("/dev/vdb", "2026-12-01T09:30:00Z")
+
+
+def test_a_deletion_that_goes_on_is_looked_at_with_pauses() -> None:
+    (row,) = [row for row in ROWS if row.name == "recorded: a deletion that goes on passes"]
+    _result, _sent, clock = row.run()
+
+    assert clock.slept == [0.5, 1.0, 2.0]
+
+
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_every_call_carries_the_token_and_a_post_its_attachment(row: Row) -> None:
     _result, sent, _clock = row.run()

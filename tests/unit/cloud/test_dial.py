@@ -29,12 +29,14 @@ class Names:
         self.slow = 0.0
         self.hangs = False
         self.asked: list[str] = []
+        self.kept_alive = False
         self.ended = threading.Event()
 
     def getaddrinfo(self, host: str, port: Any, *more: Any) -> Any:
         if host[0].isdigit():
             return _REAL(host, port, *more)
         self.asked.append(host)
+        self.kept_alive |= not threading.current_thread().daemon
         if self.hangs:
             self.ended.wait(30)
         time.sleep(self.slow)
@@ -66,6 +68,7 @@ def test_a_name_is_looked_up_and_an_address_is_not(names: Names) -> None:
         sender.send(get(_named(server.url)), call_context())
 
     assert names.asked == ["volume.example"]
+    assert not names.kept_alive, "the interpreter waits at its end for no look-up"
 
 
 def test_a_look_up_that_hangs_ends_with_the_connect_time_out(names: Names) -> None:
@@ -207,6 +210,7 @@ def test_threads_that_ask_for_one_name_share_a_look_up(names: Names) -> None:
 
     assert len(found) == 8
     assert names.asked == ["volume.example"]
+    assert not names.kept_alive, "the interpreter waits at its end for no look-up"
 
 
 def test_look_ups_that_hang_are_bounded_in_number_and_do_not_stop_those_of_addresses(names: Names) -> None:

@@ -58,6 +58,7 @@ _NOVA = {"itemNotFound": {"code": 404, "message": "Instance X could not be found
         ({"message": "Not here.<br />\n\n", "title": "Not Found"}, None, None, "Not here.<br />"),
         ({"itemNotFound": {"message": "Gone"}}, "itemNotFound", None, "Gone"),
         ({"errors": ["permission denied", "again"]}, None, None, "permission denied; again"),
+        ({"errors": ["permission denied", 5]}, None, None, None),
         ({"code": {"odd": 1}, "message": ["odd"]}, None, None, None),
         ({"error": {"code": None, "message": None}}, "error", None, None),
         ({}, None, None, None),
@@ -289,6 +290,7 @@ def test_a_message_is_one_printable_line_of_bounded_length() -> None:
     assert message.startswith("a Injected: line [31m ")
     assert len(message) == 300
     assert message.endswith("…")
+    assert read_fault(_said(400, {"code": "E", "message": "x" * 300})).message == "x" * 300
 
 
 @pytest.mark.parametrize(

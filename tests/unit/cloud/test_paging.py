@@ -155,9 +155,10 @@ def test_a_shorter_page_with_a_link_is_not_the_last(strange: Strange, project: E
         ids = every[start : start + sizes.get(marker, 0)]
         return page(ids, more=bool(ids) and ids[-1] != every[-1])
 
-    strange(answer)
+    asked = strange(answer)
 
     assert listed_servers(project) == every
+    assert asked == [None, every[3], every[5]], "the last is shorter than the first"
 
 
 def test_a_page_of_the_first_ones_length_without_a_link_may_not_be_the_last(
@@ -183,6 +184,38 @@ def test_a_page_with_nothing_on_it_is_the_last_whatever_links_to_more(
 
     assert listed_servers(project) == every
     assert asked == [None, every[-1], every[-1]]
+
+
+@pytest.mark.parametrize(
+    ("count", "of"),
+    [
+        (5, [3, 3, 3]),
+        (1, [1, 2, 3]),
+        (0, [None] * 3),
+        (None, [None] * 3),
+        ("5", [None] * 3),
+        (True, [None] * 3),
+    ],
+)
+def test_who_follows_a_list_is_told_the_pages_so_far_and_of_how_many(
+    strange: Strange, project: EmbeddedProject, count: object, of: list[int | None]
+) -> None:
+    every = ids_of(5)
+
+    def answer(marker: str | None) -> Given:
+        start = 0 if marker is None else every.index(marker) + 1
+        status, headers, body = page(every[start : start + 2], more=start < 4)
+        return status, headers, json.dumps({**json.loads(body), "count": count})
+
+    strange(answer)
+    told: list[tuple[int, int | None]] = []
+    services = project.services()
+    assert services.servers is not None
+    with ThreadPoolExecutor(1) as ahead:
+        pages = services.servers.list(services.context.separate())
+        list(pages.pages(ahead, lambda number, whole: told.append((number, whole))))
+
+    assert told == list(zip((1, 2, 3), of, strict=True))
 
 
 # Markers that are lost.

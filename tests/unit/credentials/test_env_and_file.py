@@ -14,6 +14,7 @@ from handler.credentials.stores.base import CachedSecret
 from handler.credentials.stores.env import EnvStore
 from handler.credentials.stores.file import FileStore
 from handler.errors import Failure, Misconfigured, SecretUnavailable, TokenRejected
+from handler.secret import Secret
 from handler.settings.secret_reference import SecretReference, Store
 from tests.embedded_cloud import Cloud
 from tests.unit.contexts import call_context
@@ -141,8 +142,13 @@ def test_what_was_held_for_a_moment_has_its_whole_time_once_it_is_read_anew(
     clock: Clock,
 ) -> None:
     reference = SecretReference(Store.ENV, "T")
-    secret = CachedSecret("S", reference, EnvStore("S", reference, {"T": "a-token"}), 300, clock)
-    secret.current(call_context())
+    environment = {"T": "a-token"}
+    secret = CachedSecret("S", reference, EnvStore("S", reference, environment), 300, clock)
+    secret.hold(30)
+    assert not secret.fresh, "nothing was read yet"
+    assert secret.current(call_context()) == Secret("a-token")
+    environment["T"] = "another"
+    assert secret.current(call_context()) == Secret("a-token")
     secret.hold(30)
     clock.passes(30)
     secret.current(call_context())

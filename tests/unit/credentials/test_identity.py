@@ -482,6 +482,16 @@ def test_a_bare_token_that_can_not_be_looked_up_is_taken_for_the_configured_proj
     assert (line["level"], line["status"]) == ("WARNING", status)
 
 
+def test_a_bare_token_that_nobody_described_lives_on_when_its_secret_s_time_is_over(
+    wire: responses.RequestsMock, deploy: Deploy, clock: Clock
+) -> None:
+    wire.get(TOKENS, status=404)
+    auth = deploy({**ENVIRONMENT, "SECRET": "bare"}).auth()
+    assert auth.project_id == PROJECT
+    clock.passes(300)
+    assert auth.project_id == PROJECT
+
+
 @pytest.mark.usefixtures("wire")
 def test_a_bare_token_without_an_identity_service_is_the_configured_projects(
     deploy: Deploy, log: Log
