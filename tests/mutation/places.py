@@ -88,6 +88,7 @@ JUDGES = (
     "tests/unit/credentials/test_renewal.py",
     "tests/unit/model/test_addresses.py",
     "tests/unit/settings/test_regions.py",
+    "tests/unit/terminal/test_stop.py",
     "tests/unit/test_invocation.py",
 )
 

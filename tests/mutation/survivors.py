@@ -18,6 +18,9 @@ _NEVER_ALL = "no sentence has every one of these words"
 _IN_VAIN = "a marker from elsewhere is a page fetched in vain: what is gone on from is the last id"
 _NO_INTERIM = "an interim answer is never given out as one (handler.cloud.answer_reading)"
 _AT_THE_END = "whether the interpreter waits at its end for a look-up that hangs"
+_HAS_OPTIONS = "for the type checker: urllib3's pools give options, an empty list at least"
+_HAS_A_TIME_OUT = "for the type checker: urllib3 has given the socket a time-out by then"
+_NO_TIME_IS_LEFT = "whoever says that the deadline was exceeded says it when no time is left"
 _COLLECTED = "what nobody holds any more is closed by the interpreter at once; this only says so"
 
 EXPLAINED: dict[str, dict[str, str]] = {
@@ -33,10 +36,21 @@ EXPLAINED: dict[str, dict[str, str]] = {
     "handler.cloud.absence:_says_so": {
         "said - subjects <= _WORDS -> (said - subjects < _WORDS)": _NEVER_ALL,
     },
+    "handler.cloud.answer_reading:_BoundedSocket.makefile": {
+        "self._sock.gettimeout() or 0.0 -> (self._sock.gettimeout())": _HAS_A_TIME_OUT,
+    },
     "handler.cloud.answer_reading:_AnswerFile.close": {"super().close() -> pass": _COLLECTED},
+    "handler.cloud.paging:Listing.pages": {
+        "isinstance(fault, DeadlineExceeded) or self.deadline.expired -> (self.deadline.expired)": (
+            _NO_TIME_IS_LEFT
+        ),
+    },
     "handler.cloud.paging:_hint": {"max -> min": _IN_VAIN},
     "handler.credentials.stores.base:CachedSecret.current": {
         "text is not None and self.fresh -> (self.fresh)": _FRESH_HAS_A_TEXT,
+    },
+    "handler.cloud.connection:_Timed._new_conn": {
+        "self.socket_options or () -> (self.socket_options)": _HAS_OPTIONS,
     },
     "handler.cloud.connection:split": {"end >= 0 -> (end > 0)": _NEVER_THE_FIRST},
     "handler.cloud.faults:_fault": {

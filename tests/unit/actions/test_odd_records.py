@@ -208,12 +208,14 @@ def test_a_record_that_is_listed_twice_is_left_out_and_named_once(
     assert named == ["a", None, "b"]
 
 
+@pytest.mark.parametrize("cap", [None, 3])
 def test_a_record_without_an_id_that_can_be_read_is_counted(
-    bare_cloud: Cloud, project: EmbeddedProject
+    bare_cloud: Cloud, project: EmbeddedProject, cap: int | None
 ) -> None:
+    bare_cloud.page_cap = cap
     project.add_orphan()
-    (odd_one,) = project.add_held(1)
     project.add_held(3)
+    (odd_one,) = project.add_held(1)  # the newest, so it is on the first page
     listed_as(bare_cloud, odd_one, lambda record: record.update(id=None))
 
     result = project.sweep()

@@ -74,10 +74,10 @@ def test_the_rule(row: Row) -> None:
     ],
 )
 def test_a_result_names_a_project_by_what_can_be_an_id(tenant: str | None, named: str, outcome: str) -> None:
-    record = volume("available", **{"os-vol-tenant-attr:tenant_id": tenant})
+    record = volume("available", name="data-1", **{"os-vol-tenant-attr:tenant_id": tenant})
     result, _sent, _clock = Row("", [get(THE_VOLUME, 200, record)], "").run()
 
-    assert (result.project_id, result.outcome) == (named, outcome)
+    assert (result.project_id, result.outcome, result.disk.name) == (named, outcome, "data-1")
 
 
 def test_a_result_says_which_disk_it_was_and_where() -> None:
@@ -85,6 +85,7 @@ def test_a_result_says_which_disk_it_was_and_where() -> None:
     result, _sent, _clock = row.run()
 
     assert (result.disk.device, result.disk.attached_at) == ("/dev/vdb", "2026-12-01T09:30:00Z")
+    assert result.via == "os-detach", "what would be sent"
 
 
 def test_a_deletion_that_goes_on_is_looked_at_with_pauses() -> None:

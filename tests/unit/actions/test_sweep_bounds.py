@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from handler.actions.sweep import MOST_REPORTED
+from handler.errors import ErrorCode
 from handler.model.result import ManyResult, Outcome, TargetResult
 from handler.model.values import epoch
 from tests.embedded_cloud import Attachment, Call, Cloud
@@ -497,6 +498,18 @@ def test_a_sweep_whose_lists_leave_no_time_says_what_to_raise(
     assert "DETACH_TIMEOUT" in result.error.message
     assert candidates(result) == 1
     assert not bare_cloud.posts()
+
+
+def test_a_list_that_fails_ends_the_other_too(bare_cloud: Cloud, project: EmbeddedProject) -> None:
+    bare_cloud.populate(0, 400, 0)
+    bare_cloud.page_cap = 1
+    bare_cloud.misbehave("volume", "GET", status=403, times=None)
+
+    result = project.sweep()
+
+    assert result.error is not None
+    assert result.error.code is ErrorCode.PERMISSION_DENIED
+    assert project.calls()["server pages"] < 400
 
 
 def test_a_list_longer_than_the_time_says_what_to_raise(bare_cloud: Cloud, project: EmbeddedProject) -> None:

@@ -49,6 +49,19 @@ SERVERS: list[tuple[str, int, Any, Absence | None]] = [
     ("without a code", 404, {"itemNotFound": {"message": GONE}}, COUNTS),
     ("with its code as a text", 404, _nova(GONE, "404"), COUNTS),
     ("in other known words", 404, _nova(f"Server {ID} does not exist"), COUNTS),
+    *(
+        (f"in the words {sentence!r}", 404, _nova(sentence.replace("ID", ID)), COUNTS)
+        for sentence in (
+            "The server with the id ID cannot be found",
+            "The instance with uuid ID can not be found",
+            "Instance ID was not found",
+            "Instance ID is not found",
+            "Instance ID did not exist",
+            "Instance ID do not exist",
+            "Instance ID not exists",
+            "No such server: ID",
+        )
+    ),
     ("with the id in quotes", 404, _nova(f"No server with the id '{ID}' was found"), COUNTS),
     ("in small letters", 404, _nova(f"instance {ID} could not be found."), COUNTS),
     ("over two lines", 404, _nova(f"Instance {ID}\n  could not be found."), COUNTS),

@@ -174,10 +174,15 @@ def test_an_odd_address_is_never_asked(url: str) -> None:
         [None, 5, {"endpoints": None}, {"type": "volumev3", "endpoints": [None, {"url": 5}]}],
         [{"type": 5, "endpoints": [{"interface": "public", "region_id": "r1", "url": VOLUME}]}],
         [{"type": "volumev3", "endpoints": [{"interface": "public", "url": VOLUME}]}],
+        [
+            {"type": kind, "endpoints": [{"interface": "public", "region_id": 5, "url": url}]}
+            for kind, url in (("volumev3", VOLUME), ("compute", COMPUTE))
+        ],
     ],
 )
 def test_what_is_no_catalog_lists_nothing(catalog: object) -> None:
-    with pytest.raises(Misconfigured, match="DETACH_VOLUME_ENDPOINT is missing"):
+    known = "does not list the services" if isinstance(catalog, list) else "is not known"
+    with pytest.raises(Misconfigured, match=f"DETACH_VOLUME_ENDPOINT is missing, .* catalog {known}"):
         found(catalog, **IDENTITY)
     assert found(catalog, **SET).together is None
 
@@ -185,6 +190,7 @@ def test_what_is_no_catalog_lists_nothing(catalog: object) -> None:
 def test_without_a_compute_service_the_catalog_need_not_list_one() -> None:
     alone = found(BOTH[:1], **IDENTITY, DETACH_SERVER_CHECK="off")
     assert places(alone) == (VOLUME, None, Together.ONE_SOURCE)
+    assert found(BOTH, **IDENTITY, DETACH_SERVER_CHECK="off").compute is None
     with pytest.raises(ValueError, match="no compute service is asked"):
         alone.of("compute")
 

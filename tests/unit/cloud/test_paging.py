@@ -218,6 +218,20 @@ def test_who_follows_a_list_is_told_the_pages_so_far_and_of_how_many(
     assert told == list(zip((1, 2, 3), of, strict=True))
 
 
+def test_of_a_list_with_nothing_in_it_no_number_of_pages_is_told(
+    strange: Strange, project: EmbeddedProject
+) -> None:
+    strange(lambda _: (200, {}, '{"servers": [], "count": 5}'))
+    told: list[tuple[int, int | None]] = []
+    services = project.services()
+    assert services.servers is not None
+    with ThreadPoolExecutor(1) as ahead:
+        pages = services.servers.list(services.context.separate())
+        list(pages.pages(ahead, lambda number, whole: told.append((number, whole))))
+
+    assert told == [(1, None)]
+
+
 # Markers that are lost.
 
 
