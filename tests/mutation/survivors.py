@@ -21,6 +21,7 @@ _AT_THE_END = "whether the interpreter waits at its end for a look-up that hangs
 _HAS_OPTIONS = "for the type checker: urllib3's pools give options, an empty list at least"
 _HAS_A_TIME_OUT = "for the type checker: urllib3 has given the socket a time-out by then"
 _NO_TIME_IS_LEFT = "whoever says that the deadline was exceeded says it when no time is left"
+_ONE_MORE = "closing the connection's next socket as well costs one connection, and nothing else"
 _COLLECTED = "what nobody holds any more is closed by the interpreter at once; this only says so"
 
 EXPLAINED: dict[str, dict[str, str]] = {
@@ -52,6 +53,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
     "handler.cloud.connection:_Timed._new_conn": {
         "self.socket_options or () -> (self.socket_options)": _HAS_OPTIONS,
     },
+    "handler.cloud.connection:_Timed._spoilt": {"self.sock is sock -> True": _ONE_MORE},
     "handler.cloud.connection:split": {"end >= 0 -> (end > 0)": _NEVER_THE_FIRST},
     "handler.cloud.faults:_fault": {
         'message and message.lstrip().startswith("{") -> (message)': _NO_OBJECT,

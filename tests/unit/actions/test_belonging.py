@@ -290,6 +290,7 @@ def test_a_listed_server_must_be_shown_by_its_id(cloud: Cloud, deploy: Deploy) -
         {"volumes": [{"status": "available", "attachments": [{"server_id": "SERVER"}]}]},
         {"volumes": [{"status": "in-use", "attachments": {"server_id": "SERVER"}}]},
         {"volumes": [{"status": "in-use", "attachments": [None, {"server_id": 5}, {"server_id": "x"}]}, 5]},
+        {"volumes": [{"status": "in-use", "attachments": None}, {"status": "in-use"}]},
         {"volumes": []},
     ],
 )

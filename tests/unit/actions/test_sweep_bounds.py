@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from handler.actions.sweep import MOST_REPORTED
+from handler.actions.sweep import MOST_REPORTED, sweep
 from handler.errors import ErrorCode
+from handler.model.request import SweepBounds
 from handler.model.result import ManyResult, Outcome, TargetResult
 from handler.model.values import epoch
 from tests.embedded_cloud import Attachment, Call, Cloud
@@ -304,6 +305,21 @@ def test_the_greater_age_holds(project: EmbeddedProject, setting: int, event: in
 
     assert len(result.results) == found
     assert skipped(result) == (1 - found, 0, 0)
+
+
+@pytest.mark.parametrize(("seconds", "found"), [(899.999, 0), (900, 1)])
+def test_an_attachment_is_of_age_from_that_very_second(
+    bare_cloud: Cloud, project: EmbeddedProject, seconds: float, found: int
+) -> None:
+    project.add_held(2)
+    orphan, *_ = project.add_orphan(attached_at=timedelta(days=1))
+    made = epoch(bare_cloud.volume(orphan).attachments[0].attached_at)
+    assert made is not None
+    services = project.services(DETACH_SWEEP_MIN_AGE_SECONDS=900)
+
+    result = sweep(services, SweepBounds(), now=lambda: made + seconds)
+
+    assert len(result.results) == found
 
 
 # Filters.

@@ -263,6 +263,21 @@ def test_what_the_last_address_said_is_raised() -> None:
             dial("127.0.0.1", closed.getsockname()[1], 5.0)
 
 
+def test_who_interrupts_it_leaves_no_socket_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[socket.socket] = []
+
+    class Interrupted(socket.socket):
+        def connect(self, _address: Any) -> None:
+            made.append(self)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(socket, "socket", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        dial("127.0.0.1", 9, 1.0)
+
+    assert [sock.fileno() for sock in made] == [-1]
+
+
 def test_the_second_address_is_taken_when_the_first_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # not listening: refuses

@@ -301,6 +301,13 @@ def test_one_address_that_is_set_is_compared_with_the_other_s() -> None:
     assert places(found(listed, **own)) == ("https://evs-proxy.example/v2", COMPUTE, Together.CATALOG)
 
 
+def test_one_endpoint_that_is_set_is_not_enough_where_servers_are_looked_up() -> None:
+    alone = {"DETACH_VOLUME_ENDPOINT": VOLUME, "DETACH_IDENTITY_ENDPOINT": "https://identity.example/v3"}
+    with pytest.raises(Misconfigured, match="DETACH_COMPUTE_ENDPOINT is missing"):
+        found(None, **alone)
+    assert found(None, **alone, DETACH_SERVER_CHECK="off").compute is None
+
+
 def test_a_compute_endpoint_that_is_set_is_compared_with_the_volume_endpoint_that_was_found() -> None:
     own = {"DETACH_COMPUTE_ENDPOINT": "https://nova.example/v2.1"}
     assert places(found(BOTH, **IDENTITY, **own)) == (VOLUME, "https://nova.example/v2.1", None)
