@@ -22,6 +22,10 @@ _HAS_OPTIONS = "for the type checker: urllib3's pools give options, an empty lis
 _HAS_A_TIME_OUT = "for the type checker: urllib3 has given the socket a time-out by then"
 _NO_TIME_IS_LEFT = "whoever says that the deadline was exceeded says it when no time is left"
 _ONE_MORE = "closing the connection's next socket as well costs one connection, and nothing else"
+_NOT_ENCODED = "an answer that is encoded was refused just before"
+_ENDED_IS_ENDED = "what has ended is looked at again, and found the same"
+_RAW_IS_CLOSED = "what holds the socket is closed in the line before"
+_THAT_VERY_MOMENT = "only in the one nanosecond that is neither too early nor too late"
 _COLLECTED = "what nobody holds any more is closed by the interpreter at once; this only says so"
 
 EXPLAINED: dict[str, dict[str, str]] = {
@@ -29,7 +33,10 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "self._servers is None or endpoints.witness is not None -> (self._servers is None)": _LOOKED_AT_AGAIN,
     },
     "handler.actions.clear:Clearing.ask_once": {"self._proof is not None -> True": _ASKED_WITH_A_PROOF},
-    "handler.actions.orphans:Census._sort_out": {"max -> min": _OFTEN},
+    "handler.actions.orphans:Census._sort_out": {
+        "max -> min": _OFTEN,
+        "self._room = max(_ROOM, 2 * len(kept)) -> pass": _OFTEN,
+    },
     "handler.actions.clear:Clearing._post": {
         "200 <= answer.status < 300 -> (answer.status < 300)": _NO_INTERIM,
     },
@@ -40,7 +47,15 @@ EXPLAINED: dict[str, dict[str, str]] = {
     "handler.cloud.answer_reading:_BoundedSocket.makefile": {
         "self._sock.gettimeout() or 0.0 -> (self._sock.gettimeout())": _HAS_A_TIME_OUT,
     },
+    "handler.actions.proof:Proof._require_deletion": {
+        (
+            "deletion.ended or deletion.since is None or context.deadline.remaining() <= pause -> "
+            "(deletion.since is None or context.deadline.remaining() <= pause)"
+        ): _ENDED_IS_ENDED,
+    },
+    "handler.cloud.answer_reading:BoundedReads.close": {"super().close() -> pass": _RAW_IS_CLOSED},
     "handler.cloud.answer_reading:_AnswerFile.close": {"super().close() -> pass": _COLLECTED},
+    "handler.cloud.paging:Listing._pages": {"coming.cancel() -> pass": _IN_VAIN},
     "handler.cloud.paging:Listing.pages": {
         "isinstance(fault, DeadlineExceeded) or self.deadline.expired -> (self.deadline.expired)": (
             _NO_TIME_IS_LEFT
@@ -54,6 +69,9 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "self.socket_options or () -> (self.socket_options)": _HAS_OPTIONS,
     },
     "handler.cloud.connection:_Timed._spoilt": {"self.sock is sock -> True": _ONE_MORE},
+    "handler.cloud.connection:_Timed.request": {
+        "time.monotonic() > self.latest -> (time.monotonic() >= self.latest)": _THAT_VERY_MOMENT,
+    },
     "handler.cloud.connection:split": {"end >= 0 -> (end > 0)": _NEVER_THE_FIRST},
     "handler.cloud.faults:_fault": {
         'message and message.lstrip().startswith("{") -> (message)': _NO_OBJECT,
@@ -62,6 +80,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
     "handler.cloud.transport:Transport._sent_by": {
         "not response.raw.closed -> False": _COLLECTED,
         "True -> False": _NOT_READ,
+        "False -> True": _NOT_ENCODED,
     },
     "handler.cloud.connection:BoundedAdapter.request_url": {'request.url or "" -> (request.url)': _HAS_A_URL},
 }

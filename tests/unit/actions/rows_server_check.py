@@ -97,6 +97,13 @@ _RECORDED = [
         check="recorded",
     ),
     unknown(
+        "recorded: a deletion that has gone on for an hour, pauses included, passes",
+        [_404, *[_ON_RECORD, get(THE_DELETION, 200, _ended(None, begun="2027-01-15T07:00:03.500000"))] * 4],
+        says="still removing its guest",
+        retryable=True,
+        check="recorded",
+    ),
+    unknown(
         "recorded: a deletion that goes on for over an hour never ended",
         [_404, *[_ON_RECORD, get(THE_DELETION, 200, _ended(None, begun="2027-01-15T06:59:00.000000"))] * 4],
         says="its guest may still run",

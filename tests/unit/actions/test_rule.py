@@ -6,6 +6,7 @@ The table is that of docs/contract.md.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from handler.errors import ErrorCode
 from handler.model.result import Outcome
 from tests.unit.actions.answers import (
+    ATTACHMENT,
     ITS_ACTIONS,
     PROJECT,
     SERVER,
@@ -45,6 +47,9 @@ def test_the_rule(row: Row) -> None:
     assert result.error is None or result.error.retryable is row.retryable
     assert result.ok is Outcome(row.outcome).ok
     assert result.changed is row.changed
+    sends = row.outcome == "would_detach" or any(method == "POST" for method, *_ in row.answers)
+    refused = row.code == "token_rejected" and row.changed is False  # at the door, so nothing was asked for
+    assert result.via == ("os-detach" if sends and not refused else None)
     assert result.calls == len(row.answers)
     assert result.remaining_attachments == row.remaining
     assert (result.server.exists, result.server.status) == row.server
@@ -85,7 +90,13 @@ def test_a_result_says_which_disk_it_was_and_where() -> None:
     result, _sent, _clock = row.run()
 
     assert (result.disk.device, result.disk.attached_at) == ("/dev/vdb", "2026-12-01T09:30:00Z")
-    assert result.via == "os-detach", "what would be sent"
+
+
+def test_a_result_names_the_one_attachment_that_nobody_named() -> None:
+    (row,) = [row for row in ROWS if row.name == "a dry run looks and judges, and sends nothing"]
+    result, _sent, _clock = replace(row, target={"attachment_id": None, "dry_run": True}).run()
+
+    assert result.attachment_id == ATTACHMENT
 
 
 def test_a_deletion_that_goes_on_is_looked_at_with_pauses() -> None:

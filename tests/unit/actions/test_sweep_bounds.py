@@ -516,16 +516,19 @@ def test_a_sweep_whose_lists_leave_no_time_says_what_to_raise(
     assert not bare_cloud.posts()
 
 
-def test_a_list_that_fails_ends_the_other_too(bare_cloud: Cloud, project: EmbeddedProject) -> None:
-    bare_cloud.populate(0, 400, 0)
+@pytest.mark.parametrize(("failing", "other"), [("volume", "server pages"), ("compute", "volume pages")])
+def test_a_list_that_fails_ends_the_other_too(
+    bare_cloud: Cloud, project: EmbeddedProject, failing: str, other: str
+) -> None:
+    bare_cloud.populate(400, 400, 0)
     bare_cloud.page_cap = 1
-    bare_cloud.misbehave("volume", "GET", status=403, times=None)
+    bare_cloud.misbehave(failing, "GET", status=403, times=None)
 
     result = project.sweep()
 
     assert result.error is not None
     assert result.error.code is ErrorCode.PERMISSION_DENIED
-    assert project.calls()["server pages"] < 400
+    assert project.calls()[other] < 400
 
 
 def test_a_list_longer_than_the_time_says_what_to_raise(bare_cloud: Cloud, project: EmbeddedProject) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from handler.cloud.answer_reading import BoundedReads
+from handler.cloud.answer_reading import BoundedReads, _AnswerFile
 from handler.errors import ErrorCode, NoAnswer, UpstreamUnavailable
 from handler.invocation import Invocation, Trigger
 from handler.model.request import Target
@@ -112,6 +112,17 @@ def test_bytes_that_came_after_the_time_are_not_read_although_they_are_there() -
             late.readinto(bytearray(4))
         with closing(BoundedReads(ours, time.monotonic() + 5)) as early:
             assert early.read(4) == b"late"
+
+
+def test_what_is_read_from_may_be_closed_twice() -> None:
+    spoilt: list[bool] = []
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        file = _AnswerFile(BoundedReads(ours, time.monotonic() + 5), lambda: spoilt.append(True))
+        for _ in range(2):
+            file.close()
+
+    assert spoilt == []
 
 
 def test_a_post_is_bounded_like_a_get_and_sent_once() -> None:
