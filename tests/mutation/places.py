@@ -41,7 +41,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     "clocks": {
         "handler.credentials.callers": ("CallerKeys._looked_up",),
         "handler.credentials.stores.base": ("CachedSecret.",),
-        "handler.credentials.token": ("SecretTokens._buy", "SecretTokens._good", "SecretTokens._alive"),
+        "handler.credentials.token": ("SecretTokens._issue", "SecretTokens._good", "SecretTokens._alive"),
         "handler.invocation": ("Deadline.",),
     },
 }
@@ -69,7 +69,7 @@ REQUIRED = (
         "0 <= now - self._looked_at < _PATIENCE -> (now - self._looked_at < _PATIENCE)",
     ),
     (
-        "handler.credentials.token:SecretTokens._buy",
+        "handler.credentials.token:SecretTokens._issue",
         (
             "0 <= self._clock() - self._refused_at < self._rest -> "
             "(self._clock() - self._refused_at < self._rest)"
