@@ -37,7 +37,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "max -> min": _OFTEN,
         "self._room = max(_ROOM, 2 * len(kept)) -> pass": _OFTEN,
     },
-    "handler.actions.clear:Clearing._post": {
+    "handler.actions.os_detach:post": {
         "200 <= answer.status < 300 -> (answer.status < 300)": _NO_INTERIM,
     },
     "handler.actions.orphans:Census.add_volumes": {"len(self._packed) > self._room -> True": _OFTEN},
