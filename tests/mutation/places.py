@@ -94,8 +94,11 @@ JUDGES = (
 
 TOO_SLOW = (
     "test_answers_exchanged.py",
+    "test_opt_in_machine.py",
+    "test_over_http.py",
     "test_sweep_machine.py",
     "test_a_sweep_asks_once_per_page",
+    "test_near_the_deadline",
 )
 """Parts of names of tests that take seconds: what they show, quicker ones show as well."""
 

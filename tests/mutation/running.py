@@ -24,7 +24,7 @@ from tests.mutation.operators import Mutant
 from tests.mutation.patching import put_in_place
 from tests.mutation.places import JUDGES, TOO_SLOW, path_of, source_of
 
-_MEMORY = 3 * 1024**3  # bytes a mutant may take: some never end
+_MEMORY = 8 * 1024**3  # bytes a mutant may take: some never end
 _PATIENCE = 10.0  # seconds for a test at least; a mutant may wait for ever
 _TIMES = 10  # as long as a test took may it take
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -15,16 +16,21 @@ from handler.errors import ErrorCode
 from handler.model.result import Outcome
 from tests.unit.actions.answers import (
     ATTACHMENT,
+    IN_USE,
     ITS_ACTIONS,
+    OTHER_SERVER,
     PROJECT,
     SERVER,
+    THE_SERVER,
     THE_VOLUME,
     TOKEN,
     VOLUME,
     Row,
     codes,
+    entry,
     get,
     outcomes,
+    server,
     volume,
 )
 from tests.unit.actions.opted_in import CODES
@@ -54,7 +60,9 @@ def test_the_rule(row: Row) -> None:
     assert result.remaining_attachments == row.remaining
     assert (result.server.exists, result.server.status) == row.server
     assert (result.volume_status.before, result.volume_status.after) == row.status
-    assert row.says in (result.error.message if result.error else "")
+    message = result.error.message if result.error else ""
+    assert row.says in message
+    assert "is off here" not in message, "nobody asked for what is switched off"
     answered = [
         f"req-{number}" for number, said in enumerate(row.answers) if not isinstance(said[3], Exception)
     ]
@@ -97,6 +105,30 @@ def test_a_result_names_the_one_attachment_that_nobody_named() -> None:
     result, _sent, _clock = replace(row, target={"attachment_id": None, "dry_run": True}).run()
 
     assert result.attachment_id == ATTACHMENT
+
+
+@pytest.mark.parametrize(
+    ("asked", "server_id", "record", "says"),
+    [
+        ("live", SERVER, IN_USE, "DETACH_LIVE is off here"),
+        ("live", OTHER_SERVER, IN_USE, "another server than server_id says"),
+        ("live", SERVER, volume("error", entry()), "(only an in-use record is cleared)"),
+        ("recover", SERVER, volume("error", entry()), "DETACH_RECOVER is off here"),
+        ("recover", SERVER, IN_USE, "The server exists (ACTIVE)"),
+    ],
+)
+def test_only_what_was_asked_for_and_is_switched_off_is_named(
+    asked: str, server_id: str, record: dict[str, Any], says: str
+) -> None:
+    looks = [get(THE_VOLUME, 200, record)]
+    if record is IN_USE and server_id == SERVER:
+        looks.append(get(THE_SERVER, 200, server("ACTIVE")))
+    target = {asked: True, "server_id": server_id}
+    result, _sent, _clock = Row("", looks, "refused", target=target).run()
+
+    assert result.error is not None
+    assert says in result.error.message
+    assert ("is off here" in result.error.message) is ("is off here" in says)
 
 
 def test_a_deletion_that_goes_on_is_looked_at_with_pauses() -> None:

@@ -332,7 +332,7 @@ def test_a_connection_that_is_left_in_the_middle_is_closed_at_once() -> None:
     with raw_server(script) as server, transport() as sender:
         with pytest.raises(UpstreamUnavailable, match="more than 100 bytes") as held:
             sender.send(get(server.url, largest=100), call_context())
-        assert closed.wait(5)
+        assert closed.wait(2)
         assert held.tb is not None
 
 
