@@ -134,6 +134,25 @@ def test_a_dry_run_of_what_is_under_way_follows_nothing(held: Held) -> None:
     assert told(held.detach(dry_run=True)) == ("refused", "volume_state", False)
 
 
+def test_who_does_not_say_live_detaches_nothing_from_a_server_that_lives(held: Held) -> None:
+    result = held.project.one(held.volume.id, **held.ids)
+
+    assert told(result) == ("refused", "server_exists", False)
+    assert (held.project.sent(), held.state()) == ([], HELD)
+
+
+def test_who_does_not_say_live_follows_nothing(held: Held) -> None:
+    held.cloud.jobs.course = Course(guest=600)
+    held.detach()
+    held.cloud.clear_calls()
+
+    result = held.project.one(held.volume.id, **held.ids)
+
+    assert told(result) == ("refused", "volume_state", False)
+    assert not [call for call in held.cloud.calls if call.service == "compute"]
+    assert held.state() == UNDER_WAY
+
+
 # Asking again.
 
 

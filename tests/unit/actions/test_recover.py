@@ -72,6 +72,17 @@ HOLDERS: dict[str, tuple[Stage, str]] = {
 }
 
 
+@pytest.mark.parametrize("row", ALL)
+def test_who_does_not_say_recover_frees_nothing(project: OptedIn, row: str) -> None:
+    volume = plant(project, row)
+
+    result = project.one(volume.id)
+
+    assert result.changed is not True
+    assert result.outcome != "recovered"
+    assert project.sent() == []
+
+
 @pytest.mark.parametrize("row", WITHOUT_ENTRY)
 @pytest.mark.parametrize("holder", HOLDERS)
 def test_a_record_without_an_entry_is_nobodys_only_where_no_server_has_it(
