@@ -85,6 +85,7 @@ JUDGES = (
     "tests/unit/credentials/test_env_and_file.py",
     "tests/unit/credentials/test_identity.py",
     "tests/unit/credentials/test_identity_answers.py",
+    "tests/unit/credentials/test_openstack.py",
     "tests/unit/credentials/test_renewal.py",
     "tests/unit/model/test_addresses.py",
     "tests/unit/settings/test_regions.py",

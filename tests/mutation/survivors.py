@@ -25,7 +25,9 @@ _ONE_MORE = "closing the connection's next socket as well costs one connection, 
 _NOT_ENCODED = "an answer that is encoded was refused just before"
 _ENDED_IS_ENDED = "what has ended is looked at again, and found the same"
 _RAW_IS_CLOSED = "what holds the socket is closed in the line before"
-_THAT_VERY_MOMENT = "only in the one nanosecond that is neither too early nor too late"
+_THAT_VERY_MOMENT = "only in the one moment that is neither too early nor too late"
+_NOBODY_LISTENS = "the standard library's own notice for whoever audits a process, as urllib3 gives it"
+_NO_INT = "a length of other digits is none to http.client, whose answer then ends with its connection"
 _COLLECTED = "what nobody holds any more is closed by the interpreter at once; this only says so"
 
 EXPLAINED: dict[str, dict[str, str]] = {
@@ -36,6 +38,12 @@ EXPLAINED: dict[str, dict[str, str]] = {
     "handler.actions.orphans:Census._sort_out": {
         "max -> min": _OFTEN,
         "self._room = max(_ROOM, 2 * len(kept)) -> pass": _OFTEN,
+    },
+    "handler.cloud.answer_reading:BoundedAnswer._framed_plainly": {
+        "length.isascii() and length.isdigit() -> (length.isdigit())": _NO_INT,
+    },
+    "handler.actions.os_detach:OsDetach._look": {
+        "pause >= until.remaining() -> (pause > until.remaining())": _THAT_VERY_MOMENT,
     },
     "handler.actions.os_detach:post": {
         "200 <= answer.status < 300 -> (answer.status < 300)": _NO_INTERIM,
@@ -67,6 +75,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
     },
     "handler.cloud.connection:_Timed._new_conn": {
         "self.socket_options or () -> (self.socket_options)": _HAS_OPTIONS,
+        'sys.audit("http.client.connect", self, self.host, self.port) -> pass': _NOBODY_LISTENS,
     },
     "handler.cloud.connection:_Timed._spoilt": {"self.sock is sock -> True": _ONE_MORE},
     "handler.cloud.connection:_Timed.request": {

@@ -287,6 +287,16 @@ def test_a_late_event_about_a_server_that_is_gone_is_the_plain_rule_s(held: Held
     assert held.project.sent() == ["os-detach"]
 
 
+def test_what_is_under_way_at_a_server_that_is_gone_since_is_no_plain_rule_s(held: Held) -> None:
+    held.cloud.jobs.course = Course(guest=600)
+    held.detach()
+    held.cloud.clear_calls()
+    held.cloud.world.servers.pop(held.server.id)
+
+    assert told(held.detach()) == ("refused", "volume_state", False)
+    assert held.project.sent() == []
+
+
 def test_a_record_that_changes_last_of_all_stops_it(held: Held) -> None:
     changed: list[Call] = []
 

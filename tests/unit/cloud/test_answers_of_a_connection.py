@@ -56,6 +56,22 @@ def test_interim_answers_are_read_past_and_the_connection_is_kept(
     assert server.connections == 1
 
 
+@pytest.mark.parametrize(("version", "connections"), [("1.1", 1), ("1.0", 2)])
+def test_an_answer_in_chunks_is_plain_where_the_protocol_knows_them(version: str, connections: int) -> None:
+    def script(client: Connection) -> None:
+        while client.request():
+            client.say(
+                f"HTTP/{version} 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n"
+                "2\r\n{}\r\n0\r\n\r\n".encode()
+            )
+
+    with raw_server(script) as server, transport() as sender:
+        for _ in range(2):
+            assert sender.send(get(server.url), call_context()).status == 200
+
+    assert server.connections == connections
+
+
 def test_interim_answers_that_come_one_by_one_are_read_past() -> None:
     def script(client: Connection) -> None:
         client.request()
