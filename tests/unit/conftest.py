@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -64,9 +65,12 @@ def program_path(tmp_path: Path) -> str:
     (module, function) = re.findall(r'^evs-detach = "([\w.]+):(\w+)"$', declared, re.MULTILINE)[0]
     program = tmp_path / "bin" / "evs-detach"
     program.parent.mkdir()
-    program.write_text(
-        f"#!{sys.executable}\nimport sys\nfrom {module} import {function}\nsys.exit({function}())\n",
-        encoding="utf-8",
-    )
-    program.chmod(0o755)
+    write_program(program, f"import sys; from {module} import {function}; sys.exit({function}())")
     return f"{program.parent}:{os.environ['PATH']}"
+
+
+def write_program(path: Path, code: str) -> None:
+    """Make a program of Python's. A shell starts it, as installers have it: a path can have blanks."""
+    command = f"exec {shlex.quote(sys.executable)} -c {shlex.quote(code)}"
+    path.write_text(f'#!/bin/sh\n{command} "$@"\n', encoding="utf-8")
+    path.chmod(0o755)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -28,6 +29,7 @@ from handler.terminal.commands import COMMANDS
 from handler.terminal.exit_code import ExitCode
 from handler.terminal.options import Common, Duration, common_options
 from tests.embedded_cloud import Cloud, seed
+from tests.unit.conftest import write_program
 from tests.unit.deployment import EVENTS, ROOT
 from tests.unit.embedded_project import EmbeddedProject
 
@@ -278,7 +280,8 @@ def test_colours_are_for_a_terminal_that_wants_them(
 
 def test_who_reads_only_the_head_ends_it_quietly(cloud: Cloud) -> None:
     environment = {**os.environ, **of(cloud)}
-    command = f"{sys.executable} -m handler run {' '.join(['events/http-dry-run.json'] * 60)} | head -c 1"
+    python = shlex.quote(sys.executable)
+    command = f"{python} -m handler run {' '.join(['events/http-dry-run.json'] * 60)} | head -c 1"
     done = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {command}"],
         cwd=ROOT,
@@ -300,9 +303,7 @@ def test_who_reads_only_the_head_ends_it_quietly(cloud: Cloud) -> None:
     ],
 )
 def test_bash_completes_its_words(tmp_path: Path, line: str, words: set[str]) -> None:
-    script = tmp_path / "evs-detach"
-    script.write_text(f"#!{sys.executable}\n{AS_INSTALLED[2].replace('; ', chr(10))}\n", "utf-8")
-    script.chmod(0o755)
+    write_program(tmp_path / "evs-detach", AS_INSTALLED[2])
     typed = line.split()
     wanted = f"""
     source <(evs-detach completion bash)
