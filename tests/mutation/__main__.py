@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import random
 import sys
 import time
 from collections import Counter
@@ -53,10 +52,14 @@ def chosen(groups: dict[str, list[Mutant]], seed: int, most: int | None) -> list
         judged = [(group, mutant) for mutant in mutants if explained(mutant) is None]
         first += [one for one in judged if one[1].key in REQUIRED]
         rest = [one for one in judged if one[1].key not in REQUIRED]
-        random.Random(f"{seed} {group}").shuffle(rest)
-        shuffled.append(rest)
+        shuffled.append(sorted(rest, key=lambda one: _lot(seed, one[1])))
     turns = chain.from_iterable(zip_longest(*shuffled))
     return [*first, *(one for one in turns if one is not None)][:most]
+
+
+def _lot(seed: int, mutant: Mutant) -> bytes:
+    """Each draws its own, so that others which come or go move none."""
+    return hashlib.sha256(repr((seed, mutant.key)).encode()).digest()
 
 
 def judge(

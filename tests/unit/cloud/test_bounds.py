@@ -114,6 +114,18 @@ def test_bytes_that_came_after_the_time_are_not_read_although_they_are_there() -
             assert early.read(4) == b"late"
 
 
+def test_a_read_gets_what_is_left_of_the_answer_s_time_and_no_more() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.settimeout(2.0)
+        with closing(BoundedReads(ours, time.monotonic() + 0.05)) as reads, pytest.raises(TimeoutError):
+            reads.readinto(bytearray(4))
+        given = ours.gettimeout()
+
+    assert given is not None
+    assert given <= 0.05
+
+
 def test_what_is_read_from_may_be_closed_twice() -> None:
     spoilt: list[bool] = []
     ours, theirs = socket.socketpair()

@@ -36,6 +36,15 @@ def test_a_refused_password_says_what_to_check_and_only_the_services_code(
     assert caught.value.upstream == Upstream(401, "401", None, None)
 
 
+def test_a_refused_application_credential_is_no_password(
+    wire: responses.RequestsMock, deploy: Deploy
+) -> None:
+    wire.post(TOKENS, status=401, json={"error": {"code": 401, "message": "No."}})
+    secret = {"application_credential_id": "a" * 32, "application_credential_secret": "h1dden"}
+    with pytest.raises(TokenRejected, match=r"the application credential in the secret .* is wrong, unknown"):
+        project_of(deploy, SECRET=json.dumps(secret))
+
+
 @pytest.mark.parametrize("status", [400, 403, 404, 409, 429, 500])
 @pytest.mark.parametrize(
     ("code", "told"),
