@@ -263,6 +263,7 @@ def test_an_entry_that_the_server_has_under_another_id_is_stale(held: Held) -> N
     assert told(result) == ("refused", "server_exists", False)
     assert result.error is not None
     assert "stale" in result.error.message
+    assert "is off here" not in result.error.message
 
 
 def test_two_entries_of_one_server_are_no_detach(held: Held) -> None:

@@ -275,7 +275,11 @@ def test_a_reserved_record_without_an_entry_is_an_administrators(project: OptedI
     volume = plant(project, "N1")
     volume.status = "reserved"
 
-    assert told(project.one(volume.id, recover=True)) == refused("volume_state")
+    result = project.one(volume.id, recover=True)
+
+    assert told(result) == refused("volume_state")
+    assert result.error is not None
+    assert "is off here" not in result.error.message
 
 
 @pytest.mark.parametrize("row", WITHOUT_ENTRY)

@@ -553,6 +553,7 @@ class Notes:
 
     def __init__(self) -> None:
         self.to_do: int | None = None
+        self.scanned: object = None
         self.pages: list[tuple[str, int, int | None]] = []
         self.judged_: list[TargetResult] = []
 
@@ -561,11 +562,20 @@ class Notes:
         self.pages.append((of, number, most))
 
     def listed(self, scanned: object, to_do: int) -> None:
-        assert scanned is not None
-        self.to_do = to_do
+        self.scanned, self.to_do = scanned, to_do
 
     def judged(self, result: TargetResult) -> None:
         self.judged_.append(result)
+
+
+def test_an_observer_is_told_of_what_names_a_server(project: EmbeddedProject) -> None:
+    notes = project.observer = Notes()
+    _volume, _attachment, server = project.add_orphan()
+
+    result = project.clear_server(server)
+
+    assert (notes.scanned, notes.to_do) == (None, 1)
+    assert notes.judged_ == list(result.results)
 
 
 @pytest.mark.parametrize("held", [10, 0])
@@ -583,6 +593,7 @@ def test_an_observer_is_told_of_each_candidate(
     result = project.sweep()
 
     assert notes.to_do == 4
+    assert notes.scanned is not None
     assert sorted(notes.pages) == [("servers", 1, None), ("volumes", 1, None)]
     assert {id(told) for told in notes.judged_} == set(map(id, result.results))
     assert {told.volume_id: told.disk.size_gb for told in notes.judged_} == {

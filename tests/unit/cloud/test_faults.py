@@ -60,6 +60,7 @@ _NOVA = {"itemNotFound": {"code": 404, "message": "Instance X could not be found
         ({"errors": ["permission denied", "again"]}, None, None, "permission denied; again"),
         ({"errors": ["permission denied", 5]}, None, None, None),
         ({"errors": "denied"}, None, None, None),
+        ({"errors": []}, None, None, None),
         ({"code": {"odd": 1}, "message": ["odd"]}, None, None, None),
         ({"error": {"code": None, "message": None}}, "error", None, None),
         ({}, None, None, None),

@@ -36,13 +36,27 @@ def test_a_refused_password_says_what_to_check_and_only_the_services_code(
     assert caught.value.upstream == Upstream(401, "401", None, None)
 
 
+APPLICATION_CREDENTIAL = json.dumps(
+    {"application_credential_id": "a" * 32, "application_credential_secret": "h1dden"}
+)
+
+
+@pytest.mark.parametrize("status", [401, 404])
 def test_a_refused_application_credential_is_no_password(
+    wire: responses.RequestsMock, deploy: Deploy, status: int
+) -> None:
+    wire.post(TOKENS, status=status, json={"error": {"code": status, "message": "No."}})
+    with pytest.raises(TokenRejected, match=r"the application credential in the secret .* is wrong, unknown"):
+        project_of(deploy, SECRET=APPLICATION_CREDENTIAL)
+
+
+def test_a_404_that_is_not_the_services_own_refuses_no_login(
     wire: responses.RequestsMock, deploy: Deploy
 ) -> None:
-    wire.post(TOKENS, status=401, json={"error": {"code": 401, "message": "No."}})
-    secret = {"application_credential_id": "a" * 32, "application_credential_secret": "h1dden"}
-    with pytest.raises(TokenRejected, match=r"the application credential in the secret .* is wrong, unknown"):
-        project_of(deploy, SECRET=json.dumps(secret))
+    wire.post(TOKENS, status=404, body="<html>")
+    with pytest.raises(Failure) as caught:
+        project_of(deploy, SECRET=APPLICATION_CREDENTIAL)
+    assert not isinstance(caught.value, TokenRejected)
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 409, 429, 500])
