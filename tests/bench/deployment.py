@@ -14,6 +14,7 @@ def settings(url: str) -> dict[str, str]:
         "DETACH_PROJECT_ID": PROJECT,
         "DETACH_VOLUME_ENDPOINT": f"{url}/volume/v3",
         "DETACH_COMPUTE_ENDPOINT": f"{url}/compute/v2.1",
+        "DETACH_TRUST_ENDPOINTS": "true",  # a bare token has no catalog, and the stub no list of servers
         "DETACH_TOKEN_SECRET": "env:BENCH_TOKEN",
         "DETACH_INVOKE_SECRET": "env:BENCH_CALLERS_KEY",
         "BENCH_TOKEN": TOKEN,
