@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import responses
 
 from handler.cloud.endpoints import Together
 from handler.errors import ErrorCode
@@ -15,6 +16,7 @@ from handler.model.request import Batch, Sweep, SweepBounds, Target
 from handler.model.result import ManyResult, Outcome, TargetResult
 from handler.runtime import Runtime
 from tests.embedded_cloud import Cloud
+from tests.unit.actions.answers import OTHER_SERVER, Clock, Signer, services_of
 from tests.unit.conftest import Deploy
 from tests.unit.contexts import call_context
 from tests.unit.embedded_project import EmbeddedProject
@@ -271,6 +273,26 @@ def test_none_is_looked_for_once_in_an_invocation_and_again_in_the_next(cloud: C
 
     live(cloud)
     assert one(runtime, targets[0]).outcome is Outcome.DETACHED
+
+
+def test_who_waited_takes_the_witness_that_was_found_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    signer = Signer()
+    services = services_of(Clock(), signer)
+
+    class Lock:
+        """Held by another thread, which finds one."""
+
+        def acquire(self, *, timeout: float) -> bool:
+            assert timeout > 0
+            signer.endpoints.witness = OTHER_SERVER
+            return True
+
+        def release(self) -> None:
+            pass
+
+    monkeypatch.setattr(services.belonging, "_lock", Lock())
+    with responses.RequestsMock():  # which nobody may ask anything
+        assert services.belonging.witness(services.context) == OTHER_SERVER
 
 
 def test_a_listed_server_must_be_shown_by_its_id(cloud: Cloud, deploy: Deploy) -> None:
