@@ -233,7 +233,10 @@ def test_addresses_that_the_catalog_lists_in_one_region_belong_together(
         [row("object-store", VOLUME), BOTH[1]],
         [row("compute", VOLUME), row("volumev3", COMPUTE)],
         [BOTH[0], row("compute", COMPUTE, "")],
-        [row("volumev3", VOLUME, ""), row("compute", COMPUTE, "")],
+        [
+            {"type": kind, "endpoints": [{"interface": "public", "region": "", "url": url}]}
+            for kind, url in (("volumev3", VOLUME), ("compute", COMPUTE))
+        ],
     ],
 )
 def test_what_the_catalog_does_not_list_is_not_known(listed: object) -> None:
