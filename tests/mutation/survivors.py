@@ -28,6 +28,7 @@ _RAW_IS_CLOSED = "what holds the socket is closed in the line before"
 _THAT_VERY_MOMENT = "only in the one moment that is neither too early nor too late"
 _NOBODY_LISTENS = "the standard library's own notice for whoever audits a process, as urllib3 gives it"
 _NO_INT = "a length of other digits is none to http.client, whose answer then ends with its connection"
+_NO_MORE_PAGES = "the threads that fetch are being ended by then, and take no further page either"
 _COLLECTED = "what nobody holds any more is closed by the interpreter at once; this only says so"
 
 EXPLAINED: dict[str, dict[str, str]] = {
@@ -35,6 +36,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "self._servers is None or endpoints.witness is not None -> (self._servers is None)": _LOOKED_AT_AGAIN,
     },
     "handler.actions.clear:Clearing.ask_once": {"self._proof is not None -> True": _ASKED_WITH_A_PROOF},
+    "handler.actions.lists:count": {"failing.is_set() -> False": _NO_MORE_PAGES},
     "handler.actions.orphans:Census._sort_out": {
         "max -> min": _OFTEN,
         "self._room = max(_ROOM, 2 * len(kept)) -> pass": _OFTEN,

@@ -51,6 +51,7 @@ def test_every_change_is_on_record_before_it_is_made_and_after(
     (changed,) = log.lines("changed")
     assert {**ids, "status": 202, "sent": True}.items() <= changed.items()
     assert changed["upstream_request_id"].startswith("req-")
+    assert 0 <= changed["duration_ms"] <= 25_000, "within the invocation's own time"
 
 
 @pytest.mark.parametrize(
