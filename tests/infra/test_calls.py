@@ -71,9 +71,9 @@ def name_of(service: str, method: str, path: str) -> str | None:
 
 
 def pattern(template: str) -> str:
-    """Give the regular expression of a path's end; only Vault's paths may hold slashes."""
+    """Give the regular expression of a path's end; only Vault's mounts and paths may hold slashes."""
     parts = re.split(r"(\{\w+\})", template)
-    fields = {"{path}": ".+"}
+    fields = {"{path}": ".+", "{mount}": ".+"}
     return "/" + "".join(fields.get(p, "[^/]+") if p.startswith("{") else re.escape(p) for p in parts) + "$"
 
 
@@ -91,6 +91,9 @@ def pattern(template: str) -> str:
         ("compute", "POST", "/compute/v2.1/p/servers", None),
         ("csms", "GET", "/kms/v1/p/secrets/s/versions/latest", "read secret"),
         ("vault", "GET", "/vault/v1/kv/data/a/b/c", "read secret from Vault or OpenBao"),
+        ("vault", "GET", "/vault/v1/kv/on/nested/data/a/b", "read secret from Vault or OpenBao"),
+        ("vault", "POST", "/vault/v1/auth/kubernetes-dev/eu/login", "log in to Vault or OpenBao"),
+        ("vault", "POST", "/vault/v1/kv/data/a/b/c", None),
     ],
 )
 def test_tells_calls_apart(service: str, method: str, path: str, name: str | None) -> None:
