@@ -20,6 +20,21 @@ FOLDER = Path(__file__).resolve().parents[2] / "events" / "schema"
 _REQUEST: TypeAdapter[Any] = TypeAdapter(Target | Batch | GoneServer | Sweep)
 _RESULT: TypeAdapter[Any] = TypeAdapter(TargetResult | ManyResult)
 _LOCAL = "#/$defs/{model}"
+_TEXT = {"type": "string"}
+# what Target judges of two keys at once; that two texts differ is nothing a schema can say
+_TOGETHER = [
+    {
+        "if": {"properties": {"live": {"const": True}}, "required": ["live"]},
+        "then": {
+            "properties": {"attachment_id": _TEXT, "server_id": _TEXT},
+            "required": ["attachment_id", "server_id"],
+        },
+    },
+    {
+        "if": {"properties": {"not_after": _TEXT}, "required": ["not_after"]},
+        "then": {"properties": {"live": {"const": True}}, "required": ["live"]},
+    },
+]
 
 
 class _Generator(GenerateJsonSchema):
@@ -34,7 +49,9 @@ class _Generator(GenerateJsonSchema):
 
 def request_schema(references: str = _LOCAL) -> dict[str, Any]:
     """The schema of what callers send. `references` is where the definitions it refers to will stand."""
-    return _generate(_REQUEST, "validation", references)
+    schema = _generate(_REQUEST, "validation", references)
+    schema["$defs"]["Target"]["allOf"] = _TOGETHER
+    return schema
 
 
 def result_schema(references: str = _LOCAL) -> dict[str, Any]:

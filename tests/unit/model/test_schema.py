@@ -49,6 +49,8 @@ def test_the_schemas_are_valid() -> None:
 
 
 U = seed.ORPHAN_VOLUME
+OTHER = seed.GONE_SERVER
+MOMENT = "2026-11-28T12:00:00Z"
 
 
 @pytest.mark.parametrize(
@@ -58,6 +60,16 @@ U = seed.ORPHAN_VOLUME
         ({"volume_id": U, "server_id": U, "attachment_id": None, "dry_run": True}, True),
         ({"server_id": U}, True),
         ({"targets": [{"volume_id": U}], "dry_run": False}, True),
+        ({"volume_id": U, "live": False, "not_after": None, "recover": True}, True),
+        ({"volume_id": U, "live": True}, False),
+        ({"volume_id": U, "live": True, "server_id": OTHER, "attachment_id": None}, False),
+        ({"volume_id": U, "live": True, "server_id": OTHER, "attachment_id": OTHER}, True),
+        ({"volume_id": U, "not_after": MOMENT}, False),
+        ({"targets": [{"volume_id": U, "not_after": MOMENT, "live": False}]}, False),
+        (
+            {"volume_id": U, "live": True, "server_id": OTHER, "attachment_id": OTHER, "not_after": MOMENT},
+            True,
+        ),
         ({"sweep": {"limit": 0, "metadata": {"k": "v"}, "server_ids": [U]}}, True),
         ({}, False),
         ({"volume_id": U, "mine": 1}, False),
