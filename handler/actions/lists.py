@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from handler.actions.orphans import Census
 from handler.actions.project import Project
+from handler.actions.sweep_candidates import Census
 from handler.cloud.servers import Servers
 from handler.errors import DeadlineExceeded, ListingFailed, Misconfigured
 from handler.model.request import SweepBounds

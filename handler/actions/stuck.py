@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from handler.actions.batch import clear_one
 from handler.actions.lists import LeftOut, go_on
-from handler.actions.orphans import Census
 from handler.actions.project import Project
 from handler.actions.recover import STATES
+from handler.actions.sweep_candidates import Census
 from handler.cloud.volumes import Volume
 from handler.model.request import Target
 from handler.model.result import TargetResult

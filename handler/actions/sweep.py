@@ -15,9 +15,9 @@ from typing import TypeVar
 
 from handler.actions.batch import clear_all, clear_one
 from handler.actions.lists import LeftOut, count, go_on, servers_of
-from handler.actions.orphans import Census, Orphan
 from handler.actions.project import Project
 from handler.actions.stuck import Candidate, find_stuck, recoverer
+from handler.actions.sweep_candidates import Census, Orphan
 from handler.errors import DeadlineExceeded, ErrorCode, Refused
 from handler.model.disk import Disk
 from handler.model.request import GoneServer, SweepBounds, Target

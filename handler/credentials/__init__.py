@@ -4,7 +4,7 @@
 `CallerKeys` checks the keys of our own callers, which are kept in the same stores.
 """
 
-from handler.credentials.callers import CallerKeys
+from handler.credentials.caller_keys import CallerKeys
 from handler.credentials.token_auth import Credentials, TokenAuth
 from handler.invocation import Platform
 

@@ -28,7 +28,7 @@ from handler.credentials.identity_answers import (
     why_not_issued,
 )
 from handler.credentials.identity_requests import request_for
-from handler.credentials.secret import BareToken, Content, Login, Password, Scope, is_token
+from handler.credentials.secret_content import BareToken, Content, Login, Password, Scope, is_token
 from handler.credentials.stores.base import ask
 from handler.errors import Misconfigured, TokenRejected, UpstreamUnavailable
 from handler.invocation import CallContext

@@ -13,7 +13,7 @@ from typing import Any
 
 from handler.cloud.faults import failure, upstream
 from handler.cloud.messages import Answer
-from handler.credentials.secret import ApplicationCredential, Login, Password, TokenExchange
+from handler.credentials.secret_content import ApplicationCredential, Login, Password, TokenExchange
 from handler.credentials.stores.base import body_of
 from handler.errors import Failure, Upstream, UpstreamUnavailable
 from handler.model.values import same_project

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from handler.credentials.secret import ApplicationCredential, Login, Password, Scope, User
+from handler.credentials.secret_content import ApplicationCredential, Login, Password, Scope, User
 from handler.secret import Secret
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from handler.credentials.identity import Identity, Token
 from handler.credentials.identity_answers import SETTING
-from handler.credentials.secret import BareToken, Content, Login, read_content
+from handler.credentials.secret_content import BareToken, Content, Login, read_content
 from handler.credentials.single_flight import SingleFlight
 from handler.credentials.stores.base import CachedSecret
 from handler.errors import Failure, TokenRejected

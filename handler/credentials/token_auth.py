@@ -13,8 +13,8 @@ from handler.cloud.endpoints import Endpoints
 from handler.cloud.transport import Transport
 from handler.credentials.identity import Identity, Token
 from handler.credentials.identity_answers import SETTING
-from handler.credentials.platform import runtime_project
-from handler.credentials.secret import Content, read_content
+from handler.credentials.platform_token import runtime_project
+from handler.credentials.secret_content import Content, read_content
 from handler.credentials.stores import LOCAL_STORES, open_store
 from handler.credentials.stores.base import CachedSecret, SecretStore, read_secret
 from handler.credentials.stores.context import PlatformTokens

@@ -9,8 +9,14 @@ from dataclasses import asdict
 
 import click
 
-from handler.actions.check import Check, Fact, State, check_services, failed, sentence
-from handler.credentials.secret import ApplicationCredential, BareToken, Content, Password, TokenExchange
+from handler.actions.service_checks import Check, Fact, State, check_services, failed, sentence
+from handler.credentials.secret_content import (
+    ApplicationCredential,
+    BareToken,
+    Content,
+    Password,
+    TokenExchange,
+)
 from handler.credentials.token_auth import TokenAuth
 from handler.errors import Failure, Misconfigured
 from handler.invocation import Invocation, Trigger

@@ -34,12 +34,12 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "sweep": {
         "handler.actions.lists": ALL,
-        "handler.actions.orphans": ALL,
+        "handler.actions.sweep_candidates": ALL,
         "handler.actions.sweep": ALL,
         "handler.cloud.paging": ALL,
     },
     "clocks": {
-        "handler.credentials.callers": ("CallerKeys._looked_up",),
+        "handler.credentials.caller_keys": ("CallerKeys._looked_up",),
         "handler.credentials.stores.base": ("CachedSecret.",),
         "handler.credentials.token": ("SecretTokens._issue", "SecretTokens._good", "SecretTokens._alive"),
         "handler.invocation": ("Deadline.",),
@@ -65,7 +65,7 @@ REQUIRED = (
         "0 <= self._clock() - self._since < self._kept_for -> (self._clock() - self._since < self._kept_for)",
     ),
     (
-        "handler.credentials.callers:CallerKeys._looked_up",
+        "handler.credentials.caller_keys:CallerKeys._looked_up",
         "0 <= now - self._looked_at < _PATIENCE -> (now - self._looked_at < _PATIENCE)",
     ),
     (

@@ -37,7 +37,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
     },
     "handler.actions.clear:Clearing.ask_once": {"self._proof is not None -> True": _ASKED_WITH_A_PROOF},
     "handler.actions.lists:count": {"failing.is_set() -> False": _NO_MORE_PAGES},
-    "handler.actions.orphans:Census._sort_out": {
+    "handler.actions.sweep_candidates:Census._sort_out": {
         "max -> min": _OFTEN,
         "self._room = max(_ROOM, 2 * len(kept)) -> pass": _OFTEN,
     },
@@ -50,7 +50,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
     "handler.actions.os_detach:post": {
         "200 <= answer.status < 300 -> (answer.status < 300)": _NO_INTERIM,
     },
-    "handler.actions.orphans:Census.add_volumes": {"len(self._packed) > self._room -> True": _OFTEN},
+    "handler.actions.sweep_candidates:Census.add_volumes": {"len(self._packed) > self._room -> True": _OFTEN},
     "handler.cloud.absence:_says_so": {
         "said - subjects <= _WORDS -> (said - subjects < _WORDS)": _NEVER_ALL,
     },

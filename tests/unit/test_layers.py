@@ -32,9 +32,9 @@ def test_imports_go_down_the_floors_only() -> None:
 @pytest.mark.parametrize(
     ("module", "wrong"),
     [
-        ("cloud/service.py", "from handler.credentials import callers"),
-        ("cloud/service.py", "def later() -> None:\n    from handler.credentials import callers"),
-        ("cloud/service.py", "if TYPE_CHECKING:\n    from handler.credentials import callers"),
+        ("cloud/service.py", "from handler.credentials import caller_keys"),
+        ("cloud/service.py", "def later() -> None:\n    from handler.credentials import caller_keys"),
+        ("cloud/service.py", "if TYPE_CHECKING:\n    from handler.credentials import caller_keys"),
         ("model/values.py", "from handler.cloud import faults"),
         ("triggers/parse.py", "from handler import runtime"),
         ("triggers/parse.py", "from handler.cloud import faults"),

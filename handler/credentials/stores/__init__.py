@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from handler.cloud.transport import Transport
-from handler.credentials.platform import runtime_project
+from handler.credentials.platform_token import runtime_project
 from handler.credentials.stores.base import SecretStore
 from handler.credentials.stores.env import EnvStore
 from handler.credentials.stores.file import FileStore

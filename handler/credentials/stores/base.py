@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from handler.cloud.messages import Answer, Call
 from handler.cloud.transport import Transport
-from handler.credentials.secret import is_text, parse_json
+from handler.credentials.secret_content import is_text, parse_json
 from handler.errors import NoAnswer, SecretUnavailable, UpstreamUnavailable
 from handler.invocation import CallContext
 from handler.secret import Secret

@@ -6,7 +6,7 @@ import hashlib
 
 from handler.credentials.identity import Identity, Token
 from handler.credentials.identity_answers import SETTING
-from handler.credentials.platform import platform_project, platform_token
+from handler.credentials.platform_token import platform_project, platform_token
 from handler.credentials.single_flight import SingleFlight
 from handler.credentials.token import CachedToken
 from handler.errors import Misconfigured

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from handler.cloud.faults import read_fault, upstream
 from handler.cloud.messages import Answer, Call
 from handler.cloud.transport import Transport
-from handler.credentials.platform import platform_project, platform_token
+from handler.credentials.platform_token import platform_project, platform_token
 from handler.credentials.stores.base import ask_store, body_of
 from handler.credentials.stores.file import decode
 from handler.errors import Misconfigured, SecretUnavailable

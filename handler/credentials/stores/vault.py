@@ -16,7 +16,7 @@ from urllib.parse import quote
 from handler.cloud.faults import upstream
 from handler.cloud.messages import Answer, Call
 from handler.cloud.transport import Transport
-from handler.credentials.secret import as_token, is_token
+from handler.credentials.secret_content import as_token, is_token
 from handler.credentials.stores.base import ask_store, body_of
 from handler.credentials.stores.file import decode, read_file
 from handler.errors import Misconfigured, SecretUnavailable

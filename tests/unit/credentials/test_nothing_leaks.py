@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from handler.credentials import CallerKeys
-from handler.credentials.secret import read_content
+from handler.credentials.secret_content import read_content
 from handler.errors import Failure
 from handler.invocation import NO_PLATFORM, Platform
 from handler.secret import Secret

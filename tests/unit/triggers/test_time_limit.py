@@ -93,7 +93,7 @@ def test_a_look_that_outlasts_it_has_changed_nothing(limited: str, seeded: Cloud
 @pytest.mark.parametrize(
     ("place", "changed"),
     [
-        ("handler.credentials.callers.CallerKeys.check", False),
+        ("handler.credentials.caller_keys.CallerKeys.check", False),
         ("flask.Request.get_data", False),
         ("handler.actions.clear.Clearing.clear", None),
         ("handler.cloud.transport.Transport.send", None),

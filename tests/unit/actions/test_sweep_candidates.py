@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from handler.actions import orphans
-from handler.actions.orphans import Census
+from handler.actions import sweep_candidates
+from handler.actions.sweep_candidates import Census
 from handler.cloud.volumes import Attachment, Volume
 from handler.model.request import SweepBounds
 
@@ -22,7 +22,7 @@ def some_id(number: int) -> str:
 
 @pytest.fixture(autouse=True)
 def _little_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(orphans, "_ROOM", 3 * orphans._PACKED.size)
+    monkeypatch.setattr(sweep_candidates, "_ROOM", 3 * sweep_candidates._PACKED.size)
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -76,7 +76,7 @@ def test_what_is_held_by_listed_servers_takes_no_room() -> None:
         census.add_volumes([Volume(some_id(number), "in-use", None, (attachment,), name="n" * 9999)])
         census.add_servers([some_id(number)])
 
-    assert len(census._packed) <= 4 * orphans._PACKED.size
+    assert len(census._packed) <= 4 * sweep_candidates._PACKED.size
     assert len(census._names) <= 4 * 255
     assert census.orphans() == []
     assert census.attachments == 200

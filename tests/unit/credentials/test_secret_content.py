@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from handler.credentials.secret import (
+from handler.credentials.secret_content import (
     ApplicationCredential,
     BareToken,
     Password,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from handler.cloud.transport import Transport
-from handler.credentials.secret import is_token, parse_json, require_plain
+from handler.credentials.secret_content import is_token, parse_json, require_plain
 from handler.credentials.single_flight import SingleFlight
 from handler.credentials.stores import LOCAL_STORES, open_store
 from handler.credentials.stores.base import CachedSecret, read_secret

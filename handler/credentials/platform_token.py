@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from handler.credentials.secret import as_token
+from handler.credentials.secret_content import as_token
 from handler.errors import Misconfigured, SecretUnavailable
 from handler.invocation import Platform
 from handler.model.values import is_project
