@@ -1,6 +1,8 @@
 locals {
   tags = merge({ application = "evs-detach" }, var.tags)
 
+  known = jsondecode(file("${path.module}/settings.json"))
+
   settings = merge(
     {
       DETACH_REGION                = var.region

@@ -311,35 +311,37 @@ variable "csms_secret" {
 }
 
 variable "settings" {
-  description = "Further settings of the function, such as DETACH_LOG_LEVEL. Shown in plans."
+  description = "Further settings of the function, such as DETACH_LOG_LEVEL: those under settings and private in settings.json. Shown in plans."
   type        = map(string)
   default     = {}
   nullable    = false
 
   validation {
-    condition     = alltrue([for name in keys(var.settings) : can(regex("^(DETACH_[A-Z_]+|VAULT_(ADDR|ROLE|NAMESPACE))$", name))])
-    error_message = "Settings are named DETACH_…, VAULT_ADDR, VAULT_ROLE or VAULT_NAMESPACE."
+    condition     = alltrue([for name in keys(var.settings) : contains(local.known.variables, name) || contains(local.known.settings, name) || contains(local.known.private, name)])
+    error_message = "Not a setting that can be given here: settings.json lists those that can, and why not the others."
   }
 
   validation {
-    condition = length(setintersection(keys(var.settings), [
-      "DETACH_REGION", "DETACH_PROJECT_ID", "DETACH_TOKEN_SECRET", "DETACH_SERVER_CHECK", "DETACH_LIVE", "DETACH_RECOVER", "DETACH_TIMEOUT", "DETACH_SWEEP_DRY_RUN",
-      "DETACH_SWEEP_LIMIT", "DETACH_SWEEP_MIN_AGE_SECONDS", "DETACH_SWEEP_MAX_FRACTION", "DETACH_INVOKE_AUTH", "DETACH_INVOKE_SECRET",
-    ])) == 0
+    condition     = length(setintersection(keys(var.settings), local.known.variables)) == 0
     error_message = "What a variable of its own sets must not be set here too."
+  }
+
+  validation {
+    condition     = length(setintersection(keys(var.settings), keys(var.private_settings))) == 0
+    error_message = "A setting is given in settings or in private_settings, not in both."
   }
 }
 
 variable "private_settings" {
-  description = "The same, but stored encrypted and hidden in plans, for example an internal endpoint. Not for tokens and passwords: those belong into a secret store, as the state holds what is given here."
+  description = "The same, but stored encrypted and hidden in plans, for example an internal endpoint: those under private in settings.json. Not for tokens and passwords: those belong into a secret store, as the state holds what is given here."
   type        = map(string)
   default     = {}
   nullable    = false
   sensitive   = true
 
   validation {
-    condition     = alltrue([for name in keys(var.private_settings) : can(regex("^(DETACH_[A-Z_]*(ENDPOINT|SINK|HTTP)|VAULT_(ADDR|ROLE|NAMESPACE))$", name))])
-    error_message = "Only endpoints (DETACH_…ENDPOINT, DETACH_FANOUT_SINK, DETACH_ALLOW_HTTP) and VAULT_ADDR, VAULT_ROLE, VAULT_NAMESPACE can be private settings; a token or password goes into a secret store."
+    condition     = alltrue([for name in keys(var.private_settings) : contains(local.known.private, name)])
+    error_message = "Only what settings.json lists under private (endpoints, hosts, where Vault is) can be a private setting; a token or password goes into a secret store."
   }
 }
 

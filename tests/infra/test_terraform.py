@@ -215,6 +215,23 @@ def test_triggers_speak_the_service_s_own_form(workspace: Workspace, more: dict[
     assert seen == {"TIMER", "CTS" if more else "SMN"}
 
 
+def test_every_setting_of_the_function_is_sorted_by_who_may_give_it() -> None:
+    known = json.loads((MODULE / "settings.json").read_text(encoding="utf-8"))
+    listed = [name for kind in ("variables", "settings", "private", "refused") for name in known[kind]]
+    assert sorted(listed) == sorted(NAMES)
+    given = (MODULE / "main.tf").read_text(encoding="utf-8").partition("\nresource ")[0]
+    assert set(re.findall(r"\b(?:DETACH|OS|VAULT)_[A-Z_]+\b", given)) == set(known["variables"])
+
+
+@pytest.mark.parametrize("kind", ["settings", "private_settings"])
+def test_every_setting_that_may_be_given_is_taken(workspace: Workspace, kind: str) -> None:
+    known = json.loads((MODULE / "settings.json").read_text(encoding="utf-8"))
+    names = known["private"] + (known["settings"] if kind == "settings" else [])
+    required = {k: EVERYTHING[k] for k in ("region", "package_file")}
+    workspace.apply({**required, kind: dict.fromkeys(names, "x")})
+    assert set(names) <= set(settings_of(workspace))
+
+
 def settings_of(workspace: Workspace) -> dict[str, str]:
     (function,) = workspace.resources("fgs_function")
     private = json.loads(function["encrypted_user_data"] or "{}")

@@ -28,12 +28,23 @@ def described(body: str) -> str:
     return text.strip('"').replace('\\"', '"')
 
 
+def kind_of(body: str) -> str:
+    """Give the type of a variable in one line: an object's attributes with commas between."""
+    kind = argument(body, "type")
+    assert kind is not None
+    attributes = re.search(r"^  type += object\({\n(.*?)^  }\)$", body, re.MULTILINE | re.DOTALL)
+    if attributes is None:
+        return kind
+    lines = [re.sub(r" += ", " = ", line.strip()) for line in attributes[1].splitlines()]
+    return f"object({{ {', '.join(lines)} }})"
+
+
 def inputs() -> list[str]:
     rows = []
     for name, body in blocks("variables.tf", "variable").items():
         default = argument(body, "default")
         shown = "required" if default is None else f"`{default}`"
-        rows.append(f"| `{name}` | {described(body)} | {shown} |")
+        rows.append(f"| `{name}` | `{kind_of(body)}` | {described(body)} | {shown} |")
     return rows
 
 

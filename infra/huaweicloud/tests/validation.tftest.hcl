@@ -362,6 +362,27 @@ run "token_as_a_setting" {
   expect_failures = [var.settings]
 }
 
+run "misspelt_setting" {
+  command = plan
+
+  variables {
+    settings = { DETACH_LOG_LEVELS = "DEBUG" }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "setting_in_both_places" {
+  command = plan
+
+  variables {
+    settings         = { DETACH_VOLUME_ENDPOINT = "https://evs.example.com/v2" }
+    private_settings = { DETACH_VOLUME_ENDPOINT = "https://evs.example.com/v2" }
+  }
+
+  expect_failures = [var.settings]
+}
+
 run "setting_with_a_variable_of_its_own" {
   command = plan
 
@@ -459,7 +480,7 @@ run "api_of_a_container" {
   variables {
     api          = { instance_id = "i", group_id = "g", environment_id = "e" }
     package_file = null
-    image        = { url = "swr.eu-west-101.myhuaweicloud.com/ours/evs-detach:0.1.0" }
+    image        = { url = "swr.ap-southeast-3.myhuaweicloud.com/ours/evs-detach:0.1.0" }
   }
 
   expect_failures = [var.api]
