@@ -24,7 +24,7 @@ from handler.errors import (
 from handler.invocation import CallContext, Invocation
 from handler.model.request import Batch, Ignored, Sweep, Work
 from handler.model.result import Handled, Outcome, Result, TargetResult, untargeted
-from handler.settings import InvokeAuth, Settings, SweepSettings, read_settings
+from handler.settings import InvokeAuth, Settings, read_settings
 from handler.telemetry import Event
 
 Environment = Callable[[], Mapping[str, str]]
@@ -81,7 +81,9 @@ class Runtime:
         try:
             result = self._carry_out(work, context, observer)
         except Failure as failure:
-            result = failed(failure, invocation, dry_run=_is_dry(work, self.settings.sweep))
+            result = failed(
+                failure, invocation, dry_run=is_dry(work, sweeps_are_dry=self.settings.sweep.dry_run)
+            )
         _log_result(context, result, time.monotonic() - started)
         return result
 
@@ -111,13 +113,13 @@ def handle(
     network: bool = True,
     caller: Caller | None,
     observer: Observer | None = None,
-    dry_run: bool = False,
+    says_dry: Callable[[], bool] | None = None,
 ) -> Handled:
     """Do what an event asks for. Nothing is raised: here is the last net.
 
     `read` turns the event into work and may raise InvalidRequest. `network` says that callers reach this host
     over a network. `caller` is None where only the platform or the person at the terminal can have called.
-    `dry_run` is what is known of it before it is read.
+    `says_dry` tells whether the event says of itself that it is a dry run, where it is not read for its work.
     """
     work: Sequence[Work] = ()
     try:
@@ -127,7 +129,7 @@ def handle(
         work = read(warm.settings)
         return Handled(warm.carry_out(work, invocation, observer), work)
     except Failure as failure:
-        return turn_away(failure, invocation, dry_run=dry_run)
+        return turn_away(failure, invocation, dry_run=says_dry is not None and says_dry())
     except Exception as bug:  # noqa: BLE001 (the last net: a host would show its text to the caller)
         return caught(bug, invocation, begun=bool(work))
 
@@ -186,12 +188,12 @@ def failed(
     return untargeted(Outcome.FAILED, failure, invocation, dry_run=dry_run, changed=changed)
 
 
-def _is_dry(work: Sequence[Work], bounds: SweepSettings) -> bool:
-    """Whether nothing could have been sent by any of it."""
+def is_dry(work: Sequence[Work], *, sweeps_are_dry: bool) -> bool:
+    """Whether nothing could have been sent by any of it. `sweeps_are_dry`: the settings say so."""
 
     def dry(part: Work) -> bool:
         if isinstance(part, Sweep):
-            return part.sweep.dry_run or bounds.dry_run
+            return part.sweep.dry_run or sweeps_are_dry
         if isinstance(part, Batch):
             return part.dry_run or all(target.dry_run for target in part.targets)
         return not isinstance(part, Ignored) and part.dry_run

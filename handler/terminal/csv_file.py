@@ -40,6 +40,7 @@ COLUMNS = (
     Column("project_id", lambda part: part.project_id),
     Column("via", lambda part: part.via.value if part.via else None),
     Column("job", lambda part: part.job.id if part.job else None),
+    Column("job_state", lambda part: part.job.state if part.job else None),
     Column("message", lambda part: part.error.message if part.error else None),
     Column("upstream_request_ids", lambda part: " ".join(part.upstream_request_ids) or None),
     Column("request_id", lambda part: part.request_id),

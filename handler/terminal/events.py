@@ -7,23 +7,32 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from handler.errors import InvalidRequest
 from handler.model.request import Work
+from handler.runtime import is_dry
 from handler.settings import Settings
 from handler.triggers import functiongraph as envelopes
 from handler.triggers.parse import parse_json, read_work
 
+_MOST = 1 << 30
+"""Targets and bytes: what a person gave is read whole to see whether it says that it is a dry run."""
+
 
 class Event(NamedTuple):
-    """One event, under the name that its result is shown by. `read` may raise InvalidRequest."""
+    """One event, under the name that its result is shown by. `read` may raise a Failure.
+
+    `says_dry`: whether it says of itself that it is a dry run, whatever the settings.
+    """
 
     title: str | None
     read: Callable[[Settings], Sequence[Work]]
+    says_dry: Callable[[], bool]
 
 
 def from_options(form: dict[str, object]) -> Event:
     """The event that a command's options make. Raises InvalidRequest, before anything is asked."""
     work = read_work(form, max_targets=1)
-    return Event(None, lambda _settings: [work])
+    return Event(None, lambda _settings: [work], lambda: is_dry([work], sweeps_are_dry=False))
 
 
 def read_files(names: Iterable[str]) -> list[Event]:
@@ -34,9 +43,13 @@ def read_files(names: Iterable[str]) -> list[Event]:
 
 
 def _event(name: str, content: bytes) -> Event:
-    return Event(
-        name,
-        lambda settings: envelopes.read(
-            parse_json(content), max_targets=settings.max_targets, max_body_bytes=settings.max_body_bytes
-        ),
-    )
+    def read(max_targets: int, max_body_bytes: int) -> Sequence[Work]:
+        return envelopes.read(parse_json(content), max_targets=max_targets, max_body_bytes=max_body_bytes)
+
+    def says_dry() -> bool:
+        try:
+            return is_dry(read(_MOST, _MOST), sweeps_are_dry=False)
+        except InvalidRequest:
+            return False
+
+    return Event(name, lambda settings: read(settings.max_targets, settings.max_body_bytes), says_dry)

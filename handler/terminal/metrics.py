@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from handler.model.result import ManyResult, Outcome
@@ -17,6 +18,7 @@ from handler.terminal.whole_file import write_whole
 _LAST_SUCCESS = "evs_detach_last_success_timestamp_seconds"
 _KEPT = re.compile(rf"^{_LAST_SUCCESS}(?:{{[^}}]*}})? (\S+)$", re.MULTILINE)
 _GOOD = frozenset({ExitCode.DONE, ExitCode.FOUND})
+_CLEARED = frozenset({Outcome.DETACHED, Outcome.RECOVERED})
 
 
 def write_metrics(path: Path, account: Account, code: ExitCode) -> None:
@@ -56,7 +58,7 @@ def _counts(account: Account) -> list[tuple[str, str, float]]:
     )
     return [
         ("candidates", "Attachments whose server was not listed, or that were asked for.", candidates),
-        ("cleared", "Records that were seen cleared.", sum(part.changed is True for part in parts)),
+        ("cleared", "Records that were seen cleared.", sum(part.outcome in _CLEARED for part in parts)),
         (
             "would_clear",
             "What a dry run would have cleared.",
@@ -64,7 +66,20 @@ def _counts(account: Account) -> list[tuple[str, str, float]]:
         ),
         ("refused", "Refused by a safety rule.", sum(part.outcome is Outcome.REFUSED for part in parts)),
         ("failed", "Failed, or not confirmed.", failed),
+        (
+            "unconfirmed",
+            "Accepted by the cloud and not yet seen done: a part of the failed.",
+            sum(part.outcome is Outcome.UNCONFIRMED for part in parts),
+        ),
+        *_stuck(swept),
     ]
+
+
+def _stuck(swept: list[ManyResult]) -> Iterator[tuple[str, str, float]]:
+    """How many were listed, where they were looked for."""
+    counts = [result.scanned.stuck for result in swept if result.scanned and result.scanned.stuck is not None]
+    if counts:
+        yield "stuck", "Records that were listed in a state in which they can be stuck.", sum(counts)
 
 
 def _moments(account: Account, code: ExitCode, ended: float) -> list[tuple[str, str, float]]:

@@ -51,7 +51,7 @@ class Follower:
     def listed(self, scanned: Scanned | None, to_do: int) -> None:
         """The lists are read: from here on it is known how much there is to do."""
         with self._lock:
-            found = to_do if scanned is None else scanned.candidates
+            found = to_do if scanned is None else scanned.candidates + (scanned.stuck or 0)
             self._bar.label = _label(f"{found} found, {to_do} to judge")
             self._bar.length, self._bar.pos = max(to_do, 1), 0
             self._bar.update(0 if to_do else 1)

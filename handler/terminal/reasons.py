@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from handler.model.request import RULES
-from handler.model.result import Error, ManyResult, Result, TargetResult
+from handler.model.result import Error, ManyResult, Outcome, Result, TargetResult
+from handler.model.sent import Via
 from handler.terminal.account import parts_of
 
 
@@ -57,3 +58,24 @@ def status(part: TargetResult) -> str | None:
     """The volume's status, before and after where that differs."""
     before, after = part.volume_status.before, part.volume_status.after
     return before if after in {None, before} else f"{before} -> {after}"
+
+
+def status_and_job(part: TargetResult) -> str | None:
+    """The same, and how far the cloud's own job has come, where there is one."""
+    job = f"job {part.job.state}" if part.job is not None else None
+    return ", ".join(filter(None, (status(part), job))) or None
+
+
+def at_the_server(part: TargetResult) -> bool:
+    """Whether it is about a detach from a server that lives, and not about a record alone."""
+    return part.via in {Via.COMPUTE, Via.ECS} or (part.via is None and part.server.exists is True)
+
+
+def follow_up(part: TargetResult) -> str | None:
+    """The command that follows a detach from a live server; None where none is under way."""
+    if part.outcome is not Outcome.UNCONFIRMED or not at_the_server(part):
+        return None
+    return (
+        f"evs-detach detach {part.volume_id} --attachment {part.attachment_id} --server {part.server.id} "
+        "--live --wait 5m"
+    )

@@ -77,10 +77,7 @@ class Session:
         self.log(settings)
         results: list[tuple[str | None, Result]] = []
         with stop.listening():
-            dry = _is_dry(form or {})
-            results += [
-                (event.title, self._carry_out(event, stop, dry)) for event in events if not stop.asked
-            ]
+            results += [(event.title, self._carry_out(event, stop)) for event in events if not stop.asked]
         codes += [exit_code(result, found=self.common.exit_code) for _, result in results]
         if stop.asked:
             codes.append(ExitCode.INTERRUPTED)
@@ -134,7 +131,7 @@ class Session:
         columns = os.environ.get("COLUMNS", "")
         return int(columns) if columns.isdecimal() and int(columns) else None
 
-    def _carry_out(self, event: Event, stop: Stop, dry: bool) -> Result:
+    def _carry_out(self, event: Event, stop: Stop) -> Result:
         hidden = self.common.quiet or self.common.verbose or not sys.stderr.isatty()
         with Follower(sys.stderr, hidden=hidden) as follower:
             return handle(
@@ -144,7 +141,7 @@ class Session:
                 network=False,
                 caller=None,
                 observer=follower,
-                dry_run=dry,
+                says_dry=event.says_dry,
             ).result
 
     def _endpoints(self, results: Sequence[Result]) -> Endpoints | None:
@@ -238,9 +235,3 @@ class Session:
             if isinstance(result, ManyResult):
                 for line in table.whole(result):
                     self.echo(line, err=True)
-
-
-def _is_dry(form: Mapping[str, object]) -> bool:
-    """Whether a form of request says that it is a dry run."""
-    sweep = form.get("sweep")
-    return form.get("dry_run") is True or (isinstance(sweep, dict) and sweep.get("dry_run") is True)

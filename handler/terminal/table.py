@@ -10,8 +10,9 @@ from click import style
 
 from handler.errors import ErrorCode
 from handler.model.result import ManyResult, Outcome, Result, TargetResult
+from handler.model.sent import Via
 from handler.terminal.cells import cells_wide, cut, printable
-from handler.terminal.reasons import reasons, status, verdict
+from handler.terminal.reasons import follow_up, reasons, status, verdict
 
 _INDENT = "  "
 _GAP = "  "
@@ -19,6 +20,7 @@ _SHORTEST_NAME = 8  # cells
 _NAMED = 3  # volumes of one error, the rest is counted
 _COLOURS = {
     Outcome.DETACHED: "green",
+    Outcome.RECOVERED: "green",
     Outcome.WOULD_DETACH: "cyan",
     Outcome.DISPATCHED: "cyan",
     Outcome.REFUSED: "yellow",
@@ -41,6 +43,11 @@ def _size(part: TargetResult) -> str | None:
     return None if part.disk.size_gb is None else f"{part.disk.size_gb} GB"
 
 
+def _via(part: TargetResult) -> str | None:
+    """What is sent, where it is not the one call that nearly all is about."""
+    return None if part.via in {None, Via.OS_DETACH} else part.via.value
+
+
 def _since(part: TargetResult) -> str | None:
     return part.disk.attached_at and part.disk.attached_at[:16].replace("T", " ")
 
@@ -54,6 +61,8 @@ _COLUMNS = (
     _Column("SERVER", 4, lambda part: part.server.id),
     _Column("ATTACHMENT", 8, lambda part: part.attachment_id),
     _Column("STATUS", 7, status),
+    _Column("VIA", 2, _via),
+    _Column("JOB", 2, lambda part: part.job.state if part.job else None),
     _Column("VERDICT", 1, verdict),
 )
 
@@ -67,6 +76,8 @@ def render(result: Result, width: int | None) -> Iterator[str]:
     shown = [part for part in parts if part.volume_id is not None]
     yield from _table(shown, width)
     yield from errors(result, width)
+    for words in filter(None, map(follow_up, shown)):
+        yield f"{_INDENT}To follow it: {words}"  # never wrapped: it is to be copied
     if isinstance(result, ManyResult):
         yield from whole(result)
     elif result.error is None and not shown:
@@ -131,8 +142,9 @@ def whole(result: ManyResult) -> Iterator[str]:
     yield style(f"{_INDENT}{counts or 'nothing to do'}{rest}", bold=True)
     if result.scanned is not None:
         scanned = result.scanned
+        stuck = "" if scanned.stuck is None else f" and {scanned.stuck} stuck records"
         yield (
-            f"{_INDENT}{scanned.candidates} candidates in {scanned.volumes} volumes, "
+            f"{_INDENT}{scanned.candidates} candidates{stuck} in {scanned.volumes} volumes, "
             f"{scanned.servers} servers"
         )
         left = [f"{count} {why.replace('_', ' ')}" for why, count in vars(scanned.skipped).items() if count]

@@ -6,28 +6,37 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from handler.errors import ErrorCode
-from handler.model.result import Error, ManyResult, Outcome
+from handler.model.result import Error, ManyResult, Outcome, TargetResult
 from handler.model.values import timestamp
 from handler.terminal.account import Account
-from handler.terminal.reasons import Reason, reasons
+from handler.terminal.reasons import Reason, at_the_server, follow_up, reasons
 
 _WORDS = {
-    Outcome.DETACHED: "cleared",
-    Outcome.ALREADY_DETACHED: "already detached",
-    Outcome.VOLUME_ABSENT: "gone, the volume too",
-    Outcome.WOULD_DETACH: "would be cleared",
-    Outcome.IGNORED: "ignored",
-    Outcome.DISPATCHED: "passed on to the broker",
-    Outcome.REFUSED: "refused by a safety rule",
-    Outcome.UNCONFIRMED: "accepted by the cloud, not yet seen cleared",
-    Outcome.FAILED: "failed",
+    (Outcome.DETACHED, False): "cleared",
+    (Outcome.DETACHED, True): "detached from a live server",
+    (Outcome.RECOVERED, False): "freed from a stuck state",
+    (Outcome.ALREADY_DETACHED, False): "already detached",
+    (Outcome.VOLUME_ABSENT, False): "gone, the volume too",
+    (Outcome.WOULD_DETACH, False): "would be cleared",
+    (Outcome.WOULD_DETACH, True): "would be detached from a live server",
+    (Outcome.IGNORED, False): "ignored",
+    (Outcome.DISPATCHED, False): "passed on to the broker",
+    (Outcome.REFUSED, False): "refused by a safety rule",
+    (Outcome.UNCONFIRMED, False): "accepted by the cloud, not yet seen cleared",
+    (Outcome.UNCONFIRMED, True): "begun at a live server, not yet seen done",
+    (Outcome.FAILED, False): "failed",
 }
+"""By outcome, and whether it is about a disk of a server that lives."""
+
+
+def _words(part: TargetResult) -> str:
+    return _WORDS.get((part.outcome, at_the_server(part))) or _WORDS[part.outcome, False]
 
 
 def headline(account: Account) -> str:
     """What became of it all, in one sentence."""
-    counts = Counter(part.outcome for part in account.parts)
-    said = ", ".join(f"{counts[outcome]} {words}" for outcome, words in _WORDS.items() if counts[outcome])
+    counts = Counter(map(_words, account.parts))
+    said = ", ".join(f"{counts[words]} {words}" for words in _WORDS.values() if counts[words])
     stopped = [result.error.code.value for _, result in account.results if not said and result.error]
     if stopped:
         return f"Nothing was judged: {', '.join(dict.fromkeys(stopped))}."
@@ -63,6 +72,7 @@ def scanned(account: Account) -> list[tuple[str, int]]:
         if isinstance(result, ManyResult) and result.scanned is not None:
             found = result.scanned
             totals.update(volumes=found.volumes, servers=found.servers, candidates=found.candidates)
+            totals.update({} if found.stuck is None else {"stuck records": found.stuck})
             totals.update(
                 {f"left alone: {why.replace('_', ' ')}": count for why, count in vars(found.skipped).items()}
             )
@@ -91,13 +101,25 @@ def next_steps(account: Account) -> list[str]:
     return list(_next_steps(account)) or ["Nothing: there is nothing left to do."]
 
 
+def _under_way(account: Account, errors: Sequence[Error]) -> Iterator[str]:
+    """What to do about what is begun and not seen done, or was left half done."""
+    for command in filter(None, map(follow_up, account.parts)):
+        yield f"Follow the detach that is under way, which sends nothing new: {command}"
+    if any(part.outcome is Outcome.UNCONFIRMED and not at_the_server(part) for part in account.parts):
+        yield "Ask again in a minute for what is not yet seen cleared: already_detached means that it is."
+    codes = {error.code for error in errors}
+    if ErrorCode.GUEST_REFUSED in codes:
+        yield "Have the guest let go of the disk (unmount, swapoff, LVM, RAID), then detach it again."
+    if ErrorCode.NOT_RECOVERED in codes:
+        yield "Look at server and disk where the cloud left it half done: nothing goes on by itself."
+
+
 def _next_steps(account: Account) -> Iterator[str]:
     errors: Sequence[Error] = [reason.error for reason in why_not(account)]
     counts = Counter(part.outcome for part in account.parts)
     if account.interrupted:
         yield "It was interrupted: run it again, which is always safe."
-    if counts[Outcome.UNCONFIRMED]:
-        yield "Ask again in a minute for what is not yet seen cleared: already_detached means that it is."
+    yield from _under_way(account, errors)
     if any(error.retryable for error in errors):
         yield "Run it again in a few minutes: some of it may pass by itself."
     if any(error.code.http == 409 and not error.retryable for error in errors):

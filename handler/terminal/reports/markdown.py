@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from handler.model.result import TargetResult
 from handler.terminal.account import Account
 from handler.terminal.cells import markdown_cell, printable
-from handler.terminal.reasons import status, verdict
+from handler.terminal.reasons import status_and_job, verdict
 from handler.terminal.reports import content
 
 _PLAIN = re.compile(r"[\w.:/-]+", re.ASCII)
@@ -61,7 +61,7 @@ def _row(part: TargetResult) -> Sequence[str]:
     disk = part.disk
     size = "" if disk.size_gb is None else f"{disk.size_gb} GB"
     cells = (verdict(part), part.volume_id, disk.name, size, disk.attached_at, part.server.id, disk.device)
-    change = (status(part) or "").replace("->", "→")
+    change = (status_and_job(part) or "").replace("->", "→")
     return [*(_code(cell) for cell in (*cells, part.attachment_id)), markdown_cell(change)]
 
 

@@ -14,12 +14,13 @@ from handler.model.result import Outcome, TargetResult
 from handler.model.values import timestamp
 from handler.terminal.account import Account
 from handler.terminal.cells import html_cell as escaped
-from handler.terminal.reasons import status, verdict
+from handler.terminal.reasons import status_and_job, verdict
 from handler.terminal.reports import content
 from handler.terminal.reports.assets import SCRIPT, STYLE
 
 _KINDS = {
     Outcome.DETACHED: "good",
+    Outcome.RECOVERED: "good",
     Outcome.REFUSED: "held",
     Outcome.UNCONFIRMED: "held",
     Outcome.FAILED: "bad",
@@ -104,7 +105,8 @@ def _cells(part: TargetResult) -> Iterator[str]:
     yield _cell("Size", size, f"{disk.size_gb if disk.size_gb is not None else -1:012}")
     yield _cell("Server", _about(server.status, server.id), server.id)
     yield _cell("Attachment", _about(attached, part.attachment_id), disk.attached_at)
-    yield _cell("Status", escaped((status(part) or "").replace("->", "→")), status(part))
+    state = status_and_job(part)
+    yield _cell("Status", escaped((state or "").replace("->", "→")), state)
 
 
 def _about(words: str | None, id_: str | None) -> str:

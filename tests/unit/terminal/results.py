@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from handler.errors import ErrorCode, Upstream
 from handler.invocation import Trigger
 from handler.model.disk import Disk
 from handler.model.result import Error, ManyResult, Outcome, ServerSeen, TargetResult, VolumeStatus
-from handler.model.sent import Via
+from handler.model.sent import Job, Via
 from tests.embedded_cloud import seed
 
 
@@ -65,3 +66,30 @@ PASSING = one(Outcome.REFUSED, refusal(retryable=True))
 UNCONFIRMED = one(Outcome.UNCONFIRMED, refusal(ErrorCode.NOT_CONFIRMED, retryable=True), changed=None)
 FAILED = one(Outcome.FAILED, refusal(ErrorCode.PERMISSION_DENIED), changed=False)
 WOULD = one(Outcome.WOULD_DETACH)
+_LIVES = ServerSeen(seed.LIVE_SERVER, exists=True, status="ACTIVE", checked=True)
+UNDER_WAY = one(
+    Outcome.UNCONFIRMED,
+    refusal(ErrorCode.NOT_CONFIRMED, retryable=True),
+    changed=None,
+    server=_LIVES,
+    via=Via.COMPUTE,
+    job=Job("req-7", "running"),
+    volume_status=VolumeStatus("in-use", "detaching"),
+)
+"""A live server's disk whose detach is begun and not seen done."""
+
+FOLLOWED = replace(UNDER_WAY, via=None, job=None)
+"""The same, begun by an earlier run."""
+
+HALF_DONE = one(
+    Outcome.FAILED,
+    refusal(ErrorCode.NOT_RECOVERED),
+    changed=True,
+    server=_LIVES,
+    via=Via.COMPUTE,
+    job=Job("req-7", "done"),
+    volume_status=VolumeStatus("in-use", "detaching"),
+)
+"""The server has let go of it, and the record does not show it."""
+
+RECOVERED = one(Outcome.RECOVERED, changed=True, volume_status=VolumeStatus("detaching", "available"))

@@ -382,3 +382,25 @@ def test_without_settings_a_dry_run_says_that_it_was_one(
     assert main([*words, "--output", "json"]) == 1
     result = json.loads(capsys.readouterr().out)
     assert (result["error"]["code"], result["dry_run"]) == ("configuration", dry)
+
+
+@pytest.mark.parametrize(
+    ("event", "dry"),
+    [
+        ('{"volume_id": "%s", "dry_run": true}', True),
+        ('{"volume_id": "%s"}', False),
+        ('{"targets": [{"volume_id": "%s"}], "dry_run": true}', True),
+        ('{"targets": [{"volume_id": "%s", "dry_run": true}]}', True),
+        ('{"user_event": "{\\"sweep\\": {\\"dry_run\\": true}}", "trigger_type": "TIMER"}', True),
+        ('{"sweep": {}}', False),
+        ("no JSON", False),
+    ],
+)
+def test_without_settings_an_event_says_whether_it_was_a_dry_run(
+    capsys: Printed, tmp_path: Path, event: str, dry: bool
+) -> None:
+    path = tmp_path / "event.json"
+    path.write_text(event.replace("%s", seed.ORPHAN_VOLUME), "utf-8")
+    assert main(["run", str(path)]) == 1
+    result = json.loads(capsys.readouterr().out)
+    assert (result["error"]["code"], result["dry_run"]) == ("configuration", dry)

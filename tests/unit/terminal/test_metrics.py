@@ -15,7 +15,18 @@ from handler.terminal.account import Account
 from handler.terminal.exit_code import ExitCode
 from handler.terminal.metrics import exposition, write_metrics
 from tests.embedded_cloud import seed
-from tests.unit.terminal.results import FAILED, REFUSED, UNCONFIRMED, WOULD, many, one, refusal
+from tests.unit.terminal.results import (
+    FAILED,
+    HALF_DONE,
+    RECOVERED,
+    REFUSED,
+    UNCONFIRMED,
+    UNDER_WAY,
+    WOULD,
+    many,
+    one,
+    refusal,
+)
 
 LABELS = f'{{command="sweep",project_id="{seed.PROJECT}"}}'
 
@@ -50,9 +61,24 @@ def test_it_counts() -> None:
         "evs_detach_would_clear": 1,
         "evs_detach_refused": 1,
         "evs_detach_failed": 2,
+        "evs_detach_unconfirmed": 1,
         "evs_detach_duration_seconds": 2.5,
         "evs_detach_exit_code": 1,
         "evs_detach_last_run_timestamp_seconds": 1002.5,
+    }
+
+
+def test_what_is_half_done_is_not_cleared() -> None:
+    result = many(RECOVERED, HALF_DONE, UNDER_WAY, scanned=Scanned(9, 8, 0, stuck=3))
+    read = values(exposition(account(result), ExitCode.FAILED, None))
+    assert {name.removeprefix("evs_detach_"): read[name] for name in list(read)[:7]} == {
+        "candidates": 0,
+        "cleared": 1,
+        "would_clear": 0,
+        "refused": 0,
+        "failed": 2,
+        "unconfirmed": 1,
+        "stuck": 3,
     }
 
 

@@ -17,6 +17,7 @@ from handler.cloud.endpoints import Endpoints
 from handler.errors import Detail, ErrorCode, TokenRejected
 from handler.model.disk import Disk
 from handler.model.result import Outcome, Result, Scanned, Skipped
+from handler.model.sent import Via
 from handler.settings import read_settings
 from handler.terminal.account import Account
 from handler.terminal.cli import main
@@ -25,7 +26,20 @@ from handler.terminal.reports import content, write_report
 from handler.terminal.reports.assets import STYLE
 from tests.embedded_cloud import Cloud, seed
 from tests.unit.embedded_project import EmbeddedProject
-from tests.unit.terminal.results import FAILED, PASSING, REFUSED, UNCONFIRMED, WOULD, many, one, refusal
+from tests.unit.terminal.results import (
+    FAILED,
+    FOLLOWED,
+    HALF_DONE,
+    PASSING,
+    RECOVERED,
+    REFUSED,
+    UNCONFIRMED,
+    UNDER_WAY,
+    WOULD,
+    many,
+    one,
+    refusal,
+)
 
 SETTINGS = read_settings({"DETACH_REGION": "cn-north-4", "DETACH_TOKEN_SECRET": "env:T"}, network=False)
 ENDPOINTS = Endpoints("https://volume.example/v3", "https://compute.example/v2.1", None)
@@ -157,6 +171,9 @@ NEXT: list[tuple[Result, str, list[str]]] = [
     (WOULD, "detach", ["run it again without its dry run"]),
     (PASSING, "detach", ["Run it again in a few minutes"]),
     (UNCONFIRMED, "detach", ["Ask again in a minute"]),
+    (UNDER_WAY, "detach", [f"sends nothing new: evs-detach detach {seed.ORPHAN_VOLUME} --attachment "]),
+    (HALF_DONE, "detach", ["Look at server and disk where the cloud left it half done"]),
+    (one(Outcome.REFUSED, refusal(ErrorCode.GUEST_REFUSED)), "detach", ["guest let go of the disk"]),
     (REFUSED, "detach", ["asking again alone changes nothing"]),
     (FAILED, "detach", ["the cloud's operators find their side"]),
     (many(complete=False, scanned=Scanned(skipped=Skipped(over_limit=1))), "sweep", ["The limit ended it"]),
@@ -181,10 +198,32 @@ def test_an_interrupted_run_says_so() -> None:
         (many(), "Nothing to do."),
         (many(error=refusal(ErrorCode.LISTING_FAILED)), "Nothing was judged: listing_failed."),
         (many(one(), one()), "2 cleared."),
+        (
+            many(one(), one(via=Via.ECS), RECOVERED, FOLLOWED, HALF_DONE),
+            (
+                "1 cleared, 1 detached from a live server, 1 freed from a stuck state, "
+                "1 begun at a live server, not yet seen done, 1 failed."
+            ),
+        ),
+        (one(Outcome.WOULD_DETACH, via=Via.COMPUTE), "1 would be detached from a live server."),
+        (UNCONFIRMED, "1 accepted by the cloud, not yet seen cleared."),
     ],
 )
 def test_the_headline(result: Result, said: str) -> None:
     assert content.headline(account(result)) == said
+
+
+def test_what_is_under_way_is_told_by_its_job(tmp_path: Path) -> None:
+    for ending in ("md", "html"):
+        path = tmp_path / f"report.{ending}"
+        write_report(path, account(many(UNDER_WAY, RECOVERED, scanned=Scanned(9, 9, 0, stuck=4))))
+        text = path.read_text("utf-8")
+        assert "in-use → detaching, job running" in text
+        assert "stuck records" in text
+    path = tmp_path / "report.csv"
+    write_report(path, account(UNDER_WAY))
+    (row,) = csv.DictReader(path.read_text("utf-8").splitlines())
+    assert (row["job"], row["job_state"], row["via"]) == ("req-7", "running", "compute")
 
 
 def test_what_was_wrong_in_an_event_is_said_in_all(tmp_path: Path) -> None:

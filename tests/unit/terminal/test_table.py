@@ -13,7 +13,17 @@ from handler.model.result import Outcome, Result, Scanned, ServerSeen, Skipped
 from handler.terminal.cells import cells_wide
 from handler.terminal.table import render
 from tests.embedded_cloud import seed
-from tests.unit.terminal.results import REFUSED, many, one, refusal
+from tests.unit.terminal.results import (
+    FOLLOWED,
+    HALF_DONE,
+    RECOVERED,
+    REFUSED,
+    UNCONFIRMED,
+    UNDER_WAY,
+    many,
+    one,
+    refusal,
+)
 
 
 def shown(result: Result, width: int | None = None) -> list[str]:
@@ -109,6 +119,26 @@ def test_several_are_counted() -> None:
     assert shown(one(Outcome.IGNORED, volume_id=None)) == ["  ignored"]
 
 
+def test_a_detach_under_way_says_how_far_it_is_and_how_to_follow_it() -> None:
+    for part, job in ((UNDER_WAY, "compute  running"), (FOLLOWED, None)):
+        lines = shown(part, 160)
+        assert ("VIA" in lines[0]) is ("JOB" in lines[0]) is (job is not None)
+        assert job is None or job in lines[1]
+        assert lines[-1] == (
+            f"  To follow it: evs-detach detach {seed.ORPHAN_VOLUME} --attachment {seed.ORPHAN_ATTACHMENT} "
+            f"--server {seed.LIVE_SERVER} --live --wait 5m"
+        )
+    for part in (UNCONFIRMED, HALF_DONE, RECOVERED):
+        assert not any("To follow it" in line for line in shown(part))
+    assert "VIA" not in shown(RECOVERED)[0]
+
+
+def test_stuck_records_are_counted_where_they_were_looked_for() -> None:
+    lines = shown(many(RECOVERED, summary={"recovered": 1}, scanned=Scanned(5, 3, 0, stuck=2)))
+    assert lines[-1] == "  0 candidates and 2 stuck records in 5 volumes, 3 servers"
+
+
 def test_verdicts_have_colours() -> None:
+    assert "\x1b[32mrecovered" in "".join(render(RECOVERED, 80))
     assert "\x1b[32mdetached" in "".join(render(one(), 80))
     assert "\x1b[33mserver_exists" in "".join(render(REFUSED, 80))
