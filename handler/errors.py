@@ -108,6 +108,19 @@ class ErrorCode(str, Enum):
     INTERNAL = "internal", 500, "a bug of the function"
 
 
+MENDED = frozenset(
+    {
+        ErrorCode.NOT_RECOVERED,
+        ErrorCode.CONFIGURATION,
+        ErrorCode.SECRET_UNAVAILABLE,
+        ErrorCode.TOKEN_REJECTED,
+        ErrorCode.PERMISSION_DENIED,
+        ErrorCode.INTERNAL,
+    }
+)
+"""What stays, where it is not retryable, until somebody mends it: the deployment, or the record."""
+
+
 @dataclass(frozen=True)
 class Upstream:
     """What the cloud said: its status, its own code and message, and the request id its operators ask for."""

@@ -176,7 +176,8 @@ def turn_away(
     elif isinstance(failure, Misconfigured):
         event = Event.SETTINGS_WRONG
     details = [vars(detail) for detail in failure.details or ()]
-    invocation.log.warning(event, ok=False, code=failure.code.value, message=failure.message, details=details)
+    write = invocation.log.ended(failure, ok=False)
+    write(event, ok=False, code=failure.code.value, message=failure.message, details=details)
     unread = failure if isinstance(failure, InvalidRequest) else None
     return Handled(failed(failure, invocation, dry_run=dry_run, changed=changed), unread=unread)
 
@@ -203,7 +204,7 @@ def is_dry(work: Sequence[Work], *, sweeps_are_dry: bool) -> bool:
 
 def _log_result(context: CallContext, result: Result, seconds: float) -> None:
     error = result.error
-    write = context.log.info if result.ok else context.log.warning
+    write = context.log.ended(error, ok=result.ok)
     summary = {result.outcome.value: 1} if isinstance(result, TargetResult) else result.summary
     write(
         Event.INVOCATION,

@@ -11,17 +11,20 @@ import logging
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from handler.errors import DeadlineExceeded, Failure, Internal
+from handler import NAME, __version__
+from handler.errors import MENDED, DeadlineExceeded, ErrorCode, Failure, Internal
 
 if TYPE_CHECKING:
     _StreamHandler = logging.StreamHandler[Any]
 else:
     _StreamHandler = logging.StreamHandler  # Python 3.10 has no type parameter here
+
+_SERVICE = {"service_name": NAME, "service_version": __version__}
 
 _LOGGER = logging.getLogger("evs_detach")
 
@@ -47,6 +50,7 @@ class Event(str, Enum):
     RECORD_UNREADABLE = "record_unreadable"
     SWEEP_LISTED = "sweep_listed"
     SWEEP_REFUSED = "sweep_refused"
+    RUN = "run"
     INTERNAL_ERROR = "internal_error"
 
 
@@ -59,7 +63,12 @@ def ended_by_host(error: BaseException) -> bool:
 class _JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        line = {"time": f"{moment}.{int(record.msecs):03d}Z", "level": record.levelname, "event": record.msg}
+        line = {
+            "time": f"{moment}.{int(record.msecs):03d}Z",
+            "level": record.levelname,
+            "event": record.msg,
+            **_SERVICE,
+        }
         line.update(getattr(record, "fields", {}))
         return json.dumps(line, default=str)
 
@@ -113,6 +122,18 @@ def ensure_configured() -> None:
         configure("INFO")
 
 
+class Ended(Protocol):
+    """Why something did not get through: a failure, or what a result says of one."""
+
+    @property
+    def code(self) -> ErrorCode:
+        """Its code."""
+
+    @property
+    def retryable(self) -> bool:
+        """Whether it may pass by itself."""
+
+
 class Log(NamedTuple):
     """A logger that adds the same fields (request id, trigger) to every line."""
 
@@ -137,6 +158,12 @@ class Log(NamedTuple):
     def error(self, event: Event, **fields: Any) -> None:
         """Something is broken until somebody fixes it."""
         self._write(logging.ERROR, event, fields)
+
+    def ended(self, failure: Ended | None, *, ok: bool) -> Callable[..., None]:
+        """What writes how something ended: an error where it ends so until somebody mends something."""
+        if ok:
+            return self.info
+        return self.error if failure and failure.code in MENDED and not failure.retryable else self.warning
 
     def always(self, event: Event, **fields: Any) -> None:
         """What has to be on record whatever the level: a change at the cloud, before it is made and after."""

@@ -64,13 +64,19 @@ def _several(targets: Sequence[Target], project: Project) -> list[TargetResult]:
 
 def _listed(work: GoneServer | Sweep, project: Project) -> ManyResult:
     from handler.actions import sweep  # noqa: PLC0415 (single targets don't pay for it)
+    from handler.actions.run_line import RunLine  # noqa: PLC0415 (the same)
 
+    line = RunLine(project.context) if isinstance(work, Sweep) else None
     try:
         if isinstance(work, GoneServer):
-            return sweep.clear_server(project, work)
-        return sweep.sweep(project, work.sweep)
+            result = sweep.clear_server(project, work)
+        else:
+            result = sweep.sweep(project, work.sweep, line)
     except Failure as failure:
-        return many([], project.context.invocation, complete=False, failure=failure)
+        result = many([], project.context.invocation, complete=False, failure=failure)
+    if line is not None:
+        line.write(result)
+    return result
 
 
 def _joined(results: Sequence[Result], invocation: Invocation) -> ManyResult:

@@ -16,6 +16,7 @@ from typing import TypeVar
 from handler.actions.batch import clear_all, clear_one
 from handler.actions.lists import LeftOut, count, go_on, servers_of
 from handler.actions.project import Project
+from handler.actions.run_line import RunLine
 from handler.actions.stuck import Candidate, find_stuck, recoverer
 from handler.actions.sweep_candidates import Census, Orphan
 from handler.errors import DeadlineExceeded, ErrorCode, Refused
@@ -77,12 +78,20 @@ def clear_server(project: Project, work: GoneServer) -> ManyResult:
     return many(results, project.context.invocation, complete=failure is None, failure=failure)
 
 
-def sweep(project: Project, bounds: SweepBounds, now: Callable[[], float] = time.time) -> ManyResult:
+def sweep(
+    project: Project,
+    bounds: SweepBounds,
+    line: RunLine | None = None,
+    now: Callable[[], float] = time.time,
+) -> ManyResult:
     """Form *sweep*: find every attachment of the project whose server is gone, clear up to `limit`.
 
-    Raises Failure when a listing can't be had: nothing is judged by a part of one.
+    `line` is told what it goes by. Raises Failure when a listing can't be had: nothing is judged by a part
+    of one.
     """
     limits = _tightened(project.settings.sweep, bounds)
+    line = line or RunLine(project.context)
+    line.tell(dry_run=limits.dry_run, limit=limits.limit)
     census = count(project, bounds)
     orphans = census.orphans()
     wanted = [orphan for orphan in orphans if orphan.wanted]
@@ -105,17 +114,17 @@ def sweep(project: Project, bounds: SweepBounds, now: Callable[[], float] = time
     scanned = Scanned(
         census.volumes, census.servers, len(orphans), stuck.listed if stuck else None, skipped=skipped
     )
-    project.context.log.info(
-        Event.SWEEP_LISTED,
-        volumes=census.volumes,
-        servers=census.servers,
-        attachments=census.attachments,
-        candidates=len(orphans),
-        stuck=scanned.stuck,
-        too_young=skipped.too_young,
-        filtered=skipped.filtered,
-        dry_run=limits.dry_run,
-    )
+    listed = {
+        "volumes": census.volumes,
+        "servers": census.servers,
+        "attachments": census.attachments,
+        "candidates": len(orphans),
+        "stuck": scanned.stuck,
+        "too_young": skipped.too_young,
+        "filtered": skipped.filtered,
+    }
+    line.tell(**listed, unreadable=skipped.unreadable)
+    project.context.log.info(Event.SWEEP_LISTED, **listed, dry_run=limits.dry_run)
     distrust = _distrust(census, len(orphans), limits)
     if distrust is not None:
         project.context.log.warning(Event.SWEEP_REFUSED, message=distrust.message)

@@ -19,6 +19,7 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import HTTPError, IncompleteRead, MaxRetryError
 from urllib3.util.retry import Retry
 
+from handler import NAME, __version__
 from handler.cloud.connection import BoundedAdapter, Budget, TooLate, split
 from handler.cloud.faults import passes, plain_word, refuses_token, retry_hint
 from handler.cloud.messages import Answer, Call
@@ -73,7 +74,7 @@ _BASE_HEADERS = {
     "Cache-Control": "no-cache",
     # What a service says is compared with sentences that it says in English
     "Accept-Language": "en",
-    "User-Agent": "evs-detach",
+    "User-Agent": f"{NAME}/{__version__}",
 }
 
 

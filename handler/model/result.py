@@ -203,7 +203,7 @@ def target_result(cleared: Cleared, context: CallContext, seconds: float = 0.0) 
     """The result of one target. `seconds` is what it took. Logs it, too."""
     failure = cleared.failure
     result = _made(cleared, context.invocation, tuple(context.request_ids), context.calls, seconds)
-    write = context.log.info if result.ok else context.log.warning
+    write = context.log.ended(failure, ok=result.ok)
     write(
         Event.TARGET,
         outcome=result.outcome.value,

@@ -15,13 +15,11 @@ from typing import Any
 
 import click
 
-from handler import __version__
+from handler import NAME, __version__
 from handler.terminal.commands import COMMANDS
 from handler.terminal.exit_code import PRECEDENCE, ExitCode
 from handler.terminal.layout import HelpfulCommand
 from handler.terminal.options import COMMON_NAMES, Entry, common_options
-
-DISTRIBUTION = "evs-detach"
 
 _EXAMPLES = """\
 Examples:
@@ -35,7 +33,7 @@ Examples:
 
 def _show_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
     if wanted and not context.resilient_parsing:
-        click.echo(f"{DISTRIBUTION} {__version__}")
+        click.echo(f"{NAME} {__version__}")
         context.exit()
 
 
@@ -112,7 +110,7 @@ for _name, _command in COMMANDS.items():
     cli.add_command(_command, _name)
 
 
-def main(arguments: Sequence[str] | None = None, *, program: str = DISTRIBUTION, files: bool = False) -> int:
+def main(arguments: Sequence[str] | None = None, *, program: str = NAME, files: bool = False) -> int:
     """Carry out what the command line says; the exit code. `files`: a word that is no command is one."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     for stream in (sys.stdout, sys.stderr):

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from tests.embedded_cloud import Answer, Call
 
 VARIABLE = "RECORDED_CALLS"
-USER_AGENT = "evs-detach"
+USER_AGENT = "evs-detach/"
 SEEN: set[tuple[str, str, str]] = set()
 
 
 def of_the_function(call: Call) -> bool:
     """Whether the function made this call, and not a test."""
-    return call.headers.get("user-agent") == USER_AGENT
+    return call.headers.get("user-agent", "").startswith(USER_AGENT)
 
 
 def path_of(call: Call) -> str:

@@ -11,6 +11,17 @@ from typing import Any
 
 import pytest
 
+from handler import __version__
+from handler.errors import (
+    ErrorCode,
+    Failure,
+    Misconfigured,
+    NotRecovered,
+    Refused,
+    SecretUnavailable,
+    Throttled,
+    TokenRejected,
+)
 from handler.secret import Secret
 from handler.telemetry import Event, Log, configure
 
@@ -29,6 +40,8 @@ def test_a_line_has_its_time_level_and_event_and_the_bound_fields(capsys: pytest
     assert line == {
         "level": "WARNING",
         "event": "target",
+        "service_name": "evs-detach",
+        "service_version": __version__,
         "request_id": "r-1",
         "trigger": "http",
         "outcome": "refused",
@@ -71,6 +84,31 @@ def test_what_must_be_on_record_is_written_whatever_the_level(
     (line,) = _logged(capsys.readouterr().out)
     assert (line["level"], line["event"]) == ("INFO", "changing")
     assert (line["request_id"], line["call"]) == ("r-1", "os-detach")
+
+
+@pytest.mark.parametrize(
+    ("failure", "level"),
+    [
+        (None, "WARNING"),
+        (Misconfigured("Set it."), "ERROR"),
+        (TokenRejected("No."), "ERROR"),
+        (SecretUnavailable("It is not there."), "ERROR"),
+        (SecretUnavailable("It is down.", retryable=True), "WARNING"),
+        (Throttled("Later."), "WARNING"),
+        (Refused(ErrorCode.SERVER_EXISTS, "It lives."), "WARNING"),
+        (NotRecovered("Look at it."), "ERROR"),
+    ],
+    ids=str,
+)
+def test_how_something_ended_is_an_error_where_somebody_has_to_mend_something(
+    failure: Failure | None, level: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure("INFO")
+
+    Log().ended(failure, ok=True)(Event.RUN)
+    Log().ended(failure, ok=False)(Event.RUN)
+
+    assert [line["level"] for line in _logged(capsys.readouterr().out)] == ["INFO", level]
 
 
 def test_a_line_that_can_t_be_written_is_told_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
@@ -177,6 +215,7 @@ def test_event_names_are_fixed() -> None:
         "settings_wrong",
         "sweep_listed",
         "sweep_refused",
+        "run",
         "internal_error",
     }
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", event.value) for event in Event)

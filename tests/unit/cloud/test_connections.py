@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from requests.models import PreparedRequest
 
+from handler import __version__
 from handler.errors import NoAnswer
 from handler.settings.environment import EnvironmentReader
 from handler.settings.trust import Trust, read_trust
@@ -140,6 +141,7 @@ def test_only_what_is_needed_is_sent() -> None:
         "User-Agent",
         "X-Auth-Token",
     ]
+    assert f"User-Agent: evs-detach/{__version__}" in lines
 
 
 def test_no_cookie_that_a_cloud_sets_is_sent_back() -> None:

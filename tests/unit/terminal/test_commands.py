@@ -21,9 +21,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-from handler import __version__
+from handler import NAME, __version__
 from handler.__main__ import main as python_m_handler
-from handler.terminal import cli as command_line
 from handler.terminal.cli import cli, main
 from handler.terminal.commands import COMMANDS
 from handler.terminal.exit_code import ExitCode
@@ -42,7 +41,7 @@ AS_INSTALLED = [sys.executable, "-c", "import sys; from handler.terminal.cli imp
 def test_what_is_installed_calls_this() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert project["scripts"] == {"evs-detach": "handler.terminal.cli:main"}
-    assert project["name"] == command_line.DISTRIBUTION
+    assert project["name"] == NAME
 
 
 @pytest.mark.parametrize("name", COMMANDS)
