@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from requests.models import PreparedRequest
 
@@ -37,22 +37,32 @@ class _OneProject:
     Where no project is configured it is the token's. A secret that is replaced in the middle by one of
     another project must not have the volume looked up in one and its server in the other, where it would
     look gone. The same holds for endpoints that come from the token's catalog.
+
+    Nobody waits here for another thread but under a deadline (`SingleFlight`): of several that find out at
+    once, the first to know counts for all.
     """
 
     def __init__(self, auth: ProjectAuthenticator) -> None:
         self._auth = auth
+        self._known: dict[str, Any] = {}
         self.renew = auth.renew
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         return self._auth(request)
 
-    @cached_property
+    @property
     def project_id(self) -> str:
-        return self._auth.project_id
+        known: str = self._first("project_id")
+        return known
 
-    @cached_property
+    @property
     def endpoints(self) -> Endpoints:
-        return self._auth.endpoints
+        known: Endpoints = self._first("endpoints")
+        return known
+
+    def _first(self, name: str) -> Any:
+        known = self._known.get(name)
+        return self._known.setdefault(name, getattr(self._auth, name)) if known is None else known
 
     @property
     def roles(self) -> tuple[str, ...] | None:

@@ -49,8 +49,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
 
 REQUIRED = (
     # An invocation's project and endpoints stay what they were, whatever becomes of the secret
-    ("handler.actions.project:_OneProject.project_id", "cached_property -> property"),
-    ("handler.actions.project:_OneProject.endpoints", "cached_property -> property"),
+    ("handler.actions.project:_OneProject._first", "known is None -> True"),
     # A connection on which something was not as it should be is closed
     ("handler.cloud.connection:_Timed._spoilt", "self.sock is sock -> False"),
     (

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 from requests.models import PreparedRequest
 from responses import RequestsMock
 
+from handler.actions.project import _OneProject
 from handler.cloud.endpoints import Endpoints, Together
 from tests.unit.actions.answers import (
     COMPUTE_ENDPOINT,
@@ -61,3 +64,31 @@ def test_a_server_is_asked_for_where_its_volume_was() -> None:
         assert [call.request.url for call in cloud.calls] == [THE_VOLUME, THE_SERVER]
     assert volume is not None
     assert services.clearing()._project_id == PROJECT
+
+
+def test_who_waits_for_the_token_s_project_waits_under_a_deadline() -> None:
+    """A property that locks while it finds out would have all others wait for as long as that takes."""
+    waits, goes_on = threading.Event(), threading.Event()
+
+    class Slow(_Swapped):
+        asked = 0
+
+        @property
+        def project_id(self) -> str:
+            self.asked += 1
+            if threading.current_thread() is not threading.main_thread():
+                waits.set()
+                assert goes_on.wait(20)
+            return super().project_id
+
+    swapped = Slow()
+    auth = _OneProject(swapped)  # type: ignore[arg-type]  # signs with nothing
+    slow = threading.Thread(target=lambda: auth.project_id)
+    slow.start()
+    assert waits.wait(20)
+
+    assert auth.project_id == PROJECT
+    goes_on.set()
+    slow.join()
+    assert auth.project_id == PROJECT, "the first to know counts for all"
+    assert swapped.asked == 2
