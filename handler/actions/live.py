@@ -120,6 +120,8 @@ class Live:
         if isinstance(server, Absence):
             raise _vanished()
         found.server = replace(found.server, status=server.status)
+        if server.status == "DELETED":  # shown for an instant: the rule for a server that is gone decides
+            return False
         self._require_state(server)
         disk = self._servers.disk(server_id, volume.id, context)
         if disk is None:

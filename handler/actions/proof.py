@@ -181,7 +181,7 @@ class Proof:
         state = server.status or "state unknown"
         if server.task_state:
             state += f", {server.task_state}"
-        if server.task_state == "deleting" or self._vanishes(server):
+        if self.leaves(server):
             return Refused(
                 ErrorCode.SERVER_EXISTS,
                 f"The server still exists ({state}): until its deletion is done {why}. Ask again in a "
@@ -199,8 +199,13 @@ class Proof:
             ErrorCode.SERVER_EXISTS, f"The server exists ({state}), and {why}: nothing was cleared. {help_}"
         )
 
-    def _vanishes(self, server: Server) -> bool:
-        """Whether the server is shown as deleted and not for long: recorded of Nova, just before the 404."""
+    def leaves(self, server: Server) -> bool:
+        """Whether its deletion is under way, so that asking again soon is worth it.
+
+        Recorded of Nova: just before the 404 it is shown as deleted. That it stays so is another matter.
+        """
+        if server.task_state == "deleting":
+            return True
         if server.status != "DELETED":
             return False
         since = epoch(server.updated)

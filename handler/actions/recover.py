@@ -104,7 +104,8 @@ class Recovery:
         found.server = replace(found.server, checked=True)
         living = self._living(volume, entries, entry, context, found)
         if living is not None:
-            if self._rolling_back is None or not (target.live and target.recover):
+            rolls_back = target.live and target.recover and not self._proof.leaves(living)
+            if self._rolling_back is None or not rolls_back:
                 raise self._held(living, volume, entry, context)
             return self._rolling_back.detach(target, volume, living, context, found)
         found.server = replace(found.server, exists=False if entry is not None else None)
@@ -207,6 +208,13 @@ class Recovery:
         return None
 
     def _held(self, server: Server, volume: Volume, entry: Entry | None, context: CallContext) -> Refused:
+        if self._proof.leaves(server):
+            return Refused(
+                ErrorCode.SERVER_EXISTS,
+                f"The server {server.id} of an entry is still being deleted: until that is done it may have "
+                "the disk, so nothing was sent. Ask again in a minute.",
+                retryable=True,
+            )
         if self._servers.holds(server.id, volume.id, context) or volume.id in (server.held or ()):
             return _volume_held(server.id, volume)
         return Refused(

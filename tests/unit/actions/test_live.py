@@ -386,3 +386,17 @@ def test_with_too_little_time_nothing_is_sent(held: Held, seconds: float) -> Non
 
     assert result.changed is False
     assert (held.project.sent(), held.state()) == ([], HELD)
+
+
+def test_a_server_that_is_shown_as_deleted_for_an_instant_is_asked_for_again_later(held: Held) -> None:
+    held.cloud.deleted_shown = 60.0
+    held.cloud.delete_server(held.server.id)
+
+    first = held.detach()
+    held.cloud.deleted_shown = 0.0
+    second = held.detach()
+
+    assert told(first) == ("refused", "server_exists", False)
+    assert first.error is not None
+    assert first.error.retryable
+    assert told(second) == DETACHED

@@ -494,3 +494,23 @@ def test_a_dry_run_takes_no_mark_back(project: OptedIn) -> None:
 
     assert marked.ask(live=True, dry_run=True) == ("would_detach", None, False)
     assert project.sent() == []
+
+
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize("row", ["L2", "L3"])
+def test_a_server_that_is_being_deleted_is_asked_for_again_later(
+    project: OptedIn, row: str, *, live: bool
+) -> None:
+    planted = stuck.plant(project.cloud.world, row)
+    ids = {"attachment_id": planted.attachment_id, "server_id": planted.server_id} if live else {}
+    project.cloud.deleted_shown = 60.0
+    project.cloud.delete_server(planted.server_id)
+
+    first = project.one(planted.volume.id, recover=True, live=live, **ids)
+    project.cloud.deleted_shown = 0.0
+    second = project.one(planted.volume.id, recover=True, live=live, **ids)
+
+    assert told(first) == refused("server_exists")
+    assert first.error is not None
+    assert first.error.retryable
+    assert told(second) == RECOVERED
