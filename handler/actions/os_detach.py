@@ -86,11 +86,12 @@ class OsDetach:
 
     @staticmethod
     def _gone(seen: Outcome, found: Findings, *, refused: bool) -> Outcome:
-        if seen is Outcome.DETACHED and not refused:
+        if refused:
+            found.changed = False  # someone else was faster
+            return Outcome.ALREADY_DETACHED if seen is Outcome.DETACHED else seen
+        if seen is Outcome.DETACHED:
             found.changed = True
-            return seen
-        found.changed = False  # the cloud refused our call, or the volume went: someone else was faster
-        return Outcome.ALREADY_DETACHED if seen is Outcome.DETACHED else seen
+        return seen  # of a volume that went meanwhile it is not known whether the call had freed it before
 
 
 def post(
