@@ -77,3 +77,12 @@ def regions_of(catalog: Catalog, types: tuple[str, ...], endpoint: str, project_
         for listed in catalog
         if place is not None and listed.type in types and place_of(listed.url, project_id) == place
     }
+
+
+def places_in(catalog: Catalog, types: tuple[str, ...], region: str, project_id: str) -> set[Address | None]:
+    """Where a catalog lists a service in a region, whatever interface and version."""
+    return {
+        place_of(listed.url, project_id)
+        for listed in catalog
+        if listed.type in types and listed.region == region
+    }

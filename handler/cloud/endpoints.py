@@ -16,6 +16,8 @@ from handler.cloud.catalog import (
     VOLUME_TYPES,
     Catalog,
     base_of,
+    place_of,
+    places_in,
     regions_of,
 )
 from handler.errors import Misconfigured
@@ -71,17 +73,25 @@ class _Pair(NamedTuple):
 def find_endpoints(settings: Settings, catalog: Catalog | None, project_id: str) -> Endpoints:
     """The endpoints for a token of this project.
 
-    Raises Misconfigured where one is nowhere to be found, or where the catalog has them in different regions.
+    Raises Misconfigured where one is nowhere to be found, or where the catalog has them in different regions,
+    or says that another compute service's servers are attached to the same volumes.
     """
     chosen = _set(settings, project_id)
     if chosen == (None, None):
-        return Endpoints(*_found(settings, catalog, project_id), Together.ONE_SOURCE)
-    if chosen[0] is None or (chosen[1] is None and _compares(settings)):
-        found = _found(settings, catalog, project_id)
-        pair = _Pair(chosen[0] or found.volume, chosen[1] or found.compute)
+        pair = _found(settings, catalog, project_id)
+        endpoints = Endpoints(*pair, Together.ONE_SOURCE)
     else:
-        pair = _Pair(chosen[0], chosen[1])
-    return _judged(settings, catalog, project_id, pair)
+        if chosen[0] is None or (chosen[1] is None and _compares(settings)):
+            found = _found(settings, catalog, project_id)
+            pair = _Pair(chosen[0] or found.volume, chosen[1] or found.compute)
+        else:
+            pair = _Pair(chosen[0], chosen[1])
+        endpoints = _judged(settings, catalog, project_id, pair)
+    if _shared(catalog or (), project_id, pair):
+        if not settings.trust_endpoints:
+            raise _other_servers(pair)
+        endpoints.together = None
+    return endpoints
 
 
 def _compares(settings: Settings) -> bool:
@@ -129,6 +139,35 @@ def _judged(settings: Settings, catalog: Catalog | None, project_id: str, pair: 
         )
     tried = "the token's catalog does not list them in one region" if catalog else "the token has no catalog"
     return Endpoints(*pair, None, ("they are not the vendor's hosts of one region", tried))
+
+
+def _shared(catalog: Catalog, project_id: str, pair: _Pair) -> bool:
+    """Whether the catalog lists the volume service beside another region's compute service, too.
+
+    Its volumes may be at servers of either, and those of the other would look gone.
+    """
+    if pair.compute is None:
+        return False
+    asked = place_of(pair.compute, project_id)
+    beside = [
+        compute
+        for region in regions_of(catalog, VOLUME_TYPES, pair.volume, project_id)
+        if (compute := places_in(catalog, COMPUTE_TYPES, region, project_id))
+    ]
+    if not beside:
+        return False
+    common = set.intersection(*beside)
+    listed = any(asked in compute for compute in beside)
+    return asked not in common if listed else not common
+
+
+def _other_servers(pair: _Pair) -> Misconfigured:
+    return Misconfigured(
+        f"By the token's catalog the volume service (at {host_of(pair.volume)}) is of several regions, of "
+        "which one has another compute service than the one that is asked (at "
+        f"{host_of(pair.compute or '')}): its servers would look gone, so nothing is cleared. Whoever knows "
+        "that only servers of the one that is asked use these volumes sets DETACH_TRUST_ENDPOINTS=true."
+    )
 
 
 def _of_vendor(settings: Settings, pair: _Pair) -> bool:

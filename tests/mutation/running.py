@@ -9,6 +9,7 @@ import resource
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -98,7 +99,10 @@ class Judges:
         return Verdict(None, len(asked), len(able), time.monotonic() - started)
 
     def _ordered(self, mutant: Mutant) -> list[Observed]:
-        """The steady tests that reach it: first those that found others like it, then its module's own."""
+        """The steady tests that reach it: first those that found others like it, then its module's own.
+
+        One of each way through the module comes before a second of any: what is alike finds the same.
+        """
         able = [
             test
             for test in self.tests
@@ -108,17 +112,17 @@ class Judges:
                 or (mutant.operator == "element" and test.reached[mutant.module])
             )
         ]
+        able.sort(key=lambda test: (_distance(test.name, mutant.module), test.seconds))
         here = [number for place, number in self._killers if place == mutant.place]
         near = [number for place, number in self._killers if place.startswith(f"{mutant.module}:")]
         known = {number: position for position, number in enumerate(dict.fromkeys([*here, *near]))}
-        return sorted(
-            able,
-            key=lambda test: (
-                known.get(test.number, len(known)),
-                _distance(test.name, mutant.module),
-                test.seconds,
-            ),
-        )
+        ways: Counter[frozenset[int]] = Counter()
+        order: dict[int, tuple[int, int]] = {}
+        for test in able:
+            way = test.reached[mutant.module]
+            order[test.number] = known.get(test.number, len(known)), ways[way]
+            ways[way] += 1
+        return sorted(able, key=lambda test: order[test.number])
 
     def _first_failed(self, mutant: Mutant, source: str, tests: Sequence[Observed]) -> int | None:
         put_in_place(mutant, source)

@@ -161,6 +161,31 @@ def test_a_sweep_clears_nothing_there(cloud: Cloud, elsewhere: Cloud, deploy: De
     assert cloud.posts() == []
 
 
+@pytest.mark.parametrize("endpoints", [{}, {"DETACH_VOLUME_ENDPOINT": "", "DETACH_COMPUTE_ENDPOINT": ""}])
+def test_nor_where_both_regions_servers_have_the_one_volume_service_s_disks(
+    cloud: Cloud, elsewhere: Cloud, deploy: Deploy, endpoints: Shape
+) -> None:
+    def shown(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        both = json.loads(json.dumps([row for row in rows if row["type"] != "identity"]))
+        for row in both:
+            for endpoint in row["endpoints"]:
+                endpoint["region"] = endpoint["region_id"] = "RegionTwo"
+                if row["type"] == "compute":
+                    endpoint["url"] = endpoint["url"].replace(cloud.url, elsewhere.url)
+        return [*rows, *both]
+
+    cloud.catalogue = shown
+    stuck(cloud)
+    there = elsewhere.add_server()
+    volume = cloud.add_volume(attachments=[there.id])
+    target = Target(volume_id=volume.id, attachment_id=volume.attachments[0].attachment_id)
+
+    message = refused(one(deploy(cloud, OS_REGION_NAME="RegionOne", **endpoints), target))
+
+    assert "is of several regions" in message
+    assert cloud.posts() == []
+
+
 # What is known without asking costs nothing.
 
 

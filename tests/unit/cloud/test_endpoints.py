@@ -261,6 +261,50 @@ def test_addresses_of_two_regions_are_a_fault_that_names_both(volume: str, compu
     assert found([*listed, row("volume", VOLUME, "r2")], **SET).together is Together.CATALOG
 
 
+SHARED = [*BOTH, row("volumev3", VOLUME, "r2")]
+"""The volume service serves two regions."""
+
+
+@pytest.mark.parametrize("environment", [SET, {**IDENTITY, "OS_REGION_NAME": "r1"}])
+def test_a_volume_service_beside_another_region_s_compute_service_is_a_fault(
+    environment: dict[str, str],
+) -> None:
+    another = row("compute", "https://elsewhere.example/v2.1", "r2")
+    with pytest.raises(Misconfigured, match=r"volume\.example.*several regions.*compute\.example") as caught:
+        found([*SHARED, another], **environment)
+    assert "DETACH_TRUST_ENDPOINTS" in caught.value.message
+    known_better = found([*SHARED, another], **environment, DETACH_TRUST_ENDPOINTS="true")
+    assert places(known_better) == (VOLUME, COMPUTE, None), "it is logged that it was trusted"
+    assert found([*SHARED, another], **environment, DETACH_SERVER_CHECK="off").compute is None
+    both_there = row("compute", COMPUTE, "r2", "internal")
+    assert found([*SHARED, another, both_there], **environment).together is not None
+
+
+def test_so_it_is_where_the_catalog_does_not_list_the_compute_service_that_is_asked() -> None:
+    another = row("compute", "https://elsewhere.example/v2.1", "r2")
+    inside = {**SET, "DETACH_COMPUTE_ENDPOINT": "https://inside.example/v2.1"}
+    assert found(SHARED, **inside).together is None, "a witness can tell"
+    with pytest.raises(Misconfigured, match="of several regions"):
+        found([*SHARED, another], **inside)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        [],  # nobody's servers there
+        [row("compute", f"{COMPUTE}/{PROJECT}", "r2")],
+        [row("compute", COMPUTE, "r2"), row("compute", "https://inside.example/v2.1", "r2", "internal")],
+        [row("computev2", "https://elsewhere.example/v2.1", "r2")],
+        [row("compute", "https://elsewhere.example/v2.1", "r3")],
+    ],
+)
+@pytest.mark.parametrize("environment", [SET, {**IDENTITY, "OS_REGION_NAME": "r1"}])
+def test_a_volume_service_of_two_regions_with_one_compute_service_is_none(
+    environment: dict[str, str], more: list[dict[str, Any]]
+) -> None:
+    assert found([*SHARED, *more], **environment).together is not None
+
+
 def test_a_path_is_compared_by_whole_segments() -> None:
     places = {
         "DETACH_VOLUME_ENDPOINT": "https://cloud.example/volume/v3",
