@@ -28,10 +28,6 @@ Then it is this project's compute service that says of another server that there
 STILL_SHOWN = 3600.0
 """Seconds for which a server of status DELETED may be about to vanish. Nova shows it for an instant."""
 
-# Powered off, so that no guest writes: what Nova's own list doesn't hold then is held by nobody. A running
-# one may still have the disk at its hypervisor, whatever the list says.
-_AT_REST = frozenset({"SHUTOFF", "SHELVED_OFFLOADED"})
-
 
 _PAUSES = (0.5, 1.0, 2.0)
 """Seconds between two looks at a deletion that is under way: Nova gives the 404 a little before its end."""
@@ -165,7 +161,7 @@ class Proof:
         Only where the deployment takes *not held* for proof: neither the answer that names the server nor the
         list of its volumes may hold this one.
         """
-        if self._check is not ServerCheck.NOT_HELD or not server.idle or server.status not in _AT_REST:
+        if self._check is not ServerCheck.NOT_HELD or not server.idle or not _at_rest(server):
             raise self._exists(server, volume, "it may still have the disk")
         if server.held is None:
             raise Refused(
@@ -210,6 +206,15 @@ class Proof:
             return False
         since = epoch(server.updated)
         return since is None or self._now() - since <= STILL_SHOWN
+
+
+def _at_rest(server: Server) -> bool:
+    """Whether no guest writes, so that what Nova's own list doesn't hold is held by nobody.
+
+    A running one may still have the disk at its hypervisor, whatever the list says. SHUTOFF is what was asked
+    for last: a guest that was started beside Nova is told by its power state.
+    """
+    return server.status == "SHELVED_OFFLOADED" or (server.status == "SHUTOFF" and server.powered_off)
 
 
 def _not_on_record(what: str, *, passes: bool = False) -> Refused:

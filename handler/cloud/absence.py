@@ -2,7 +2,7 @@
 
 Every answer must say of itself what it is about; one that can't is not believed. So this is a list of what
 is believed, and whatever is not on it proves nothing: a 404 about a flavor, a host or a cell, one in another
-language, one with a second id, one in a stranger's envelope, one of a gateway or a router.
+language, one with a second id, one in a stranger's envelope, one of a gateway or a router, one that is old.
 
 Recorded from a real Nova and Cinder:
 
@@ -20,21 +20,21 @@ import re
 import uuid
 from collections.abc import Mapping
 from enum import Enum
+from functools import cache
 from typing import Any, NamedTuple
 
 from handler.cloud.messages import Answer
 from handler.model.bounded_json import loads
 
 _ID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
-_WORDS = frozenset(
-    {
-        *("the", "with", "id", "uuid"),
-        *("could", "can", "cannot", "does", "do", "did", "is", "was", "be"),
-        *("not", "no", "such", "exist", "exists", "found"),
-    }
-)
-_NEGATIONS = frozenset({"not", "no", "cannot"})
 _AROUND = ".,:;!'\"()[]"
+_IT = "\t"  # stands for the id that was asked for: no word holds a blank
+_SENTENCES = (
+    r"(?:the )?{subject}{which} (?:(?:could|can) not be|cannot be|was not|is not) found",
+    r"(?:the )?{subject}{which} (?:(?:does|do|did) not exist|not exists)",
+    r"no (?:such )?{subject}{which}(?: (?:was|is|could be|can be) found| exists)?",
+)
+_WHICH = rf"(?: with)?(?: the)?(?: id| uuid)? {_IT}"
 
 
 class Absence(Enum):
@@ -66,7 +66,7 @@ def read_absence(answer: Answer, speech: Speech, *, of: str) -> Absence | None:
     to Nova though its server lives, and that answer must not pass for the one about the canonical id.
     """
     body = _object(answer.body)
-    if body is None:
+    if body is None or _kept(answer):
         return None
     if answer.status == 404 and "itemNotFound" in body:
         return _item_not_found(body, speech, of)
@@ -97,19 +97,11 @@ def _item_not_found(body: Mapping[str, Any], speech: Speech, of: str) -> Absence
 
 
 def _object(text: bytes | str) -> dict[str, Any] | None:
-    """The JSON object that the text is, none of whose keys comes twice."""
     try:
-        body = loads(text, object_pairs_hook=_once)
+        body = loads(text)
     except ValueError:
         return None
     return body if isinstance(body, dict) else None
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key comes twice")
-    return found
 
 
 def _only(body: Mapping[str, Any], key: str) -> dict[str, Any] | None:
@@ -124,13 +116,23 @@ def _is_404(code: object) -> bool:
     return code == "404" or (isinstance(code, int) and code == 404)
 
 
+def _kept(answer: Answer) -> bool:
+    """Whether a cache kept the answer (RFC 9111, 5.1), though it was asked not to."""
+    return answer.headers.get("Age", "0").strip() != "0"
+
+
 def _names_no_other(message: str, of: str) -> bool:
     return all(uuid.UUID(found) == uuid.UUID(of) for found in _ID.findall(message))
 
 
 def _says_so(message: str, speech: Speech, of: str) -> bool:
-    """Whether the whole message says, in known words, that this one thing is not there."""
-    words = {word.strip(_AROUND) for word in message.split()}
-    said = {word.lower() for word in words - {of, ""}}
-    subjects = said & speech.subjects
-    return of in words and len(subjects) == 1 and bool(said & _NEGATIONS) and said - subjects <= _WORDS
+    """Whether the whole message is a sentence that says that this one thing is not there."""
+    words = filter(None, (word.strip(_AROUND) for word in message.split()))
+    said = " ".join(_IT if word == of else word.lower() for word in words)
+    return any(sentence.fullmatch(said) for sentence in _sentences(speech.subjects))
+
+
+@cache
+def _sentences(subjects: frozenset[str]) -> tuple[re.Pattern[str], ...]:
+    subject = f"(?:{'|'.join(sorted(subjects))})"
+    return tuple(re.compile(sentence.format(subject=subject, which=_WHICH)) for sentence in _SENTENCES)

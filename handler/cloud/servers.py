@@ -43,6 +43,9 @@ _REQUEST_ID = re.compile(r"req-[0-9A-Za-z-]{1,64}")
 _MOST_DELETIONS = 5
 """Actions `delete` of one server that are read: it is asked to be deleted again while it is being deleted."""
 
+_SHUT_DOWN = 4
+"""A power state (`nova/objects/fields.py`, InstancePowerState)."""
+
 _MOST_HELD = 1000
 _MOST_HIDDEN = 8
 """Devices of one server that Nova counts but doesn't list: the image's disk, swap, ephemeral disks."""
@@ -53,6 +56,7 @@ class Server(NamedTuple):
 
     `updated` is the cloud's text. `held` are the volumes that the answer which names this server lists at it,
     None where it lists none readably. `locked` is None where the answer doesn't say (below 2.9).
+    `powered_off`: its host said so, whatever was asked of it last.
     """
 
     id: str
@@ -62,6 +66,7 @@ class Server(NamedTuple):
     updated: str | None = None
     held: frozenset[str] | None = None
     locked: bool | None = None
+    powered_off: bool = False
 
 
 class HeldDisk(NamedTuple):
@@ -136,6 +141,7 @@ class Servers(Service):
                 updated=updated if isinstance(updated, str) else None,
                 held=read_attached(record.get("os-extended-volumes:volumes_attached")),
                 locked=locked if isinstance(locked := record.get("locked"), bool) else None,
+                powered_off=record.get("OS-EXT-STS:power_state") == _SHUT_DOWN,
             )
         except (ValueError, KeyError, TypeError, AttributeError):
             return None

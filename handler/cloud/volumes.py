@@ -133,11 +133,14 @@ def read_volume(record: Any, secrets: tuple[str, ...] = ()) -> Volume:
                 listed_server_id=entry["server_id"] if server_id else None,
             )
         )
+    owner = record.get("os-vol-tenant-attr:tenant_id")
+    if owner is not None and not _text(owner):
+        raise ValueError("no project")  # it says whose it is, and that can't be compared
     size, metadata, shared = record.get("size"), record.get("metadata"), record.get("multiattach")
     return Volume(
         id=volume_id,
         status=plain_word(status, secrets),
-        project_id=_text(record.get("os-vol-tenant-attr:tenant_id")),
+        project_id=_text(owner),
         attachments=tuple(attachments),
         updated_at=_text(record.get("updated_at")),
         size=size if isinstance(size, int) else None,

@@ -7,7 +7,11 @@ depth is judged before anything is parsed, and the verdict is the same everywher
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
+
+Pairs = Callable[[list[tuple[str, Any]]], Any]
+"""What makes something of an object's keys and values, in their order."""
 
 MAX_DEPTH = 64
 """Objects and arrays inside each other at most. No request, envelope or answer of a cloud comes near it."""
@@ -20,12 +24,16 @@ class TooDeep(ValueError):
     """The text is nested deeper than MAX_DEPTH."""
 
 
-def loads(content: str | bytes, **hooks: Any) -> Any:
-    """Parse JSON as `json.loads` does, with its hooks; bytes must be UTF-8. Raises TooDeep or ValueError."""
+def loads(content: str | bytes, *, object_pairs_hook: Pairs | None = None, **hooks: Any) -> Any:
+    """Parse JSON as `json.loads` does, with its hooks; bytes must be UTF-8. Raises TooDeep or ValueError.
+
+    Where no hook takes the pairs, an object that has a key twice is no JSON: which of the two is meant
+    differs by parser (RFC 8259, 4).
+    """
     text = content if isinstance(content, str) else content.decode("utf-8-sig", "surrogatepass")
     if _too_deep(text):
         raise TooDeep
-    return json.loads(text, **hooks)
+    return json.loads(text, object_pairs_hook=object_pairs_hook or _once, **hooks)
 
 
 def loads_leniently(content: bytes) -> Any:
@@ -35,6 +43,13 @@ def loads_leniently(content: bytes) -> Any:
     ValueError. What an answer proves is read by `loads`.
     """
     return loads(content.decode("utf-8-sig", "replace"), strict=False)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key comes twice")
+    return found
 
 
 def _too_deep(text: str) -> bool:

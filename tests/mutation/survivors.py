@@ -14,7 +14,6 @@ _OFTEN = "only how often the packed records are sorted out, never what is left o
 _NO_OBJECT = "what begins otherwise is no JSON object, whoever parses it: this only saves the parsing"
 _NEVER_THE_FIRST = "what is looked for lies behind the first letter, or nowhere"
 _FRESH_HAS_A_TEXT = "for the type checker: what is fresh has a text"
-_NEVER_ALL = "no sentence has every one of these words"
 _IN_VAIN = "a marker from elsewhere is a page fetched in vain: what is gone on from is the last id"
 _NO_INTERIM = "an interim answer is never given out as one (handler.cloud.answer_reading)"
 _AT_THE_END = "whether the interpreter waits at its end for a look-up that hangs"
@@ -51,9 +50,6 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "200 <= answer.status < 300 -> (answer.status < 300)": _NO_INTERIM,
     },
     "handler.actions.sweep_candidates:Census.add_volumes": {"len(self._packed) > self._room -> True": _OFTEN},
-    "handler.cloud.absence:_says_so": {
-        "said - subjects <= _WORDS -> (said - subjects < _WORDS)": _NEVER_ALL,
-    },
     "handler.cloud.answer_reading:_BoundedSocket.makefile": {
         "self._sock.gettimeout() or 0.0 -> (self._sock.gettimeout())": _HAS_A_TIME_OUT,
     },

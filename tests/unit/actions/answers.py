@@ -89,10 +89,12 @@ def volume(status: str | None, /, *attachments: Any, **more: Any) -> dict[str, A
 
 
 def server(status: Any, task_state: Any = None, /, **more: Any) -> dict[str, Any]:
+    """A server's record, with the power state that Nova shows beside that status."""
     record = {
         "id": SERVER,
         "status": status,
         "OS-EXT-STS:task_state": task_state,
+        "OS-EXT-STS:power_state": {"ACTIVE": 1, "SHUTOFF": 4}.get(status, 0),
         "tenant_id": PROJECT,
         "updated": "2027-01-15T07:55:00Z",
         "os-extended-volumes:volumes_attached": [],

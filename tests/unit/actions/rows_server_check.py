@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from tests.unit.actions.answers import (
@@ -260,7 +261,14 @@ def _at_rest(status: str, task_state: str | None = None, listed: Any = ()) -> Sa
     return get(THE_SERVER, 200, server(status, task_state, **more))
 
 
+def _powered(state: Any) -> Said:
+    return get(THE_SERVER, 200, server("SHUTOFF", **{"OS-EXT-STS:power_state": state}))
+
+
 _OTHERS = [f"00000000-0000-4000-8000-{number:012}" for number in range(3)]
+
+_SAID_TWICE = json.dumps(server("SHUTOFF")).replace('"status"', '"status": "ACTIVE", "status"')
+_HELD_AND_NOT = f'{json.dumps(_held(VOLUME))[:-1]}, "volumeAttachments": []}}'
 
 _NOT_HELD = [
     *(
@@ -297,6 +305,23 @@ _NOT_HELD = [
         ],
         check="not-held",
         seen=(True, "SHUTOFF"),
+    ),
+    unknown(
+        "not-held: an answer that says two things of a server proves nothing",
+        [get(THE_SERVER, 200, _SAID_TWICE)],
+        check="not-held",
+        seen=(None, None),
+        upstream=(200, None),
+    ),
+    keeps(
+        "not-held: a list that says two things proves nothing",
+        [_at_rest("SHUTOFF"), get(ITS_VOLUMES, 200, _HELD_AND_NOT)],
+        "failed",
+        "upstream_unavailable",
+        retryable=True,
+        check="not-held",
+        seen=(True, "SHUTOFF"),
+        upstream=(200, None),
     ),
     exists(
         "not-held: a volume on a later page is held",
@@ -380,6 +405,10 @@ _NOT_HELD = [
             ("in error", _at_rest("ERROR"), "ERROR", False),
             ("off but starting", _at_rest("SHUTOFF", "powering-on"), "SHUTOFF", False),
             ("off and being deleted", _at_rest("SHUTOFF", "deleting"), "SHUTOFF", True),
+            *(
+                (f"off by its status, and by its power state {power!r}", _powered(power), "SHUTOFF", False)
+                for power in (1, 0, 3, 7, "4", None, True)
+            ),
             (
                 "off as far as anybody knows",
                 get(THE_SERVER, 200, {"server": {"id": SERVER, "status": "SHUTOFF"}}),

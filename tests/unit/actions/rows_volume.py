@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import requests
 
 from tests.unit.actions.answers import (
     FREE,
     IN_USE,
     OTHER_ATTACHMENT,
+    PROJECT,
     THE_VOLUME,
     VOLUME,
     Row,
@@ -27,6 +30,12 @@ _RATE = {"error_code": "APIGW.0308", "error_msg": "The throttling threshold has 
 def _absent(subject: str = f"Volume {VOLUME}") -> dict[str, object]:
     return {"itemNotFound": {"code": 404, "message": f"{subject} could not be found."}}
 
+
+def _owned(owner: object) -> dict[str, object]:
+    return volume("in-use", entry(), **{"os-vol-tenant-attr:tenant_id": owner})
+
+
+_IN_USE_AND_FREE = json.dumps(IN_USE).replace('"status"', '"status": "available", "status"')
 
 VOLUME_ROWS = [
     Row("a volume that Cinder doesn't know is absent", [get(THE_VOLUME, 404, _absent())], "volume_absent"),
@@ -93,6 +102,11 @@ VOLUME_ROWS = [
             ("with an attachment that is none", volume("in-use", "attached")),
             ("without a status", volume(None, entry())),
             ("another volume's", volume("in-use", entry(), id=OTHER_ATTACHMENT)),
+            *(
+                (f"of a project that is {owner!r}", _owned(owner))
+                for owner in ("", 5, True, [PROJECT], {"id": PROJECT})
+            ),
+            ("that says two things", _IN_USE_AND_FREE),
             ("of a volume without a name", volume("in-use", entry(), id="unknown")),
         )
     ),

@@ -97,10 +97,24 @@ SERVERS: list[tuple[str, int, Any, Absence | None]] = [
     ("about a project", 404, _nova(f"Project {BARE} could not be found."), NOTHING),
     ("about an action", 404, _nova("Action req-1 not found"), NOTHING),
     ("about two kinds", 404, _nova(f"Instance or server {ID} could not be found."), NOTHING),
+    ("about it twice", 404, _nova(f"Instance {ID} could not be found: {ID}"), NOTHING),
+    ("about what stands for it", 404, _nova("Instance \t could not be found."), NOTHING),
     ("about no kind", 404, _nova(f"{ID} could not be found."), NOTHING),
     ("about two kinds in known words", 404, _nova(f"Instance {ID}: server not found."), NOTHING),
     ("about the resource", 404, _nova("The resource could not be found."), NOTHING),
     ("that it is there", 404, _nova(f"Instance {ID} could be found."), NOTHING),
+    *(
+        (f"that it is there: {sentence!r}", 404, _nova(sentence.replace("ID", ID)), NOTHING)
+        for sentence in (
+            "No, the server ID does exist",
+            "No server with id ID was not found",
+            "Instance ID does exist. No such id.",
+            "The server with id ID was found, no does not exist",
+            "Instance ID is not not found",
+            "No instance does exist, ID was found",
+            "Instance ID could not be found. Instance ID was found.",
+        )
+    ),
     # In words that are not known
     ("in German", 404, _nova(f"Instanz {ID} konnte nicht gefunden werden."), NOTHING),
     ("in Chinese", 404, _nova(f"实例 {ID} 不存在"), NOTHING),
@@ -206,14 +220,19 @@ _BOTH = [
 ]
 
 
-def _answer(status: int, body: Any) -> Answer:
+def _answer(status: int, body: Any, **headers: str) -> Answer:
     text = body if isinstance(body, (str, bytes)) else json.dumps(body)
-    return Answer(status, {}, text if isinstance(text, bytes) else text.encode(), None)
+    return Answer(status, headers, text if isinstance(text, bytes) else text.encode(), None)
 
 
 @pytest.mark.parametrize(("speech", "name", "status", "body", "verdict"), _BOTH)
 def test_absence(speech: Speech, name: str, status: int, body: Any, verdict: Absence | None) -> None:
     assert read_absence(_answer(status, body), speech, of=ID) is verdict, name
+
+
+@pytest.mark.parametrize(("age", "verdict"), [("0", COUNTS), (" 0 ", COUNTS), ("1", NOTHING), ("", NOTHING)])
+def test_an_absence_that_was_kept_by_a_cache_is_not_believed(age: str, verdict: Absence | None) -> None:
+    assert read_absence(_answer(404, _nova(GONE), Age=age), SERVER_ABSENT, of=ID) is verdict
 
 
 class _Service(Transport):
