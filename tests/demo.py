@@ -27,7 +27,15 @@ from typing import Any
 import requests
 
 from tests.embedded_cloud import Cloud
-from tests.embedded_cloud.seed import DETACHER, DETACHER_DOMAIN, DETACHER_PASSWORD
+from tests.embedded_cloud.seed import (
+    DETACHER,
+    DETACHER_DOMAIN,
+    DETACHER_PASSWORD,
+    LIVE_ATTACHMENT,
+    LIVE_SERVER,
+    LIVE_VOLUME,
+    STUCK_DETACHING_VOLUME,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 EVENTS = ROOT / "events"
@@ -81,6 +89,8 @@ COMMANDS = (
     ("detach 543fdc50-6daa-48e5-808c-c4189495d318", 0),
     ("detach a865b938-d39c-47e6-828f-744f5b818230", 3),
     ("server c4e06c4b-995f-4118-be27-050e9c62deb8 --dry-run --exit-code", 4),
+    (f"detach {LIVE_VOLUME} --attachment {LIVE_ATTACHMENT} --server {LIVE_SERVER} --live --yes --wait 1m", 0),
+    (f"detach {STUCK_DETACHING_VOLUME} --recover", 0),
 )
 """What is typed after evs-detach, and what it ends with."""
 

@@ -24,6 +24,7 @@ from handler.model.sent import Job
 from handler.model.values import epoch
 
 LONGEST_PAUSE = 5.0  # seconds between two looks: a guest may take minutes
+_NAP = 0.5  # seconds: whoever asks to stop does not wait for a whole pause
 CLOCKS_APART = 5.0
 """Seconds by which an action may seem to begin before the record's mark: two services' clocks, whole seconds.
 
@@ -53,12 +54,18 @@ class Follow:
     """Follows one detach. `job_id` is None where the call that began it was another invocation's."""
 
     def __init__(
-        self, volumes: Volumes, servers: Servers, api: DetachApi, sleep: Callable[[float], None]
+        self,
+        volumes: Volumes,
+        servers: Servers,
+        api: DetachApi,
+        sleep: Callable[[float], None],
+        told: Callable[[Findings], None] | None = None,
     ) -> None:
         self._volumes = volumes
         self._servers = servers
         self._api = api
         self._sleep = sleep
+        self._told = told
 
     def to_end(
         self,
@@ -70,6 +77,8 @@ class Follow:
         fault: Failure | None = None,
     ) -> Outcome:
         """Look until the detach has ended, one way or another, or until too little time is left for a look.
+
+        Whoever asks to stop ends the following, and not the detach.
 
         `marked` is the record as it was read last. `fault` is why it is not known whether the call arrived.
         Raises what the end is, where it isn't a good one: Refused `guest_refused`, NotRecovered,
@@ -84,6 +93,8 @@ class Follow:
                 raise (
                     fault or _unconfirmed(f"it could not be looked at ({blind.message})", found, blind)
                 ) from None
+            if self._told is not None:
+                self._told(found)
             if seen.volume is None:
                 return Outcome.VOLUME_ABSENT
             if before is not None:
@@ -96,11 +107,16 @@ class Follow:
             if fault is not None and idle and began - left >= os_detach.CONFIRM_WITHIN:
                 raise fault
             spare = left - self._servers.read_timeout
-            if spare <= FIRST_PAUSE:
+            if spare <= FIRST_PAUSE or context.stopped:
                 raise self._late(seen, found) if fault is None or not idle else fault
-            self._sleep(min(pause, spare))
+            self._wait(min(pause, spare), context)
             pause = min(pause * 2, LONGEST_PAUSE)
             before = seen
+
+    def _wait(self, seconds: float, context: CallContext) -> None:
+        while seconds > 0 and not context.stopped:
+            self._sleep(min(seconds, _NAP))
+            seconds -= _NAP
 
     def _look(
         self,

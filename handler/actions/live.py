@@ -19,7 +19,15 @@ from handler.cloud.faults import failure, refuses_token, upstream
 from handler.cloud.messages import Answer
 from handler.cloud.servers import SERVICE, Server, Servers
 from handler.cloud.volumes import Attachment, Volume, Volumes
-from handler.errors import ErrorCode, Failure, Misconfigured, Refused, TokenRejected, UpstreamUnavailable
+from handler.errors import (
+    DeadlineExceeded,
+    ErrorCode,
+    Failure,
+    Misconfigured,
+    Refused,
+    TokenRejected,
+    UpstreamUnavailable,
+)
 from handler.invocation import CallContext, Clock
 from handler.model.request import Target
 from handler.model.result import Findings, Outcome
@@ -49,7 +57,8 @@ PROOF = "live"
 class Live:
     """Detaches disks of live servers, for one invocation. Raises Failure for whatever stops it.
 
-    `require_belonging`: see `handler.actions.clear.Clearing`.
+    `require_belonging`: see `handler.actions.clear.Clearing`. `told` is handed each look at a detach that is
+    under way.
     """
 
     def __init__(
@@ -62,6 +71,7 @@ class Live:
         require_belonging: Callable[[CallContext], None],
         now: Clock = time.time,
         sleep: Callable[[float], None] = time.sleep,
+        told: Callable[[Findings], None] | None = None,
     ) -> None:
         self._volumes = volumes
         self._servers = servers
@@ -69,7 +79,7 @@ class Live:
         self._api = api
         self.require_belonging = require_belonging
         self._now = now
-        self._follow = Follow(volumes, servers, api, sleep)
+        self._follow = Follow(volumes, servers, api, sleep, told)
 
     @property
     def api(self) -> DetachApi:
@@ -191,6 +201,8 @@ class Live:
                 retryable=True,
             )
         self._require_in_time(target)
+        if context.stopped:
+            raise DeadlineExceeded("Interrupted before the detach was begun: nothing was sent to the server.")
         before, found.changed = found.changed, None
         call = DetachCall(attachment.server_id or "", volume.id, attachment.id or "", PROOF)
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from handler.model.result import Scanned, TargetResult
+from handler.model.result import Findings, Scanned, TargetResult
 
 
 class Observer(Protocol):
@@ -16,6 +16,10 @@ class Observer(Protocol):
 
     def listed(self, scanned: Scanned | None, to_do: int) -> None:
         """All lists are read; so many targets are to be looked at. `scanned` is what a sweep found."""
+        ...
+
+    def followed(self, found: Findings) -> None:
+        """A live server's detach that is under way was looked at: its record and its job are in `found`."""
         ...
 
     def judged(self, result: TargetResult) -> None:

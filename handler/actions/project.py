@@ -156,6 +156,7 @@ class Project:
             detach_api(servers, chosen.api, vendor=vendor),
             require_belonging=self.belonging.require,
             sleep=self._sleep,
+            told=self.observer.followed if self.observer is not None else None,
         )
 
     def _recovery(self, servers: Servers, live: Live | None, *, with_entry_only: bool) -> Recovery | None:

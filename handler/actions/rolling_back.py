@@ -13,7 +13,7 @@ from handler.actions.os_detach import post
 from handler.cloud.detaching import JobState, NovaDetach
 from handler.cloud.servers import Server, Servers
 from handler.cloud.volumes import Volume, Volumes
-from handler.errors import ErrorCode, NotRecovered, Refused
+from handler.errors import DeadlineExceeded, ErrorCode, NotRecovered, Refused
 from handler.invocation import CallContext
 from handler.model.request import Target
 from handler.model.result import Findings, Outcome
@@ -43,7 +43,7 @@ class RollingBack:
         if target.dry_run:
             found.via = self._live.via
             return Outcome.WOULD_DETACH
-        self._require_same(volume, context)
+        self._require_still(volume, context)
 
         fault, refused = post(
             lambda: self._volumes.roll_detaching(volume.id, server.id, "live", context),
@@ -91,7 +91,8 @@ class RollingBack:
         if JobState.FAILED not in states:
             raise _held(server, volume, "and no detach of it has failed since it was marked")
 
-    def _require_same(self, volume: Volume, context: CallContext) -> None:
+    def _require_still(self, volume: Volume, context: CallContext) -> None:
+        """Raise Failure where the record is not what was judged, or somebody has asked to stop."""
         again = self._volumes.get(volume.id, context)
         if again is None or again._replace(read_at=volume.read_at) != volume:
             raise Refused(
@@ -99,6 +100,8 @@ class RollingBack:
                 "The volume's record changed while it was judged: nothing was sent. Ask again.",
                 retryable=True,
             )
+        if context.stopped:
+            raise DeadlineExceeded("Interrupted before the mark was taken back: nothing was sent.")
 
 
 def _held(server: Server, volume: Volume, why: str) -> Refused:

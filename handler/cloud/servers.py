@@ -16,7 +16,7 @@ from handler.cloud.absence import Absence, Speech
 from handler.cloud.faults import failure, plain_word, upstream
 from handler.cloud.messages import Answer
 from handler.cloud.paging import LARGEST_PAGE, PAGE, Listing, record
-from handler.cloud.service import Service, unreadable
+from handler.cloud.service import Service, text_of, unreadable
 from handler.errors import ErrorCode, Misconfigured, Refused
 from handler.invocation import CallContext
 from handler.model.bounded_json import loads, loads_leniently
@@ -67,6 +67,7 @@ class Server(NamedTuple):
     held: frozenset[str] | None = None
     locked: bool | None = None
     powered_off: bool = False
+    name: str | None = None
 
 
 class HeldDisk(NamedTuple):
@@ -142,6 +143,7 @@ class Servers(Service):
                 held=read_attached(record.get("os-extended-volumes:volumes_attached")),
                 locked=locked if isinstance(locked := record.get("locked"), bool) else None,
                 powered_off=record.get("OS-EXT-STS:power_state") == _SHUT_DOWN,
+                name=text_of(record.get("name")),
             )
         except (ValueError, KeyError, TypeError, AttributeError):
             return None

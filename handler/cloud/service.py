@@ -131,3 +131,10 @@ def unreadable(answer: Answer, service: str) -> UpstreamUnavailable:
         f"The {service} service's answer can't be read: it is not the record that was asked for.",
         upstream=upstream(answer),
     )
+
+
+def text_of(value: object) -> str | None:
+    """A text that can be sent on: half of a surrogate pair, which JSON can hold, is replaced."""
+    if not isinstance(value, str) or not value:
+        return None
+    return value if value.isascii() else value.encode("utf-8", "replace").decode()

@@ -17,7 +17,7 @@ from handler.cloud.entries import Entry, read_entries
 from handler.cloud.faults import failure, plain_word
 from handler.cloud.messages import Answer
 from handler.cloud.paging import LARGEST_PAGE, PAGE, Listing, record
-from handler.cloud.service import Service, unreadable
+from handler.cloud.service import Service, text_of, unreadable
 from handler.errors import Failure, Misconfigured
 from handler.invocation import CallContext
 from handler.model.bounded_json import loads_leniently
@@ -102,17 +102,10 @@ def _uuid(value: object) -> str | None:
         return None
 
 
-def _text(value: object) -> str | None:
-    """A text that can be sent on: half of a surrogate pair, which JSON can hold, is replaced."""
-    if not isinstance(value, str) or not value:
-        return None
-    return value if value.isascii() else value.encode("utf-8", "replace").decode()
-
-
 def read_volume(record: Any, secrets: tuple[str, ...] = ()) -> Volume:
     """Read a volume's record. Raises ValueError when it is not one. Its status will be none of `secrets`."""
     volume_id = _uuid(record.get("id")) if isinstance(record, dict) else None
-    status = _text(record.get("status")) if volume_id else None
+    status = text_of(record.get("status")) if volume_id else None
     entries = record.get("attachments") if status else None
     if volume_id is None or status is None or not isinstance(entries, list):
         raise ValueError("no volume")
@@ -120,7 +113,7 @@ def read_volume(record: Any, secrets: tuple[str, ...] = ()) -> Volume:
     for entry in entries:
         if not isinstance(entry, dict):
             raise ValueError("no attachment")  # noqa: TRY004 (the answer is wrong, not our types)
-        listed = _text(entry.get("attachment_id"))
+        listed = text_of(entry.get("attachment_id"))
         attachment_id = _uuid(listed)
         server_id = _uuid(entry.get("server_id"))
         attachments.append(
@@ -128,24 +121,24 @@ def read_volume(record: Any, secrets: tuple[str, ...] = ()) -> Volume:
                 id=attachment_id,
                 listed_id=listed if attachment_id else None,
                 server_id=server_id,
-                attached_at=_text(entry.get("attached_at")),
-                device=_text(entry.get("device")),
+                attached_at=text_of(entry.get("attached_at")),
+                device=text_of(entry.get("device")),
                 listed_server_id=entry["server_id"] if server_id else None,
             )
         )
     owner = record.get("os-vol-tenant-attr:tenant_id")
-    if owner is not None and not _text(owner):
+    if owner is not None and not text_of(owner):
         raise ValueError("no project")  # it says whose it is, and that can't be compared
     size, metadata, shared = record.get("size"), record.get("metadata"), record.get("multiattach")
     return Volume(
         id=volume_id,
         status=plain_word(status, secrets),
-        project_id=_text(owner),
+        project_id=text_of(owner),
         attachments=tuple(attachments),
-        updated_at=_text(record.get("updated_at")),
+        updated_at=text_of(record.get("updated_at")),
         size=size if isinstance(size, int) else None,
         metadata=metadata if isinstance(metadata, dict) else {},
-        name=_text(record.get("name")),
+        name=text_of(record.get("name")),
         multiattach=shared if isinstance(shared, bool) else None,
     )
 

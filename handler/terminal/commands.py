@@ -12,7 +12,7 @@ import click
 
 from handler.terminal.exit_code import ExitCode
 from handler.terminal.layout import HelpfulCommand
-from handler.terminal.options import Common, Duration, Pair, Uuid, common_options
+from handler.terminal.options import Common, Duration, Moment, Pair, Uuid, common_options
 
 COMMANDS: dict[str, click.Command] = {}
 """By name, in the order in which they are of use."""
@@ -60,10 +60,14 @@ def check(**options: Any) -> int:
   evs-detach sweep --apply --limit 5                 clear the five oldest
   evs-detach sweep --min-age 1d --metadata env=test  only some of them
   evs-detach sweep --report ticket.html              what was found, for a ticket
+  evs-detach sweep --recover                         stuck records, too
   evs-detach sweep --exit-code --quiet               for a schedule: 4 when something is found
 """,
 )
 @click.option("--apply", is_flag=True, help="Clear what is found, each proven on its own.")
+@click.option(
+    "--recover", is_flag=True, help="Look for stuck records, too; --apply frees those nobody holds."
+)
 @click.option("--limit", type=click.IntRange(0, 1_000_000), metavar="N", help="Clear at most N.")
 @click.option("--min-age", type=Duration(), metavar="TIME", help="Leave younger attachments alone.")
 @click.option("--volume", type=Uuid(), multiple=True, metavar="ID", help="Only this volume's (repeatable).")
@@ -82,10 +86,12 @@ def sweep(**options: Any) -> int:
     """Find every attachment of the project whose server is gone. A dry run without --apply.
 
     The settings DETACH_SWEEP_* are bounds: options can only be more careful. --apply stands for
-    DETACH_SWEEP_DRY_RUN=false where that is not set.
+    DETACH_SWEEP_DRY_RUN=false, --recover for DETACH_RECOVER=on, where these are not set.
     """
     common = Common.taken_from(options)
     bounds: dict[str, object] = {"dry_run": not options["apply"]}
+    if options["recover"]:
+        bounds["recover"] = True
     if options["limit"] is not None:
         bounds["limit"] = options["limit"]
     if options["min_age"] is not None:
@@ -95,9 +101,7 @@ def sweep(**options: Any) -> int:
             bounds[key] = list(options[name])
     if options["metadata"]:
         bounds["metadata"] = dict(options["metadata"])
-    return _carry_out(
-        common, {"sweep": bounds}, {"DETACH_SWEEP_DRY_RUN": "false"} if options["apply"] else {}
-    )
+    return _carry_out(common, {"sweep": bounds}, _stand_ins(options, "apply", "recover"))
 
 
 @_command(
@@ -106,21 +110,46 @@ def sweep(**options: Any) -> int:
     """\
   evs-detach detach 543fdc50-6daa-48e5-808c-c4189495d318
   evs-detach detach 543fdc50-6daa-48e5-808c-c4189495d318 --dry-run
+  evs-detach detach a865b938-d39c-47e6-828f-744f5b818230 --live --wait 5m   from a server that runs
+  evs-detach detach 956ea210-6829-433b-9f36-4edecf19a0fb --recover          stuck in detaching
 """,
 )
 @click.argument("volume", type=Uuid())
 @click.option("--attachment", type=Uuid(), metavar="ID", help="Which, where the volume has several.")
 @click.option("--server", type=Uuid(), metavar="ID", help="Refuse if it is another server's.")
+@click.option("--live", is_flag=True, help="The guest has let go of it: detach it at a server that lives.")
+@click.option(
+    "--wait", type=Duration(), metavar="TIME", help="With --live: follow the detach for so much longer."
+)
+@click.option("--not-after", type=Moment(), metavar="MOMENT", help="With --live: send nothing after that.")
+@click.option("--yes", is_flag=True, help="With --live: don't ask.")
+@click.option("--recover", is_flag=True, help="Free a record that is stuck, where nobody holds the disk.")
 @click.option("--dry-run", is_flag=True, help="Look and judge, send nothing.")
 @common_options
 def detach(**options: Any) -> int:
-    """Clear the attachment of VOLUME, once its server is proven gone."""
+    """Clear the attachment of VOLUME, once its server is proven gone.
+
+    With --live its server may live: disk, server and names are shown, and you are asked. With --recover its
+    record may be stuck in another state than in-use. They stand for DETACH_LIVE=on and DETACH_RECOVER=on
+    where these are not set.
+    """
     common = Common.taken_from(options)
-    form = {"volume_id": options["volume"], "dry_run": options["dry_run"]}
+    form: dict[str, object] = {"volume_id": options["volume"], "dry_run": options["dry_run"]}
     for name, key in (("attachment", "attachment_id"), ("server", "server_id")):
         if options[name] is not None:
             form[key] = options[name]
-    return _carry_out(common, form)
+    if options["recover"]:
+        form["recover"] = True
+    stand_ins = _stand_ins(options, "live", "recover")
+    if options["live"]:
+        form["live"] = True
+        if options["not_after"] is not None:
+            form["not_after"] = options["not_after"]
+        return _detach_live(common, form, stand_ins, yes=options["yes"], wait=options["wait"])
+    for name in ("wait", "not_after", "yes"):
+        if options[name]:
+            raise click.UsageError(f"--{name.replace('_', '-')} goes with --live only.")
+    return _carry_out(common, form, stand_ins)
 
 
 @_command(
@@ -202,6 +231,33 @@ def completion(context: click.Context, shell: str) -> int:
     program = context.find_root().command
     click.echo(kind(program, {}, "evs-detach", "_EVS_DETACH_COMPLETE").source())
     return ExitCode.DONE
+
+
+STAND_INS = {
+    "apply": ("DETACH_SWEEP_DRY_RUN", "false"),
+    "live": ("DETACH_LIVE", "on"),
+    "recover": ("DETACH_RECOVER", "on"),
+}
+"""By option: the setting that it stands for where that is not set."""
+
+
+def _stand_ins(options: dict[str, Any], *names: str) -> dict[str, str]:
+    return dict(STAND_INS[name] for name in names if options[name])
+
+
+def _detach_live(
+    common: Common, form: dict[str, object], stand_ins: dict[str, str], *, yes: bool, wait: float | None
+) -> int:
+    from handler.errors import InvalidRequest  # noqa: PLC0415 (see the module)
+    from handler.terminal.live import detach_live, somebody_is_there  # noqa: PLC0415 (see the module)
+    from handler.terminal.session import Session  # noqa: PLC0415 (see the module)
+
+    if not yes and not form["dry_run"] and not somebody_is_there():
+        raise click.UsageError("--live asks before it detaches, and here is nobody to ask: say --yes.")
+    try:
+        return detach_live(Session(common, stand_ins, wait=wait), form, yes=yes)
+    except InvalidRequest as wrong:
+        raise click.UsageError(wrong.message) from None
 
 
 def _carry_out(common: Common, form: dict[str, object], stand_ins: dict[str, str] | None = None) -> int:

@@ -29,7 +29,7 @@ class ExitCode(IntEnum):
     USAGE = 2, "wrong usage, an event file that is not valid included"
     REFUSED = 3, "refused by a safety rule, or held back by a setting"
     FOUND = 4, "only with --exit-code: a dry run found something to clear"
-    INTERRUPTED = 130, "interrupted"
+    INTERRUPTED = 130, "interrupted, or asked and told no"
 
 
 PRECEDENCE = (

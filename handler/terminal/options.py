@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from handler.model.values import canonical
+from handler.model.values import canonical, zoned_moment
 
 ENDINGS = (".md", ".html", ".csv", ".json")
 """Of reports: each says how one is written."""
@@ -65,6 +65,18 @@ class Uuid(_ParamType):
             return canonical(value)
         except ValueError:
             self.fail(f"{value!r} is not a UUID.", param, ctx)
+
+
+class Moment(_ParamType):
+    """A moment as RFC 3339 writes it, with its zone."""
+
+    name = "moment"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """See click.ParamType."""
+        if not isinstance(value, str) or zoned_moment(value) is None:
+            self.fail(f"{value!r} is no moment with its zone, such as 2026-01-02T03:04:05Z.", param, ctx)
+        return value
 
 
 class Pair(_ParamType):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
 
 from click import progressbar
 
-from handler.model.result import Scanned, TargetResult
+from handler.model.result import Findings, Scanned, TargetResult
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -22,6 +23,7 @@ class Follower:
 
     def __init__(self, stream: TextIO, *, hidden: bool) -> None:
         self._pages: dict[str, tuple[int, int | None]] = {}
+        self._since: float | None = None
         self._lock = threading.Lock()
         # Of unknown length until the lists are read, or the cloud says how long they are
         self._bar = progressbar(
@@ -55,6 +57,16 @@ class Follower:
             self._bar.label = _label(f"{found} found, {to_do} to judge")
             self._bar.length, self._bar.pos = max(to_do, 1), 0
             self._bar.update(0 if to_do else 1)
+
+    def followed(self, found: Findings) -> None:
+        """A live server's detach is under way."""
+        with self._lock:
+            self._since = self._since or time.monotonic()
+            seconds = int(time.monotonic() - self._since)
+            job = f"job {found.job.state}, " if found.job is not None else ""
+            self._bar.label = _label(f"{job}disk {found.volume_status.after or 'gone'}, {seconds} s")
+            self._bar.length = None
+            self._bar.update(1)
 
     def judged(self, result: TargetResult) -> None:
         """A target is done with."""

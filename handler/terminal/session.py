@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import click
 
@@ -14,7 +15,7 @@ from handler import telemetry
 from handler.cloud.endpoints import Endpoints
 from handler.errors import Failure, Misconfigured
 from handler.invocation import Trigger
-from handler.model.result import ManyResult, Result, to_json
+from handler.model.result import ManyResult, Result, TargetResult, to_json
 from handler.runtime import handle, runtime
 from handler.settings import Settings
 from handler.settings.cloud_loader import openstack_is_there
@@ -25,24 +26,55 @@ from handler.terminal.cells import printable
 from handler.terminal.csv_file import write_csv
 from handler.terminal.events import Event, from_options
 from handler.terminal.exit_code import ExitCode, exit_code, first
-from handler.terminal.options import Common, Entry
+from handler.terminal.options import TIMEOUTS, Common, Entry
 from handler.terminal.progress import Follower
+from handler.terminal.reasons import follow_up
 from handler.terminal.stop import Stop
 from handler.triggers import platform
 
-_HELD_BACK: Mapping[str, tuple[str, Callable[[Settings], bool]]] = {
-    "DETACH_SWEEP_DRY_RUN": ("--apply", lambda settings: settings.sweep.dry_run)
+
+class _HeldBack(NamedTuple):
+    """What a setting holds back where it is set: an option, and what comes of that."""
+
+    option: str
+    so: str
+    holds: Callable[[Settings], bool]
+
+
+_HELD_BACK: Mapping[str, _HeldBack] = {
+    "DETACH_SWEEP_DRY_RUN": _HeldBack("--apply", "nothing is cleared", lambda told: told.sweep.dry_run),
+    "DETACH_LIVE": _HeldBack("--live", "a server that lives keeps its disk", lambda told: not told.live.on),
+    "DETACH_RECOVER": _HeldBack("--recover", "no stuck record is freed", lambda told: not told.recover.on),
 }
-"""By the setting that an option stands for where it is not set: the option, and whether it is held back."""
+"""By the setting that an option stands for where it is not set."""
+
+_DEFAULT_TIMEOUT = 25.0  # seconds, as of DETACH_TIMEOUT
 
 
 class Session:
-    """One run of a command. `stand_ins` are settings that options stand for where they are not set."""
+    """One run of a command.
 
-    def __init__(self, common: Common, stand_ins: Mapping[str, str] | None = None) -> None:
+    `stand_ins` are settings that options stand for where they are not set; `wait` is for how many seconds
+    more than the time-out a detach is followed.
+    """
+
+    def __init__(
+        self, common: Common, stand_ins: Mapping[str, str] | None = None, *, wait: float | None = None
+    ) -> None:
         self.common = common
         self._stand_ins = stand_ins or {}
+        self._wait = wait
+        self._began, self._started = time.time(), time.monotonic()
+        self._settings: Settings | None = None
+        self._notes: list[str] | None = None
+        self._codes: list[ExitCode] = []
+        self._stop = Stop()
         self.color = False if common.no_color or os.environ.get("NO_COLOR") else None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether somebody has asked to stop."""
+        return self._stop.asked
 
     def environment(self) -> Mapping[str, str]:
         """The settings, with what the options say. Raises Misconfigured."""
@@ -53,6 +85,8 @@ class Session:
             told["DETACH_TOKEN_SECRET"] = f"{Store.OPENSTACK.value}:"
         if self.common.timeout is not None:
             told["DETACH_TIMEOUT"] = f"{self.common.timeout:g}"
+        if self._wait is not None:
+            told["DETACH_TIMEOUT"] = _longer(told.get("DETACH_TIMEOUT", ""), self._wait)
         for name, value in self._stand_ins.items():
             if not told.get(name, "").strip():
                 told[name] = value
@@ -64,33 +98,48 @@ class Session:
 
     def run(self, events: Sequence[Event], form: Mapping[str, object] | None = None) -> int:
         """Carry out events, one after the other; the exit code."""
-        began, started, stop = time.time(), time.monotonic(), Stop()
-        settings = self.settings()
-        codes: list[ExitCode] = []
-        notes: list[str] = []
-        if settings is not None:
-            held_back, notes = self._held_back(settings), self._bounds(settings, form or {})
-            codes += [ExitCode.REFUSED] * bool(held_back)
-            for note in held_back if self.common.quiet else [*held_back, *notes]:
-                self.echo(click.style(note, fg="yellow"), err=True)
-            notes = [*held_back, *notes]
-        self.log(settings)
+        self.prepare(form or {})
         results: list[tuple[str | None, Result]] = []
-        with stop.listening():
-            results += [(event.title, self._carry_out(event, stop)) for event in events if not stop.asked]
-        codes += [exit_code(result, found=self.common.exit_code) for _, result in results]
-        if stop.asked:
+        with self._stop.listening():
+            results += [(event.title, self._carry_out(event)) for event in events if not self.stopped]
+        return self.conclude(results)
+
+    def prepare(self, form: Mapping[str, object]) -> Settings | None:
+        """The settings, None where they are wrong; what they hold back of a form is said, once."""
+        if self._notes is None:
+            self._settings, self._notes = self.settings(), []
+            if self._settings is not None:
+                held_back = self._held_back(self._settings)
+                self._codes += [ExitCode.REFUSED] * bool(held_back)
+                self._notes = [*held_back, *self._bounds(self._settings, form)]
+                for note in held_back if self.common.quiet else self._notes:
+                    self.echo(click.style(note, fg="yellow"), err=True)
+            self.log(self._settings)
+        return self._settings
+
+    def foresee(self, form: dict[str, object]) -> TargetResult:
+        """What would come of form *one*, which says that it is a dry run. Nothing is shown of it."""
+        with self._stop.listening():
+            result = self._carry_out(from_options(form), hidden=True)
+        if not isinstance(result, TargetResult):
+            raise TypeError("not form one")
+        return result
+
+    def conclude(self, results: Sequence[tuple[str | None, Result]]) -> int:
+        """Show results, and write what is asked for; the exit code."""
+        codes = [*self._codes, *(exit_code(result, found=self.common.exit_code) for _, result in results)]
+        if self.stopped:
             codes.append(ExitCode.INTERRUPTED)
         context = click.get_current_context()
         entry = context.find_object(Entry)
         account = Account(
             command=context.info_name or "",
             words=entry.words if entry else "",
-            began=began,
-            seconds=time.monotonic() - started,
-            interrupted=stop.asked,
-            notes=tuple(notes),
-            settings=settings,
+            began=self._began,
+            seconds=time.monotonic() - self._started,
+            interrupted=self.stopped,
+            notes=tuple(self._notes or ()),
+            settings=self._settings,
             endpoints=self._endpoints([result for _, result in results]),
             results=tuple(results),
         )
@@ -131,11 +180,11 @@ class Session:
         columns = os.environ.get("COLUMNS", "")
         return int(columns) if columns.isdecimal() and int(columns) else None
 
-    def _carry_out(self, event: Event, stop: Stop) -> Result:
-        hidden = self.common.quiet or self.common.verbose or not sys.stderr.isatty()
+    def _carry_out(self, event: Event, *, hidden: bool = False) -> Result:
+        hidden = hidden or self.common.quiet or self.common.verbose or not sys.stderr.isatty()
         with Follower(sys.stderr, hidden=hidden) as follower:
             return handle(
-                platform.invocation(Trigger.TERMINAL)._replace(stopped=stop),
+                platform.invocation(Trigger.TERMINAL)._replace(stopped=self._stop),
                 event.read,
                 environment=self.environment,
                 network=False,
@@ -159,10 +208,10 @@ class Session:
 
     def _held_back(self, settings: Settings) -> list[str]:
         """Which options a setting holds back."""
+        held_back = [(name, _HELD_BACK[name]) for name in self._stand_ins if _HELD_BACK[name].holds(settings)]
         return [
-            f"{name} is set, so {_HELD_BACK[name][0]} is held back and nothing is cleared: unset it first."
-            for name in self._stand_ins
-            if _HELD_BACK[name][1](settings)
+            f"{name} is set, so {held.option} is held back and {held.so}: unset it first."
+            for name, held in held_back
         ]
 
     def _bounds(self, settings: Settings, form: Mapping[str, object]) -> list[str]:
@@ -170,7 +219,7 @@ class Session:
         bounds, notes = form.get("sweep"), []
         if not isinstance(bounds, dict):
             return []
-        if not self._stand_ins:
+        if "DETACH_SWEEP_DRY_RUN" not in self._stand_ins:
             notes.append("A dry run: nothing is cleared without --apply.")
         limit, age = bounds.get("limit"), bounds.get("min_age_seconds")
         if limit is not None and limit > settings.sweep.limit:
@@ -207,6 +256,10 @@ class Session:
 
     def _show(self, results: Sequence[tuple[str | None, Result]]) -> None:
         output = self.output
+        if output != "table" and not self.common.quiet:
+            parts = (part for _, result in results for part in parts_of(result))
+            for words in filter(None, map(follow_up, parts)):
+                self.echo(f"To follow it: {words}", err=True)
         if output == "csv":
             self._show_csv([result for _, result in results])
             return
@@ -235,3 +288,12 @@ class Session:
             if isinstance(result, ManyResult):
                 for line in table.whole(result):
                     self.echo(line, err=True)
+
+
+def _longer(timeout: str, wait: float) -> str:
+    """A time-out that leaves so many seconds more; one that is not valid stays so, and is said as such."""
+    try:
+        seconds = float(timeout) if timeout.strip() else _DEFAULT_TIMEOUT
+    except ValueError:
+        return timeout
+    return f"{min(seconds + wait, TIMEOUTS[1]):g}" if seconds > 0 else timeout

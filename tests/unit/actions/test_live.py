@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from handler.actions.dispatch import carry_out
 from handler.model.request import Target
-from handler.model.result import TargetResult
+from handler.model.result import Findings, TargetResult
 from handler.model.values import timestamp
 from tests.embedded_cloud import Call, Cloud, Server, Volume
 from tests.embedded_cloud.detach_job import Course
@@ -219,6 +220,59 @@ def test_a_mark_whose_older_job_of_another_disk_failed_is_one_by_hand(held: Held
 
     assert result.error is not None
     assert "by hand" in result.error.message
+
+
+# Who follows it, and who asks to stop.
+
+
+def test_each_look_is_told_of(held: Held) -> None:
+    held.cloud.jobs.course = Course(queued=1, guest=3)
+    looks: list[tuple[str | None, str | None]] = []
+
+    def told_of(found: Findings) -> None:
+        looks.append((found.volume_status.after, found.job.state if found.job else None))
+
+    services = held.project.services()
+    services.observer = Mock(followed=told_of)
+    target = Target.model_validate({"volume_id": held.volume.id, "live": True, **held.ids})
+
+    assert carry_out([target], services).ok
+    assert looks[0] == ("detaching", "queued")
+    assert looks[-2:] == [("available", "done")] * 2
+    assert ("detaching", "running") in looks
+
+
+@pytest.mark.parametrize("after", ["the disks", "the call", "a look"])
+def test_whoever_asks_to_stop_begins_nothing_and_ends_nothing(held: Held, after: str) -> None:
+    held.cloud.jobs.course = Course(guest=600)
+    asked: list[Call] = []
+
+    def ask(call: Call) -> None:
+        begun = held.project.sent() != []
+        if call.path.endswith("/os-volume_attachments") and (after == "the disks" or begun):
+            asked.append(call)
+        if call.method == "DELETE" and after == "the call":
+            asked.append(call)
+
+    held.cloud.hook(ask)
+    services = held.project.services()
+    services.context.invocation = services.context.invocation._replace(stopped=lambda: bool(asked))
+    target = Target.model_validate({"volume_id": held.volume.id, "live": True, **held.ids})
+    slept: list[float] = []
+    services._sleep = slept.append
+
+    result = carry_out([target], services)
+
+    assert isinstance(result, TargetResult)
+    if after == "the disks":
+        assert told(result) == ("failed", "deadline_exceeded", False)
+        assert held.project.sent() == []
+    else:
+        assert told(result) == UNCONFIRMED
+        assert result.job is not None
+        assert result.error is not None
+        assert result.job.id in result.error.message
+        assert (slept, held.project.sent(), held.state()) == ([], [DELETE], UNDER_WAY)
 
 
 # Late and repeated events.

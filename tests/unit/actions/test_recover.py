@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from handler.actions.dispatch import carry_out
+from handler.model.request import Target
+from handler.model.result import TargetResult
 from tests.embedded_cloud import Attachment, Call, Cloud, Server, Volume, lifecycle, stuck
 from tests.embedded_cloud.detach_job import Course
 from tests.unit.actions.opted_in import OptedIn, told
@@ -432,6 +435,24 @@ def test_a_mark_that_a_failed_detach_left_is_taken_back_by_a_persons_word(projec
     assert marked.ask(live=True) == ("detached", None, True)
     assert project.sent() == ["os-roll_detaching", "DELETE os-volume_attachments"]
     assert project.state(marked.volume.id) == "available 0, gone"
+
+
+def test_whoever_asks_to_stop_takes_no_mark_back(project: OptedIn) -> None:
+    marked = Marked(project, Course(ends="cinder"))
+    marked.age()
+    services = project.services()
+    services.context.invocation = services.context.invocation._replace(
+        stopped=lambda: any(call.path.endswith("/os-volume_attachments") for call in project.cloud.calls)
+    )
+    target = Target.model_validate(
+        {"volume_id": marked.volume.id, "live": True, "recover": True, **marked.ids}
+    )
+
+    result = carry_out([target], services)
+
+    assert isinstance(result, TargetResult)
+    assert told(result) == ("failed", "deadline_exceeded", False)
+    assert project.sent() == []
 
 
 def test_recover_alone_takes_no_mark_back(project: OptedIn) -> None:

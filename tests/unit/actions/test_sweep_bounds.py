@@ -13,7 +13,7 @@ import pytest
 from handler.actions.sweep import MOST_REPORTED, sweep
 from handler.errors import ErrorCode
 from handler.model.request import SweepBounds
-from handler.model.result import ManyResult, Outcome, TargetResult
+from handler.model.result import Findings, ManyResult, Outcome, TargetResult
 from handler.model.values import epoch
 from tests.embedded_cloud import Attachment, Call, Cloud
 from tests.unit.embedded_project import EmbeddedProject
@@ -563,6 +563,9 @@ class Notes:
 
     def listed(self, scanned: object, to_do: int) -> None:
         self.scanned, self.to_do = scanned, to_do
+
+    def followed(self, found: Findings) -> None:
+        raise AssertionError(found)
 
     def judged(self, result: TargetResult) -> None:
         self.judged_.append(result)

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from handler.terminal.commands import COMMANDS
+from handler.terminal.commands import COMMANDS, STAND_INS
 from handler.terminal.exit_code import PRECEDENCE, ExitCode
 from handler.terminal.options import COMMON_NAMES
 from tests import picture
-from tests.embedded_cloud import Cloud
+from tests.embedded_cloud import Cloud, seed
 from tests.unit.pages import ROOT, Page
+from tests.unit.terminal.terminals import terminal
 
 PAGE = Page("docs/terminal.md")
 LINES = [line for block in PAGE.blocks("sh") for line in block.splitlines()]
@@ -68,7 +69,7 @@ def test_its_table_of_metrics_is_what_is_written(cloud: Cloud, program_path: str
         "DETACH_TOKEN_SECRET": "env:TOKEN",
         "TOKEN": cloud.token(),
     }
-    command = "evs-detach sweep --volume 543fdc50-6daa-48e5-808c-c4189495d318 --metrics-file m.prom"
+    command = "evs-detach sweep --recover --volume 543fdc50-6daa-48e5-808c-c4189495d318 --metrics-file m.prom"
     subprocess.run(
         ["bash", "-c", command],
         cwd=tmp_path,
@@ -78,6 +79,31 @@ def test_its_table_of_metrics_is_what_is_written(cloud: Cloud, program_path: str
     )
     written = re.findall(r"^# TYPE (\S+) gauge$", (tmp_path / "m.prom").read_text("utf-8"), re.MULTILINE)
     assert [row[0] for row in PAGE.table("metrics")] == written
+
+
+def test_its_table_of_what_options_stand_for_is_the_code_s() -> None:
+    told = [(row[0].strip("`").lstrip("-"), row[1].strip("`")) for row in PAGE.table("stand-ins")]
+    assert told == [(option, "=".join(setting)) for option, setting in STAND_INS.items()]
+
+
+def test_a_person_is_shown_and_asked_what_it_shows(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    (shown,) = PAGE.blocks("text")
+    first, *lines = shown.rstrip("\n").splitlines()
+    for name, value in cloud.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("DETACH_TOKEN_SECRET", "env:TOKEN")
+    monkeypatch.setenv("TOKEN", cloud.token())
+    cloud.server(seed.LIVE_SERVER).name = "db-01"
+    volume = cloud.volume(seed.LIVE_VOLUME)
+    volume.name, volume.attachments[0].attached_at = "db-data-01", "2026-11-08T09:00:00.000000"
+    with terminal(*shlex.split(first)[2:], columns=100) as run:
+        run.until(lambda said: "[y/N]" in said)
+        run.press(b"y\n")
+        said = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", run.rest()).replace("\r\n", "\n")
+        assert run.process.wait(30) == 0
+    seen = [line.rpartition("\r")[2].rstrip() for line in said.splitlines()]
+    bars = re.compile(r".*\[[-#]*\](  100%)?$")
+    assert [line for line in seen if line and not bars.fullmatch(line)] == lines
 
 
 def test_its_picture_is_of_the_command_as_it_is() -> None:
