@@ -117,7 +117,7 @@ class Live:
         self, target: Target, volume: Volume, attachment: Attachment, context: CallContext, found: Findings
     ) -> bool:
         """Step 4a: raise Refused where the disk may not be taken; False where the server doesn't list it."""
-        self._require_role()
+        self.require_role()
         self._require_in_time(target)
         server_id = attachment.server_id or ""
         if len([entry for entry in volume.attachments if entry.server_id == server_id]) != 1:
@@ -151,7 +151,8 @@ class Live:
             )
         return True
 
-    def _require_role(self) -> None:
+    def require_role(self) -> None:
+        """Raise Misconfigured where the token walks over a server's lock, or may."""
         roles = self._servers.roles
         if self._mode is LiveMode.ADMIN:
             return

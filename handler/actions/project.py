@@ -130,7 +130,7 @@ class Project:
                 witness=self.belonging.witness,
                 sleep=self._sleep,
             )
-            live = self._live(self.servers)
+            live = self.live(self.servers) if self.settings.live.on else None
             recovery = self._recovery(self.servers, live, with_entry_only=with_entry_only)
         return Clearing(
             self.volumes,
@@ -142,12 +142,11 @@ class Project:
             sleep=self._sleep,
         )
 
-    def _live(self, servers: Servers) -> Live | None:
-        chosen = self.settings.live
-        if not chosen.on:
-            return None
+    def live(self, servers: Servers) -> Live:
+        """What detaches a live server's disk, for where that is switched on."""
         from handler.actions.live import Live, detach_api  # noqa: PLC0415 (only where it is switched on)
 
+        chosen = self.settings.live
         vendor = vendor_host(servers.endpoint, self.settings.domain) is not None
         return Live(
             self.volumes,
@@ -159,19 +158,24 @@ class Project:
             told=self.observer.followed if self.observer is not None else None,
         )
 
+    def scan(self, servers: Servers) -> Scan:
+        """What looks through all servers, once in an invocation."""
+        from handler.actions.scan import Scan  # noqa: PLC0415 (only where it is switched on)
+
+        self._scan = self._scan or Scan(servers, self.settings.recover.mode)
+        return self._scan
+
     def _recovery(self, servers: Servers, live: Live | None, *, with_entry_only: bool) -> Recovery | None:
         if not self.settings.recover.on:
             return None
         from handler.actions.recover import Recovery  # noqa: PLC0415 (only where it is switched on)
-        from handler.actions.scan import Scan  # noqa: PLC0415
 
-        self._scan = self._scan or Scan(servers, self.settings.recover.mode)  # one for all targets
         # What lets go by being switched off (not-held) never widens what counts as proof here
         proof = Proof(servers, self.settings.server_check, witness=self.belonging.witness, sleep=self._sleep)
         return Recovery(
             self.volumes,
             proof,
-            self._scan,
+            self.scan(servers),
             after=self.settings.recover.after,
             require_belonging=self.belonging.require,
             live=live,

@@ -87,7 +87,7 @@ class Scan:
         return self._done
 
     def _scan(self, context: CallContext) -> Scanned:
-        self._require_cells(context)
+        self.require_cells(context)
         holders: dict[str, tuple[str, ...]] = {}
         building: dict[str, float | None] = {}
         for query in _LISTS:
@@ -106,7 +106,7 @@ class Scan:
             return row.disks
         return self.servers.disks(row.server_id, context)
 
-    def _require_cells(self, context: CallContext) -> None:
+    def require_cells(self, context: CallContext) -> None:
         """Raise Refused where a cell is down, or where the service can't tell."""
         if self._mode is RecoverMode.UNLISTED:
             return

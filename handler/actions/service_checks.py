@@ -7,53 +7,20 @@ Cinder); one that it doesn't have is a 406, and a service that has none leaves t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from enum import Enum
 
+from handler.actions.checked import Check, Fact, State, failed, sentence
+from handler.actions.opt_in_checks import Known, check_opted_in
 from handler.actions.project import Project
 from handler.cloud.endpoints import Together
 from handler.cloud.faults import failure
 from handler.cloud.messages import Answer
 from handler.cloud.paging import LARGEST_PAGE
 from handler.cloud.service import Service
-from handler.errors import Failure, Upstream
+from handler.errors import Failure
 from handler.invocation import CallContext
-from handler.model.bounded_json import loads
+from handler.model.bounded_json import loads_leniently
 from handler.model.values import canonical
 from handler.settings import ServerCheck
-
-Fact = str | int | bool | list[str] | None
-
-
-class State(str, Enum):
-    """What a check found: all well, something to know, something that keeps the function from its work."""
-
-    OK = "ok"
-    NOTE = "note"
-    BAD = "bad"
-
-
-@dataclass(frozen=True)
-class Check:
-    """One line of what was found. `facts` are its values by name; `upstream` is what the cloud said."""
-
-    name: str
-    state: State
-    message: str
-    facts: dict[str, Fact] = field(default_factory=dict)
-    upstream: Upstream | None = None
-
-
-def failed(name: str, fault: Failure, **facts: Fact) -> Check:
-    """A check that a failure ended."""
-    return Check(name, State.BAD, fault.message, {"code": fault.code.value, **facts}, fault.upstream)
-
-
-def sentence(parts: list[str]) -> str:
-    """The parts as one sentence."""
-    said = "; ".join(parts)
-    return f"{said[:1].upper()}{said[1:]}."
-
 
 _TOGETHER = {
     Together.ONE_SOURCE: "they come from one source: DETACH_REGION, or one region of the token's catalog",
@@ -74,34 +41,42 @@ _RECORD_VERSION = "2.51"
 def check_services(project: Project, context: CallContext) -> Iterator[Check]:
     """One read at each service, whether they belong together, and which proof is possible."""
     volumes, servers = project.volumes, project.servers
-    reads = [_read(volumes, "volumes/detail", context)]
-    yield reads[0]
+    read, volume_id = _read(volumes, "volumes/detail", context)
+    reads = [read]
+    yield read
     if servers is None:
         yield Check(
             "compute service", State.NOTE, "Not asked: DETACH_SERVER_CHECK=off, so nothing is proven."
         )
         return
-    reads.append(_read(servers, "servers", context))
-    yield reads[1]
+    read, server_id = _read(servers, "servers", context)
+    reads.append(read)
+    yield read
     if any(read.state is State.BAD for read in reads):
         return  # the rest would only say the same again
     yield _belonging(project, context)
     yield _versions(volumes, "volumes/detail", "volume", _VOLUME_VERSIONS, context)
-    yield _versions(servers, "servers", "compute", _COMPUTE_VERSIONS, context)
-    yield _record(project, servers, context)
+    versions = _versions(servers, "servers", "compute", _COMPUTE_VERSIONS, context)
+    yield versions
+    record = _record(project, servers, server_id, context)
+    yield record
     yield _witness(project, context)
+    known = Known(volume_id, server_id, versions.facts.get("lacks"), record.facts.get("readable") is True)
+    yield from check_opted_in(project, servers, known, context)
 
 
-def _read(service: Service, path: str, context: CallContext) -> Check:
+def _read(service: Service, path: str, context: CallContext) -> tuple[Check, str | None]:
+    """Whether a list can be read, and the id of its first record."""
     name = f"{service.name} service"
     try:
         answer = _one(service, path, context)
         if answer.status != 200:
             raise failure(answer, service.name)
     except Failure as fault:
-        return failed(name, fault)
-    message = f"Answers, and lets this token list {path.partition('/')[0]}."
-    return Check(name, State.OK, message, {"request_id": answer.request_id})
+        return failed(name, fault), None
+    kind = path.partition("/")[0]
+    message = f"Answers, and lets this token list {kind}."
+    return Check(name, State.OK, message, {"request_id": answer.request_id}), _first_id(answer, kind)
 
 
 def _one(service: Service, path: str, context: CallContext, version: str | None = None) -> Answer:
@@ -163,15 +138,14 @@ def _number(version: str) -> tuple[int, ...]:
     return tuple(map(int, version.split(".")))
 
 
-def _record(project: Project, servers: Service, context: CallContext) -> Check:
+def _record(project: Project, servers: Service, server_id: str | None, context: CallContext) -> Check:
     """Whether the record of a server's actions can be read, which DETACH_SERVER_CHECK=recorded needs."""
     name = "os-instance-actions"
     needed = project.settings.server_check is ServerCheck.RECORDED
     worse = State.BAD if needed else State.NOTE
+    if server_id is None:
+        return Check(name, State.NOTE, "Not known: there is no server to ask about.", {"readable": None})
     try:
-        server_id = _first_server(_one(servers, "servers", context))
-        if server_id is None:
-            return Check(name, State.NOTE, "Not known: there is no server to ask about.", {"readable": None})
         headers = _asking("compute", _RECORD_VERSION)
         answer = servers.ask("GET", f"servers/{server_id}/os-instance-actions", context, headers=headers)
         if answer.status != 200:
@@ -182,9 +156,9 @@ def _record(project: Project, servers: Service, context: CallContext) -> Check:
     return Check(name, State.OK, "Can be read: DETACH_SERVER_CHECK=recorded is possible.", {"readable": True})
 
 
-def _first_server(answer: Answer) -> str | None:
+def _first_id(answer: Answer, kind: str) -> str | None:
     try:
-        return canonical(loads(answer.body)["servers"][0]["id"])
+        return canonical(loads_leniently(answer.body)[kind][0]["id"])
     except (ValueError, KeyError, TypeError, IndexError, AttributeError):
         return None
 

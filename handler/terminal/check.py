@@ -9,7 +9,8 @@ from dataclasses import asdict
 
 import click
 
-from handler.actions.service_checks import Check, Fact, State, check_services, failed, sentence
+from handler.actions.checked import Check, Fact, State, failed, sentence
+from handler.actions.service_checks import check_services
 from handler.credentials.secret_content import (
     ApplicationCredential,
     BareToken,

@@ -267,3 +267,150 @@ def test_a_vendors_cloud_is_told_of_too(
     _, found = Deployment(huawei, monkeypatch, capsys).check()
     assert states(found, "bad") == []
     assert found["volume microversions"]["facts"] == {"has": [], "lacks": ["3.27"]}
+
+
+# What is switched on.
+
+
+def test_nothing_is_said_of_what_is_off(deployment: Deployment) -> None:
+    deployment.set(DETACH_LIVE="off", DETACH_RECOVER="off")
+    _, found = deployment.check()
+    assert list(found) == ALL
+    assert not [call for call in deployment.cloud.calls if call.path.endswith("/attachments")]
+
+
+def test_what_is_switched_on_has_a_line(deployment: Deployment, capsys: Printed) -> None:
+    deployment.set(DETACH_LIVE="on", DETACH_RECOVER="on")
+    code, found = deployment.check()
+    assert (code, list(found)) == (ExitCode.DONE, [*ALL, "live", "recover"])
+    assert states(found, "ok") == list(found)
+    assert found["live"]["facts"] == {"mode": "on", "api": "nova", "lock": None}
+    assert found["recover"]["facts"] == {"mode": "on", "after": 3600, "entries": True, "cells": True}
+    assert main(["check", "--output", "table"]) == 0
+    lines = click.unstyle(capsys.readouterr().out).splitlines()
+    assert [line.split()[1] for line in lines if line.startswith("ok ")][-2:] == ["live", "recover"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "role", "state", "said"),
+    [
+        ("on", "member", "ok", "the token does not walk over a server's lock"),
+        ("on", "admin", "bad", "set DETACH_LIVE=admin"),
+        ("admin", "admin", "note", "each server's lock is looked at first"),
+        ("admin", "member", "note", "each server's lock is looked at first"),
+    ],
+)
+def test_live_needs_a_token_that_does_not_walk_over_locks(
+    deployment: Deployment, mode: str, role: str, state: str, said: str
+) -> None:
+    deployment.set(DETACH_LIVE=mode, TOKEN_OF_THE_TESTS=deployment.cloud.token(role=role))
+    code, found = deployment.check()
+    assert code == (ExitCode.FAILED if state == "bad" else ExitCode.DONE)
+    assert found["live"]["state"] == state
+    assert said in found["live"]["message"]
+    assert found["live"]["facts"].get("code") == ("configuration" if state == "bad" else None)
+
+
+@pytest.mark.parametrize(
+    ("highest", "mode", "state", "said"),
+    [
+        ("2.88", "on", "note", "(2.89)"),
+        ("2.60", "admin", "note", "(2.89)"),
+        ("2.8", "admin", "bad", "doesn't tell whether a server is locked"),
+    ],
+)
+def test_live_says_what_an_old_compute_service_can_not_tell(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, highest: str, mode: str, state: str, said: str
+) -> None:
+    major, minor = map(int, highest.split("."))
+    monkeypatch.setattr("tests.embedded_cloud.compute.MAX_VERSION", (major, minor))
+    deployment.set(DETACH_LIVE=mode)
+    _, found = deployment.check()
+    assert (found["live"]["state"], said in found["live"]["message"]) == (state, True)
+
+
+def test_live_says_that_no_reason_can_be_read(deployment: Deployment) -> None:
+    body = {"forbidden": {"code": 403, "message": "no"}}
+    deployment.cloud.misbehave(
+        "compute", path_contains="os-instance-actions", times=None, status=403, body=body
+    )
+    deployment.set(DETACH_LIVE="on")
+    _, found = deployment.check()
+    assert found["live"]["state"] == "note"
+    assert "why a detach failed can't be told" in found["live"]["message"]
+
+
+def test_live_of_a_lock_without_a_server_is_not_known(deployment: Deployment) -> None:
+    deployment.cloud.world.clear()
+    deployment.set(DETACH_LIVE="admin", DETACH_RECOVER="on", DETACH_TRUST_ENDPOINTS="true")
+    code, found = deployment.check()
+    assert code == ExitCode.DONE
+    assert found["live"]["facts"]["lock"] is None
+    assert "there is no server" in found["live"]["message"]
+    assert found["recover"]["facts"] == {"mode": "on", "after": 3600, "entries": None, "cells": True}
+    assert "there is no volume" in found["recover"]["message"]
+
+
+@pytest.mark.parametrize("fault", ["none", "forbidden"])
+def test_recover_needs_the_attachments_api(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    deployment.set(DETACH_RECOVER="on")
+    if fault == "none":
+        monkeypatch.setattr("tests.embedded_cloud.volumes.MAX_VERSION", (3, 26))
+    else:
+        body = {"forbidden": {"code": 403, "message": "no"}}
+        deployment.cloud.misbehave("volume", path_contains="/attachments", times=None, status=403, body=body)
+    code, found = deployment.check()
+    assert code == ExitCode.FAILED
+    assert found["recover"]["state"] == "bad"
+    assert found["recover"]["facts"].get("code") == (None if fault == "none" else "permission_denied")
+
+
+@pytest.mark.parametrize(
+    ("mode", "highest", "down", "cells", "said"),
+    [
+        ("on", (2, 68), False, False, "sets DETACH_RECOVER=unlisted"),
+        ("on", (2, 104), True, False, "(a cell) is down"),
+        ("unlisted", (2, 68), False, None, "on the operator's word"),
+    ],
+)
+def test_recover_says_whether_a_cell_that_is_down_would_be_seen(
+    deployment: Deployment,
+    monkeypatch: pytest.MonkeyPatch,
+    mode: str,
+    highest: tuple[int, int],
+    down: bool,
+    cells: bool | None,
+    said: str,
+) -> None:
+    deployment.set(DETACH_RECOVER=mode, DETACH_RECOVER_AFTER="900")
+    monkeypatch.setattr("tests.embedded_cloud.compute.MAX_VERSION", highest)
+    if down:
+        deployment.cloud.host(deployment.cloud.server(seed.STOPPED_SERVER).host).cell = "cell2"
+        deployment.cloud.cells_down.add("cell2")
+    code, found = deployment.check()
+    assert code == ExitCode.DONE
+    assert (found["recover"]["state"], said in found["recover"]["message"]) == ("note", True)
+    assert found["recover"]["facts"] == {"mode": mode, "after": 900, "entries": True, "cells": cells}
+
+
+def test_a_compute_service_that_fails_then_is_bad(deployment: Deployment) -> None:
+    deployment.set(DETACH_RECOVER="on")
+    body = {"forbidden": {"code": 403, "message": "no"}}
+    deployment.cloud.misbehave("compute", path_contains="servers/detail", times=None, status=403, body=body)
+    code, found = deployment.check()
+    assert code == ExitCode.FAILED
+    assert found["recover"]["facts"]["code"] == "permission_denied"
+
+
+def test_a_vendors_cloud_is_asked_by_its_own_api(
+    huawei: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: Printed
+) -> None:
+    vendor = Deployment(huawei, monkeypatch, capsys)
+    vendor.set(DETACH_LIVE="on", DETACH_LIVE_API="ecs", DETACH_RECOVER="unlisted")
+    code, found = vendor.check()
+    assert found["live"]["facts"]["api"] == "ecs"
+    assert "only what ECS itself shows to be a data disk" in found["live"]["message"]
+    # Huawei Cloud documents no attachments API
+    assert (code, found["recover"]["state"]) == (ExitCode.FAILED, "bad")
