@@ -21,6 +21,7 @@ def main() -> None:
     parser.add_argument("--volumes", type=int, default=0, help="volumes to fill the project with")
     parser.add_argument("--servers", type=int, default=0, help="servers to fill the project with")
     parser.add_argument("--orphans", type=int, default=0, help="how many of the volumes are orphans")
+    parser.add_argument("--projects", type=int, default=1, help="how many projects they are spread over")
     parser.add_argument("--page-cap", type=int, help="most items of a page")
     parser.add_argument("--flavour", choices=("openstack", "huawei"), default="openstack")
     options = parser.parse_args()
@@ -34,7 +35,7 @@ def main() -> None:
     cloud.page_cap = options.page_cap
     cloud.add_user(DETACHER, DETACHER_PASSWORD, DETACHER_DOMAIN)
     if options.volumes or options.servers:
-        cloud.populate(options.volumes, options.servers, options.orphans)
+        cloud.populate(options.volumes, options.servers, options.orphans, options.projects)
     else:
         cloud.seed()
     with cloud:
@@ -50,6 +51,7 @@ def main() -> None:
             "project_id": cloud.project_id,
             "user": {"username": DETACHER, "password": DETACHER_PASSWORD, "domain": DETACHER_DOMAIN},
             "token": cloud.token(),
+            "admin_token": cloud.token(role="admin"),
             "environment": cloud.environment(),
         }
         print(json.dumps(line), flush=True)

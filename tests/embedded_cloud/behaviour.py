@@ -7,6 +7,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any, Literal
 
+from tests.embedded_cloud.policies import Policies
+
 Flavour = Literal["openstack", "huawei"]
 When = datetime | timedelta | float | str
 
@@ -24,6 +26,7 @@ class Behaviour:
     compute_down    the compute service closes every connection; a volume service that must ask it answers 500
     ecs_wraps       Huawei Cloud's server API refuses with Nova's answer inside of its own Ecs.1000
     job_kept        seconds, on ``now``, that the server API knows a job after its end
+    policies        who may see other projects' things
     now             the clock, in seconds since the epoch: tokens, locks, ages
     volume_region, compute_region  region ids in the token's catalogue
     catalogue       what a token shows of the catalogue, given the true rows (None: no catalogue at all)
@@ -40,6 +43,7 @@ class Behaviour:
         self.compute_down = False
         self.ecs_wraps = False
         self.job_kept = 3600.0
+        self.policies = Policies()
         self.now: Callable[[], float] = time.time
         self.catalogue: Callable[[list[dict[str, Any]]], object] = lambda rows: rows
         self.volume_region = self.compute_region = "RegionOne" if flavour == "openstack" else "cn-north-4"

@@ -177,11 +177,11 @@ class Cloud(Behaviour):
         self.world.clear()
         return plant(self)
 
-    def populate(self, volumes: int, servers: int, orphans: int) -> None:
+    def populate(self, volumes: int, servers: int, orphans: int, projects: int = 1) -> None:
         """Replace the world by a large one, the same for the same numbers, as World.populate makes it."""
-        self._refill = lambda: self.populate(volumes, servers, orphans)
+        self._refill = lambda: self.populate(volumes, servers, orphans, projects)
         self.world.clear()
-        self.world.populate(volumes, servers, orphans)
+        self.world.populate(volumes, servers, orphans, projects)
 
     def reset(self) -> None:
         """Bring back the world that was planted last (or none); forget calls, rules and hooks.

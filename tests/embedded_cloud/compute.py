@@ -148,7 +148,7 @@ class Compute:
         server = self.world.find_server(server_id) or self._vanishing(server_id)
         if server is None and deleted:
             server = self.world.deleted.get(server_id.lower())
-        if server is None or not (token.role == "admin" or server.project_id == token.project_id):
+        if server is None or not self.behaviour.policies.see_server(token, server):
             raise _not_found(server_id)
         return server
 

@@ -33,7 +33,7 @@ class Detach:
         """Clear the attachment or refuse; a service is let through where a user is not."""
         if arguments is None:
             raise Refusal(500, ERRED, (500, "EVS.5500"))
-        if token.role not in {"member", "admin"}:
+        if token.role not in {"member", *self.behaviour.policies.volume_admins}:
             raise Refusal(403, _DETACH_POLICY, (403, "EVS.5403"))
         attachment_id = arguments.get("attachment_id")
         if self.behaviour.flavour == "huawei" and volume.status != "in-use":

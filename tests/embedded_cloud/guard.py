@@ -42,7 +42,7 @@ class Guard:
         if self.behaviour.compute_down or token.method == "application_credential":
             raise Refusal(500, ERRED, (500, "EVS.5500"))
         server = self.world.servers.get(entry.server_id.lower())
-        if server is None or not (token.role == "admin" or server.project_id == token.project_id):
+        if server is None or not self.world.behaviour.policies.see_server(token, server):
             return
         if self.world.in_down_cell(server):
             raise Refusal(500, ERRED, (500, "EVS.5500"))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tests.embedded_cloud import paging, server_view
 from tests.embedded_cloud.messages import Answer
 from tests.embedded_cloud.refusal import Refusal
+from tests.embedded_cloud.world import EVERYBODY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +37,8 @@ _FILTERS = {
     "tags",
     "locked",
 }
+_TRUE = {"1", "t", "true", "y", "yes", "on", ""}
+_FALSE = {"0", "f", "false", "n", "no", "off"}
 _PAGING = {"limit", "marker", "sort_key", "sort_dir"}
 _STATUSES = {
     *("ACTIVE", "BUILD", "DELETED", "ERROR", "HARD_REBOOT", "MIGRATING", "PASSWORD", "PAUSED", "REBOOT"),
@@ -52,12 +55,12 @@ class ServerList:
     def answer(self, call: Call, token: Token, version: Version, *, detail: bool) -> Answer:
         limit = self.limit(call.query)
         marker = self._marker(call.query.get("marker"), token)
-        everyone = _everyone(call.query, token)
+        everyone = self._everyone(call.query, token, detail=detail)
         status = _status(call.query, token, version)
         rows = self._rows(call, token, marker, limit, status, everyone=everyone)
         # Rows of a cell that is down come first, and only where nothing is paged, sorted or filtered.
         unknown: list[Server] = []
-        if version >= (2, 69) and not call.query.keys() & (_PAGING | _FILTERS | _admins_filters(token)):
+        if version >= (2, 69) and not call.query.keys() & (_PAGING | _FILTERS | self._admins_filters(token)):
             unknown = self._down(token, everyone=everyone)[:limit]
             rows = rows[: limit - len(unknown)]
         texts = [json.dumps(server_view.unknown(server, detail=detail)) for server in unknown]
@@ -86,13 +89,13 @@ class ServerList:
     ) -> list[Server]:
         since = call.query.get("changes-since")
         keep = self._filter(call, token, status, changed=since is not None, everyone=everyone)
-        if since is not None or everyone:
-            servers = [*self.world.servers.values(), *(self.world.deleted.values() if since else ())]
-            moment = (since or "").removesuffix("Z")
+        if since is not None:
+            servers = [*self.world.servers.values(), *self.world.deleted.values()]
+            moment = since.removesuffix("Z")
             rows = [server for server in servers if server.updated >= moment and keep(server)]
             rows.sort(key=lambda server: server.key, reverse=True)
             return [server for server in rows if marker is None or server.key < marker.key][:limit]
-        shelf = self.world.server_shelves.get(token.project_id or "")
+        shelf = self.world.server_shelves.get(EVERYBODY if everyone else token.project_id or "")
         order = paging.order_of(call.query, _SORTABLE)
         if shelf and order:
             return paging.in_order(shelf, self.world.servers, marker, limit, keep, order)
@@ -106,7 +109,8 @@ class ServerList:
         """Say which servers pass. Soft-deleted ones do only in a list of changes, whatever is asked for."""
         ignored = self.behaviour.ignore_filters
         name = call.query.get("name") if "name" not in ignored else None
-        uuid = call.query.get("uuid") if token.role == "admin" else None
+        policies = self.behaviour.policies
+        uuid = call.query.get("uuid", "").lower() if token.role in policies.filters_servers else ""
         wanted = status if "status" not in ignored else ""
         down = bool(self.world.cells_down)
 
@@ -115,7 +119,8 @@ class ServerList:
                 (not wanted or server.status == wanted)
                 and (changed or server.status != "SOFT_DELETED")
                 and (name is None or re.search(name, server.name) is not None)
-                and (uuid is None or server.id == uuid)
+                and (not uuid or (server.id == uuid and policies.finds_by_uuid))
+                and not (everyone and policies.unlisted(server))
                 and (everyone or server.project_id == token.project_id)
                 and not (down and self.world.in_down_cell(server))
             )
@@ -130,9 +135,29 @@ class ServerList:
             server
             for server in self.world.servers.values()
             if (everyone or server.project_id == token.project_id)
+            and not (everyone and self.behaviour.policies.unlisted(server))
             and self.world.in_down_cell(server)
             and not server.queued_for_deletion
         ]
+
+    def _everyone(self, query: dict[str, str], token: Token, *, detail: bool) -> bool:
+        """Say whether all projects' are asked for; an empty value asks for them, too."""
+        asked = query.get("all_tenants", "0").lower()
+        if asked not in _TRUE | _FALSE:
+            known = ", ".join(f"'{value}'" for value in sorted((_TRUE | _FALSE) - {""}))
+            raise Refusal(
+                400, f"Unrecognized value '{asked}', acceptable values are: {known}", (400, "Ecs.0005")
+            )
+        if asked in _FALSE:
+            return False
+        if token.role not in self.behaviour.policies.lists_all_servers:
+            rule = f"os_compute_api:servers:{'detail' if detail else 'index'}:get_all_tenants"
+            raise Refusal(403, f"Policy doesn't allow {rule} to be performed.", (403, "Ecs.0110"))
+        return True
+
+    def _admins_filters(self, token: Token) -> set[str]:
+        may = token.role in self.behaviour.policies.filters_servers
+        return {"uuid", "deleted", "soft_deleted", "host", "vm_state", "task_state"} if may else set()
 
     def limit(self, query: dict[str, str]) -> int:
         limit = query.get("limit", str(self.behaviour.page_max))
@@ -146,26 +171,10 @@ class ServerList:
         if server_id is None:
             return None
         server = self.world.servers.get(server_id.lower()) or self.world.deleted.get(server_id.lower())
-        if server is None or not (token.role == "admin" or server.project_id == token.project_id):
+        ours = server is not None and server.project_id == token.project_id
+        if server is None or not (ours or token.role in self.behaviour.policies.lists_all_servers):
             raise Refusal(400, f"marker [{server_id}] not found", (400, "Ecs.0005"))
         return server
-
-
-def _everyone(query: dict[str, str], token: Token) -> bool:
-    if query.get("all_tenants", "").lower() not in {"1", "true"}:
-        return False
-    if token.role != "admin":
-        text = "Policy doesn't allow os_compute_api:servers:detail:get_all_tenants to be performed."
-        raise Refusal(403, text, (403, "Ecs.0110"))
-    return True
-
-
-def _admins_filters(token: Token) -> set[str]:
-    return (
-        {"uuid", "deleted", "soft_deleted", "host", "vm_state", "task_state"}
-        if token.role == "admin"
-        else set()
-    )
 
 
 def _status(query: dict[str, str], token: Token, version: Version) -> str:

@@ -21,13 +21,17 @@ def _links(volume: Volume, project_id: str) -> str:
     )
 
 
-def brief(volume: Volume, token: Token) -> str:
+def brief(volume: Volume, token: Token, *, told: bool = True) -> str:  # noqa: ARG001 (as detailed)
     links = _links(volume, token.project_id or "")
     return f'{{"id": "{volume.id}", "name": {quoted(volume.name)}, {links}}}'
 
 
-def detailed(volume: Volume, token: Token) -> str:
-    """Write a volume's record as text: a page of 1,000 in a fraction of what json.dumps would take."""
+def detailed(volume: Volume, token: Token, *, told: bool = True) -> str:
+    """Write a volume's record as text: a page of 1,000 in a fraction of what json.dumps would take.
+
+    ``told``: with the project that it belongs to.
+    """
+    owner = f', "os-vol-tenant-attr:tenant_id": "{volume.project_id}"' if told else ""
     attachments = ", ".join(
         [_attached(volume, a, token) for a in volume.attachments if a.status == "attached"]
     )
@@ -40,8 +44,7 @@ def detailed(volume: Volume, token: Token) -> str:
         f"{_links(volume, token.project_id or '')}, "
         f'"user_id": "4f1c7f1a7d5e4f0c9a3b1f2f6f0e8d21", "bootable": "false", "encrypted": false, '
         f'"replication_status": null, "consistencygroup_id": null, '
-        f'"multiattach": {"true" if volume.multiattach else "false"}, "attachments": [{attachments}], '
-        f'"os-vol-tenant-attr:tenant_id": "{volume.project_id}"}}'
+        f'"multiattach": {"true" if volume.multiattach else "false"}, "attachments": [{attachments}]{owner}}}'
     )
 
 

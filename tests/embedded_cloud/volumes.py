@@ -16,6 +16,7 @@ from tests.embedded_cloud import attachments, paging, volume_actions, volume_vie
 from tests.embedded_cloud.guard import Guard
 from tests.embedded_cloud.messages import Answer, Call, request_id
 from tests.embedded_cloud.refusal import Refusal, gateway_fault, no_route, openstack_fault, vendor_fault
+from tests.embedded_cloud.world import EVERYBODY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _ROUTE = re.compile(r"/v[23]/([0-9a-f-]+)/volumes(?:/([^/]+)(/action)?)?")
 MAX_VERSION = (3, 71)
+_FILTERS = {"limit", "offset", "marker", "sort", "sort_key", "sort_dir", "status", "name", "metadata"}
 _SORTABLE = {"created_at": "created_at", "updated_at": "updated_at", "id": "id", "status": "status"}
 _SORTABLE |= {"size": "size", "name": "name"}
 _DELETABLE = {"available", "error", "error_restoring", "error_extending", "error_managing"}
@@ -117,8 +119,9 @@ class Volumes:
         limit = self._limit(call.query)
         offset = _offset(call.query)
         marker = self._seen(call.query["marker"], token, marker=True) if "marker" in call.query else None
-        keep = self._filter(call.query)
-        shelf = self.world.volume_shelves.get(project_id)
+        everyone = self._everyone(call.query, token)
+        keep = self._filter(call.query, token, everyone=everyone)
+        shelf = self.world.volume_shelves.get(EVERYBODY if everyone else project_id)
         order = paging.order_of(call.query, _SORTABLE)
         rows: list[Volume] = []
         if shelf and order:
@@ -127,7 +130,8 @@ class Volumes:
             rows = paging.newest_first(shelf, self.world.volumes, marker, limit + offset, keep)
         rows = rows[offset:]
         view = volume_view.detailed if detail else volume_view.brief
-        body = '{"volumes": [' + ", ".join([view(volume, token) for volume in rows]) + "]"
+        told = self.behaviour.policies.tells_volume_owner
+        body = '{"volumes": [' + ", ".join([view(volume, token, told=told) for volume in rows]) + "]"
         if rows and limit <= len(rows):
             base = f"{volume_view.INTERNAL_HOST}/v3/{project_id}/volumes" + ("/detail" if detail else "")
             body += ', "volumes_links": ' + json.dumps([paging.next_link(base, call.query, rows[-1].id)])
@@ -148,14 +152,32 @@ class Volumes:
             raise Refusal(400, "limit param must be at most 1000", (400, "EVS.1023"))
         return min(limit, most)
 
-    def _filter(self, query: dict[str, str]) -> Callable[[Volume], bool]:
+    def _everyone(self, query: dict[str, str], token: Token) -> bool:
+        """Say whether all projects' are asked for. Of those who may not, Cinder ignores it."""
+        if "all_tenants" not in query or token.role not in self.behaviour.policies.volume_admins:
+            return False
+        asked = query["all_tenants"]
+        if asked.lower() not in {"", "0", "1", "f", "false", "n", "no", "off", "t", "true", "y", "yes", "on"}:
+            raise Refusal(400, f"Value '{asked}' for 'all_tenants' is not a boolean.", (400, "EVS.1023"))
+        return asked.lower() not in {"0", "f", "false", "n", "no", "off"}
+
+    def _filter(self, query: dict[str, str], token: Token, *, everyone: bool) -> Callable[[Volume], bool]:
+        """Say which volumes pass. What an administrator's filter misspells passes none."""
+        policies = self.behaviour.policies
+        admin = self.behaviour.flavour == "openstack" and token.role in policies.volume_admins
+        unknown = query.keys() - _FILTERS - ({"all_tenants"} if everyone else set())
+        nothing = admin and bool(unknown - {"project_id"})
+        of_project = query.get("project_id") if everyone else None
         asked = {name: value for name, value in query.items() if name not in self.behaviour.ignore_filters}
         status, name, server = asked.get("status"), asked.get("name"), asked.get("server_id")
         metadata = _metadata_filter(asked["metadata"]) if "metadata" in asked else {}
 
         def keep(volume: Volume) -> bool:
             return (
-                (status is None or volume.status == status)
+                not nothing
+                and (of_project is None or volume.project_id == of_project)
+                and not (everyone and policies.unlisted_volumes(volume))
+                and (status is None or volume.status == status)
                 and (name is None or volume.name == name)
                 and (
                     server is None
@@ -168,14 +190,17 @@ class Volumes:
 
     def _seen(self, volume_id: str, token: Token, *, marker: bool = False) -> Volume:
         volume = self.world.volumes.get(volume_id)
-        if volume is None or not (token.role == "admin" or token.project_id in volume.seen_by):
+        listed = marker and volume is not None and token.role in self.behaviour.policies.volume_admins
+        if volume is None or not (listed or self.behaviour.policies.see_volume(token, volume)):
             vendor = (400, "EVS.1024") if marker else (404, "EVS.5404")
             raise Refusal(404, f"Volume {volume_id} could not be found.", vendor)
         return volume
 
     def _show(self, _call: Call, token: Token, project_id: str, volume_id: str | None) -> Answer:
         _check_project(token, project_id)
-        body = '{"volume": ' + volume_view.detailed(self._seen(str(volume_id), token), token) + "}"
+        told = self.behaviour.policies.tells_volume_owner
+        shown = volume_view.detailed(self._seen(str(volume_id), token), token, told=told)
+        body = '{"volume": ' + shown + "}"
         return Answer(200, body.encode(), [("Content-Type", "application/json")])
 
     def _delete(self, _call: Call, token: Token, project_id: str, volume_id: str | None) -> Answer:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from tests.embedded_cloud.behaviour import Behaviour, When
 
+EVERYBODY = "*"
+"""The shelf of all projects' things."""
+
 _A_MONTH = timedelta(days=30)
 
 
@@ -100,7 +103,8 @@ class World:
             )
             self.deleted.pop(server_id, None)
             self.servers[server_id] = server
-            self.server_shelves.setdefault(server.project_id, Shelf()).add(server.key)
+            for shelf in (server.project_id, EVERYBODY):
+                self.server_shelves.setdefault(shelf, Shelf()).add(server.key)
             return server
 
     def host(self, name: str) -> Host:
@@ -126,7 +130,8 @@ class World:
         with self.lock:
             server = self.servers.pop(id, None) or self.deleted[id]
             if server.deleted_at is None:
-                self.server_shelves[server.project_id].drop(server.key)
+                for shelf in (server.project_id, EVERYBODY):
+                    self.server_shelves[shelf].drop(server.key)
                 server.deleted_at = server.updated = self.behaviour.stamp(at)
                 lifecycle.record_deletion(server, server.deleted_at, reaped=reaped)
                 server.status, server.task_state = "DELETED", None
@@ -189,8 +194,8 @@ class World:
             )
             volume.attach_status = attach_status or entries.statuses(volume)[1]
             self.volumes[volume_id] = volume
-            for project in volume.seen_by:
-                self.volume_shelves.setdefault(project, Shelf()).add(volume.key)
+            for shelf in (*volume.seen_by, EVERYBODY):
+                self.volume_shelves.setdefault(shelf, Shelf()).add(volume.key)
             for link in links if known_to_compute else ():
                 server = self.servers.get(link.server_id or "")
                 if server is not None:
@@ -218,8 +223,8 @@ class World:
         """Let a volume go. ``held``: servers that have it go on listing it."""
         with self.lock:
             volume = self.volumes.pop(id)
-            for project in volume.seen_by:
-                self.volume_shelves[project].drop(volume.key)
+            for shelf in (*volume.seen_by, EVERYBODY):
+                self.volume_shelves[shelf].drop(volume.key)
             for server in self.servers.values() if not held else ():
                 server.disks.pop(id, None)
 
@@ -281,10 +286,11 @@ class World:
         chosen = volume.attachments[0].attachment_id if attachment_id is None else attachment_id
         entries.finish_detach(volume, chosen, self.behaviour.stamp())
 
-    def populate(self, volumes: int, servers: int, orphans: int) -> None:
+    def populate(self, volumes: int, servers: int, orphans: int, projects: int = 1) -> None:
         """Fill the default project: a volume at each server in turn, the last ``orphans`` at servers gone.
 
-        Without servers, the volumes that are no orphans are attached to nothing.
+        Without servers, the volumes that are no orphans are attached to nothing. Several ``projects`` get
+        servers and volumes in turn, the default one first.
         """
         random = Random(1)
 
@@ -292,9 +298,11 @@ class World:
             return str(uuid.UUID(int=random.getrandbits(128), version=4))
 
         with self.lock:
-            held_by = [self.add_server(some_id()) for _ in range(servers)]
+            homes = [self.project_id, *(f"{number:032x}" for number in range(1, projects))]
+            held_by = [self.add_server(some_id(), project_id=homes[n % projects]) for n in range(servers)]
             for number in range(volumes):
                 holder: Server | str | None = held_by[number % servers] if held_by else None
                 if number >= volumes - orphans:
                     holder = some_id()
-                self.add_volume(some_id(), attachments=[holder] if holder else [])
+                home = homes[number % projects]
+                self.add_volume(some_id(), attachments=[holder] if holder else [], project_id=home)
