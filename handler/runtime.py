@@ -22,9 +22,10 @@ from handler.errors import (
     Unauthenticated,
 )
 from handler.invocation import CallContext, Invocation
-from handler.model.request import Batch, Ignored, Sweep, Work
+from handler.model.request import Batch, Ignored, Sweep, Work, require_scope
 from handler.model.result import Handled, Outcome, Result, TargetResult, untargeted
 from handler.settings import InvokeAuth, Settings, read_settings
+from handler.settings.scope import Scope
 from handler.telemetry import Event
 
 Environment = Callable[[], Mapping[str, str]]
@@ -126,7 +127,9 @@ def handle(
         warm = runtime(environment(), network=network)
         if caller is not None:
             _judge(warm, caller, invocation)
-        work = read(warm.settings)
+        asked = read(warm.settings)
+        require_scope(asked, all_projects=warm.settings.scope is Scope.CLOUD)
+        work = asked
         return Handled(warm.carry_out(work, invocation, observer), work)
     except Failure as failure:
         return turn_away(failure, invocation, dry_run=says_dry is not None and says_dry())

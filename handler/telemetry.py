@@ -44,6 +44,7 @@ class Event(str, Enum):
     TOKEN_UNVERIFIED = "token_unverified"
     ENDPOINTS_TRUSTED = "endpoints_trusted"
     ENDPOINTS_WITNESSED = "endpoints_witnessed"
+    CLOUD_SEEN = "cloud_seen"
     SECRET_READ = "secret_read"
     CALLER_REFUSED = "caller_refused"
     SETTINGS_WRONG = "settings_wrong"

@@ -107,7 +107,7 @@ class Belonging:
 
 
 def _page(service: Service, path: str, query: dict[str, str | int], context: CallContext) -> Answer:
-    answer = service.ask("GET", path, context, query=query, largest=LARGEST_PAGE)
+    answer = service.ask("GET", path, context, query={**query, **service.listed}, largest=LARGEST_PAGE)
     if answer.status != 200:
         raise failure(answer, service.name)
     return answer

@@ -36,6 +36,7 @@ class Clearing:
 
     `require_belonging` raises a Failure where it is not known that both services are of one cloud and region:
     a proof of the one says nothing about the other's record then. It is asked before a dry run ends, too.
+    `project_id` is None where the volumes of all projects are judged.
     `live` and `recovery` are None where the deployment has not switched them on.
     """
 
@@ -44,7 +45,7 @@ class Clearing:
         volumes: Volumes,
         proof: Proof | None,
         *,
-        project_id: str,
+        project_id: str | None,
         require_belonging: Callable[[CallContext], None],
         live: Live | None = None,
         recovery: Recovery | None = None,
@@ -96,7 +97,8 @@ class Clearing:
             found.disk = Disk.seen(volume.name, volume.size)
             if volume.project_id is not None and is_project(volume.project_id):
                 found.project_id = volume.project_id
-            require_own(volume, self._project_id)
+            if self._project_id is not None:
+                require_own(volume, self._project_id)
         return volume
 
     def _steps(self, target: Target, context: CallContext, found: Findings) -> Outcome:

@@ -24,6 +24,11 @@ from handler.model.result import (
 
 def carry_out(work: Sequence[Work], project: Project) -> Result:
     """Do what came together. Single targets run as one batch. Raises Failure where all of it is stopped."""
+    result = _carried_out(work, project)
+    return result.by_project() if project.all_projects and isinstance(result, ManyResult) else result
+
+
+def _carried_out(work: Sequence[Work], project: Project) -> Result:
     if len(work) == 1:
         return _do(work[0], project)
     singles = [part for part in work if isinstance(part, Target)]

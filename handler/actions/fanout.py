@@ -16,6 +16,9 @@ from handler.model.request import Target
 from handler.model.result import Cleared, Outcome, untouched
 
 REQUEST_TYPE = "io.github.evs-detach.request"
+PROJECT = "projectid"
+"""The CloudEvents extension attribute that names the candidate's project."""
+
 SOURCE = "/evs-detach/sweep"
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, REQUEST_TYPE)
 
@@ -30,14 +33,16 @@ class Fanout:
         self._sink = sink
         self._transport = transport
 
-    def dispatch(self, target: Target, context: CallContext) -> Cleared:
+    def dispatch(self, target: Target, context: CallContext, project_id: str | None = None) -> Cleared:
         """Send form *one* with all three ids. The same candidate always has the same event id.
+
+        `project_id` goes along as an attribute of the event, so that a broker can tell projects apart.
 
         So a broker or consumer can drop doubles; one that gets through twice does no harm. What stands
         against it is in the answer, not raised; `changed` is None where the event may have got through.
         """
         try:
-            self._post(target, context)
+            self._post(target, context, project_id)
         except (UpstreamUnavailable, Throttled) as unclear:
             failed = untouched(target, Outcome.FAILED, unclear)
             failed.findings.changed = None  # it may have got through, and been acted on
@@ -48,7 +53,7 @@ class Fanout:
             return untouched(target, Outcome.FAILED, context.log.bug(bug))
         return untouched(target, Outcome.DISPATCHED)
 
-    def _post(self, target: Target, context: CallContext) -> None:
+    def _post(self, target: Target, context: CallContext, project_id: str | None) -> None:
         data = target.model_dump(include=_SENT)
         event = CloudEvent(
             {
@@ -57,6 +62,7 @@ class Fanout:
                 "subject": target.volume_id,
                 "id": str(uuid.uuid5(_NAMESPACE, repr(sorted(data.items())))),
                 "datacontenttype": "application/json",
+                **({} if project_id is None else {PROJECT: project_id}),
             },
             data,
         )

@@ -12,7 +12,7 @@ from requests.models import PreparedRequest
 from handler.actions.belonging import Belonging
 from handler.actions.clear import Clearing
 from handler.actions.observer import Observer
-from handler.actions.proof import Proof
+from handler.actions.proof import Proof, Unlisted
 from handler.cloud.endpoints import Endpoints
 from handler.cloud.paging import Told, nobody
 from handler.cloud.servers import SERVICE as COMPUTE
@@ -24,11 +24,13 @@ from handler.cloud.volumes import Volumes
 from handler.invocation import CallContext
 from handler.settings import ServerCheck, Settings
 from handler.settings.regions import vendor_host
+from handler.settings.scope import Scope
 
 if TYPE_CHECKING:
     from handler.actions.live import Live
     from handler.actions.recover import Recovery
     from handler.actions.scan import Scan
+    from handler.actions.whole_cloud import WholeCloud
 
 
 class _OneProject:
@@ -76,6 +78,7 @@ class _OneProject:
 class Project:
     """One invocation's services: where its volumes and servers are asked for, and by which rule they go.
 
+    `all_projects`: the token's project is only what stands in the paths, everybody's things are looked at.
     `servers` is None where no server is looked up (`DETACH_SERVER_CHECK=off`).
     """
 
@@ -94,11 +97,17 @@ class Project:
         self.transport = transport
         self._sleep = sleep
         self._scan: Scan | None = None
-        self._auth = _OneProject(auth)
-        self.volumes = Volumes(VOLUME, transport, self._auth)
+        self.all_projects = settings.scope is Scope.CLOUD
+        self.whole_cloud: WholeCloud | None = None
+        self._auth: ProjectAuthenticator = _OneProject(auth)
+        if self.all_projects:
+            from handler.actions.whole_cloud import WholeCloud  # noqa: PLC0415 (only where it is set)
+
+            self._auth = self.whole_cloud = WholeCloud(transport, self._auth, context)
+        self.volumes = Volumes(VOLUME, transport, self._auth, all_projects=self.all_projects)
         self.servers: Servers | None = None
         if settings.server_check is not ServerCheck.OFF:
-            self.servers = Servers(COMPUTE, transport, self._auth)
+            self.servers = Servers(COMPUTE, transport, self._auth, all_projects=self.all_projects)
         self.belonging = Belonging(settings, self._auth, self.volumes, self.servers)
 
     @property
@@ -116,10 +125,13 @@ class Project:
         observer = self.observer
         return nobody if observer is None else partial(observer.page, of)
 
-    def clearing(self, *, remember: bool = False, with_entry_only: bool = False) -> Clearing:
+    def clearing(
+        self, *, remember: bool = False, with_entry_only: bool = False, unlisted: bool = False
+    ) -> Clearing:
         """The rule, with this deployment's proof, and what it has switched on beside it.
 
-        `with_entry_only`: see `handler.actions.recover.Recovery`.
+        `with_entry_only`: see `handler.actions.recover.Recovery`. `unlisted`: the servers of all targets were
+        not found in a list of all projects' servers.
         """
         proof = live = recovery = None
         if self.servers is not None:
@@ -128,6 +140,7 @@ class Project:
                 self.settings.server_check,
                 remember=remember,
                 witness=self.belonging.witness,
+                unlisted=None if unlisted else self._unlisted(self.servers),
                 sleep=self._sleep,
             )
             live = self.live(self.servers) if self.settings.live.on else None
@@ -135,12 +148,21 @@ class Project:
         return Clearing(
             self.volumes,
             proof,
-            project_id=self._auth.project_id,
-            require_belonging=self.belonging.require,
+            project_id=None if self.all_projects else self._auth.project_id,
+            require_belonging=self._require_belonging,
             live=live,
             recovery=recovery,
             sleep=self._sleep,
         )
+
+    def _unlisted(self, servers: Servers) -> Unlisted | None:
+        cloud = self.whole_cloud
+        return None if cloud is None else lambda id_, context: cloud.require_unlisted(id_, servers, context)
+
+    def _require_belonging(self, context: CallContext) -> None:
+        self.belonging.require(context)
+        if self.whole_cloud is not None:
+            self.whole_cloud.require_still(context)
 
     def live(self, servers: Servers) -> Live:
         """What detaches a live server's disk, for where that is switched on."""

@@ -25,6 +25,9 @@ Witness = Callable[[CallContext], str | None]
 Then it is this project's compute service that says of another server that there is none.
 """
 
+Unlisted = Callable[[str, CallContext], None]
+"""Raises Refused where a server that is not shown by its id is in the list of all projects' servers."""
+
 STILL_SHOWN = 3600.0
 """Seconds for which a server of status DELETED may be about to vanish. Nova shows it for an instant."""
 
@@ -58,6 +61,7 @@ class Proof:
     With `remember` each server is asked for once, for where one is judged for many attachments (form
     *server*): a server that is gone doesn't come back. One that is there and judged by its state is asked for
     again: it may have been started since. Without a `witness` a word that names no id proves nothing.
+    `unlisted` is None where one project is looked at, or where its lists were read before.
     """
 
     def __init__(
@@ -67,12 +71,14 @@ class Proof:
         *,
         remember: bool = False,
         witness: Witness | None = None,
+        unlisted: Unlisted | None = None,
         now: Clock = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._servers = servers
         self._check = check
         self._witness = witness
+        self._unlisted = unlisted
         self._now = now
         self._sleep = sleep
         self._known: dict[tuple[str, ...], Server | Proven | Failure] | None = {} if remember else None
@@ -119,6 +125,8 @@ class Proof:
                 "volume of this project names is shown by it: it may be another region's or project's, so "
                 "nothing was cleared. Check DETACH_COMPUTE_ENDPOINT.",
             )
+        if self._unlisted is not None:
+            self._unlisted(spellings[0], context)
         if self._check is ServerCheck.RECORDED:
             self._require_deletion(spellings[0], context)
             proven = Proven.RECORDED

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from handler.actions.checked import Check, Fact, State, failed, sentence
 from handler.actions.opt_in_checks import Known, check_opted_in
 from handler.actions.project import Project
+from handler.actions.whole_cloud import WholeCloud
 from handler.cloud.endpoints import Together
 from handler.cloud.faults import failure
 from handler.cloud.messages import Answer
@@ -41,6 +42,11 @@ _RECORD_VERSION = "2.51"
 def check_services(project: Project, context: CallContext) -> Iterator[Check]:
     """One read at each service, whether they belong together, and which proof is possible."""
     volumes, servers = project.volumes, project.servers
+    if project.whole_cloud is not None:
+        seen = _sight(project.whole_cloud)
+        yield seen
+        if seen.state is State.BAD:
+            return  # nothing is sent then
     read, volume_id = _read(volumes, "volumes/detail", context)
     reads = [read]
     yield read
@@ -65,6 +71,26 @@ def check_services(project: Project, context: CallContext) -> Iterator[Check]:
     yield from check_opted_in(project, servers, known, context)
 
 
+def _sight(cloud: WholeCloud) -> Check:
+    """What the token sees of other projects, by which a whole cloud is judged."""
+    name = "all projects"
+    try:
+        seen = cloud.sight()
+    except Failure as fault:
+        return failed(name, fault)
+    message = (
+        f"The token lists other projects' servers and volumes and is shown them by id (server "
+        f"{seen.server_id}, volume {seen.volume_id}). "
+    )
+    message += (
+        "The list of servers minds uuid=: one call for each that is looked for."
+        if seen.by_id
+        else "The list of servers does not mind uuid=: all of it is read for single targets."
+    )
+    facts: dict[str, Fact] = {"server": seen.server_id, "volume": seen.volume_id, "by_id": seen.by_id}
+    return Check(name, State.OK, message, facts)
+
+
 def _read(service: Service, path: str, context: CallContext) -> tuple[Check, str | None]:
     """Whether a list can be read, and the id of its first record."""
     name = f"{service.name} service"
@@ -82,7 +108,8 @@ def _read(service: Service, path: str, context: CallContext) -> tuple[Check, str
 def _one(service: Service, path: str, context: CallContext, version: str | None = None) -> Answer:
     """The first record of a list, by a microversion where one is said."""
     headers = _asking(service.name, version) if version else {}
-    return service.ask("GET", path, context, query={"limit": 1}, headers=headers, largest=LARGEST_PAGE)
+    query: dict[str, str | int] = {"limit": 1, **service.listed}
+    return service.ask("GET", path, context, query=query, headers=headers, largest=LARGEST_PAGE)
 
 
 def _asking(service: str, version: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ whole rule, which asks for its server by name; a server that appeared in between
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
@@ -33,6 +33,7 @@ from handler.model.result import (
     target_result,
     untouched,
 )
+from handler.model.values import is_project
 from handler.settings import SweepSettings
 from handler.telemetry import Event
 
@@ -50,8 +51,10 @@ def clear_server(project: Project, work: GoneServer) -> ManyResult:
     targets: list[Target] = []
     unreadable = LeftOut(project)
     with ThreadPoolExecutor(1, "list") as ahead:
-        # Every filter is checked again on what comes back: a real Cinder ignores this one
-        listing = project.volumes.list(project.context.separate(), {"server_id": work.server_id})
+        # Every filter is checked again on what comes back: a real Cinder ignores this one, of a member. To
+        # an administrator it shows no volume at all then
+        wanted = {} if project.all_projects else {"server_id": work.server_id}
+        listing = project.volumes.list(project.context.separate(), wanted)
         for page in listing.pages(ahead, project.told("volumes"), unreadable):
             go_on(project)
             targets += [
@@ -128,11 +131,17 @@ def sweep(
     distrust = _distrust(census, len(orphans), limits)
     if distrust is not None:
         project.context.log.warning(Event.SWEEP_REFUSED, message=distrust.message)
-        reported = _report(project, scanned, ripe[:MOST_REPORTED], distrust, limits)
-        return many(reported, project.context.invocation, scanned=scanned, failure=distrust)
+        reported = ripe[:MOST_REPORTED]
+        if project.observer:
+            project.observer.listed(scanned, len(reported))
+        results = _report(project, reported, distrust, limits)
+        return many(results, project.context.invocation, scanned=scanned, failure=distrust)
+    doubtful = _doubtful(census, orphans, limits) if project.all_projects else {}
+    doubted = [orphan for orphan in ripe if orphan.project_id in doubtful]
+    ripe = [orphan for orphan in ripe if orphan.project_id not in doubtful]
     if project.observer:
-        to_do = len(ripe) + (len(stuck.ripe) if stuck else 0)
-        project.observer.listed(scanned, min(to_do, limits.limit))
+        to_do = min(len(ripe) + (len(stuck.ripe) if stuck else 0), limits.limit)
+        project.observer.listed(scanned, to_do + min(len(doubted), MOST_REPORTED))
     act = _dispatcher(project, limits) if project.settings.fanout_sink else _clearer(project, limits)
     results, left = _work_off(project, ripe, limits.limit, act)
     if stuck:
@@ -140,6 +149,8 @@ def sweep(
         recover = recoverer(project, dry_run=limits.dry_run)
         recovered, more = _work_off(project, stuck.ripe, unspent, recover)
         results, left = results + recovered, left + more
+    for orphan in doubted[:MOST_REPORTED]:
+        results += _report(project, (orphan,), doubtful[orphan.project_id], limits)
     spent = sum(map(_counts, results)) >= limits.limit
     scanned = replace(scanned, skipped=replace(skipped, over_limit=left if spent else 0))
     late = None
@@ -178,6 +189,23 @@ def _distrust(census: Census, orphans: int, limits: SweepSettings) -> Refused | 
             "fault, so nothing was cleared. Look at some of them; if they are right, raise that setting.",
         )
     return None
+
+
+def _doubtful(census: Census, orphans: Sequence[Orphan], limits: SweepSettings) -> dict[str | None, Refused]:
+    """The projects for which a sweep of theirs alone would be refused, and why."""
+    found = Counter(orphan.project_id for orphan in orphans)
+    counted = [(project_id, count, census.of_project(project_id)) for project_id, count in found.items()]
+    return {
+        project_id: Refused(
+            ErrorCode.SWEEP_REFUSED,
+            f"{count} of {held} attachments of project {project_id or '(unknown)'} look orphaned, more than "
+            f"the part that DETACH_SWEEP_MAX_FRACTION allows ({limits.max_fraction:g}): its servers may not "
+            "be shown to this token, so none of its was cleared. Look at some of them; if they are right, "
+            "clear them by form one, batch or server, or raise that setting.",
+        )
+        for project_id, count, held in counted
+        if held >= _FEW and count > limits.max_fraction * held
+    }
 
 
 def _work_off(
@@ -226,7 +254,7 @@ def _counts(result: TargetResult) -> bool:
 
 
 def _clearer(project: Project, limits: SweepSettings) -> Callable[[Orphan], TargetResult]:
-    clearing = project.clearing()
+    clearing = project.clearing(unlisted=True)
 
     def clear(orphan: Orphan) -> TargetResult:
         result = clear_one(clearing, _target(orphan, limits), project.context.separate())
@@ -244,8 +272,9 @@ def _dispatcher(project: Project, limits: SweepSettings) -> Callable[[Orphan], T
 
     def dispatch(orphan: Orphan) -> TargetResult:
         started, context = time.monotonic(), project.context.separate()
-        cleared = _told_of(orphan, project, fanout.dispatch(_target(orphan, limits), context))
-        return target_result(cleared, context, time.monotonic() - started)
+        own = orphan.project_id if project.all_projects and is_project(orphan.project_id or "") else None
+        sent = fanout.dispatch(_target(orphan, limits), context, own or None)
+        return target_result(_told_of(orphan, project, sent), context, time.monotonic() - started)
 
     return dispatch
 
@@ -262,16 +291,15 @@ def _target(orphan: Orphan, limits: SweepSettings) -> Target:
 
 def _told_of(orphan: Orphan, project: Project, cleared: Cleared) -> Cleared:
     """The same with what the lists say of a candidate that nobody looked at."""
-    cleared.findings.disk, cleared.findings.project_id = orphan.disk, project.project_id
+    own = orphan.project_id if project.all_projects else project.project_id
+    cleared.findings.disk, cleared.findings.project_id = orphan.disk, own
     return cleared
 
 
 def _report(
-    project: Project, scanned: Scanned, orphans: Sequence[Orphan], distrust: Refused, limits: SweepSettings
+    project: Project, orphans: Sequence[Orphan], distrust: Refused, limits: SweepSettings
 ) -> list[TargetResult]:
-    """What a refused sweep found, untouched."""
-    if project.observer:
-        project.observer.listed(scanned, len(orphans))
+    """What was found where the listing is not trusted, untouched."""
     results = []
     for orphan in orphans:
         refused = _told_of(orphan, project, untouched(_target(orphan, limits), Outcome.REFUSED, distrust))

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from handler.cloud.volumes import Attachment, Volume
 from handler.model.disk import Disk
 from handler.model.request import SweepBounds
-from handler.model.values import epoch
+from handler.model.values import epoch, project_uuid
 
-_PACKED = struct.Struct("=16s16s16sdi32s?IH")  # the last two: where its name is among the names
+# The last three: where its name is among the names, and its project among the projects
+_PACKED = struct.Struct("=16s16s16sdi32s?IHI")
+_Packed = tuple[bytes, bytes, bytes, float, int, bytes, bool, int, int, int]
 _LONGEST_NAME = 255  # letters
 _UNKNOWN = float("inf")
 _LARGEST = 2**31 - 1
@@ -27,7 +29,7 @@ class Orphan:
     """An attachment whose server is not listed. `since` is when it was made (epoch seconds), None if unknown.
 
     `wanted` says that the event's filters let it through; `name` and `size` are the volume's, in GB, -1 if
-    unknown.
+    unknown, and so is `project_id`, as the cloud spells it.
     """
 
     volume_id: str
@@ -38,6 +40,7 @@ class Orphan:
     device: str
     wanted: bool
     name: str = ""
+    project_id: str | None = None
 
     @property
     def disk(self) -> Disk:
@@ -61,6 +64,10 @@ class Census:
         self._server_ids = None if bounds.server_ids is None else frozenset(bounds.server_ids)
         self._volume_ids = None if bounds.volume_ids is None else frozenset(bounds.volume_ids)
         self._metadata = bounds.metadata or {}
+        self._projects: dict[str | None, int] = {}  # each one's place
+        self._held: list[int] = []  # how many attachments are of each
+        self._project_ids = None if bounds.project_ids is None else frozenset(bounds.project_ids)
+        self._excluded = frozenset(bounds.exclude_project_ids or ())
 
     @property
     def servers(self) -> int:
@@ -87,15 +94,19 @@ class Census:
     def _sort_out(self) -> None:
         """Forget the attachments whose server was listed since; what is left makes room for as many again."""
         kept, names = bytearray(), bytearray()
-        for *packed, start, length in self._unpacked():
+        for *packed, start, length, project in self._unpacked():
             if packed[2] not in self._servers:
-                kept += _PACKED.pack(*packed, len(names), length)
+                kept += _PACKED.pack(*packed, len(names), length, project)
                 names += self._names[start : start + length]
         self._packed, self._names = kept, names
         self._room = max(_ROOM, 2 * len(kept))
 
     def _add(self, volume: Volume, attachment: Attachment) -> None:
         self.attachments += 1
+        project = self._projects.setdefault(volume.project_id, len(self._projects))
+        if project == len(self._held):
+            self._held.append(0)
+        self._held[project] += 1
         if attachment.id is None or attachment.server_id is None:
             return
         server = _bytes(attachment.server_id)
@@ -113,6 +124,7 @@ class Census:
             self._wanted(volume, attachment.server_id),
             len(self._names),
             len(name),
+            project,
         )
         self._names += name
 
@@ -125,10 +137,26 @@ class Census:
             return False
         if self._volume_ids is not None and volume.id not in self._volume_ids:
             return False
+        if (self._project_ids is not None or self._excluded) and not self._wants_project(volume.project_id):
+            return False
         return all(volume.metadata.get(key) == value for key, value in self._metadata.items())
+
+    def _wants_project(self, project_id: str | None) -> bool:
+        """What is of an unknown project is neither asked for nor known not to be excluded."""
+        if project_id is None:
+            return False
+        known = project_uuid(project_id)
+        project = project_id if known is None else str(known)
+        return project not in self._excluded and (self._project_ids is None or project in self._project_ids)
+
+    def of_project(self, project_id: str | None) -> int:
+        """How many attachments volumes of this project have."""
+        place = self._projects.get(project_id)
+        return 0 if place is None else self._held[place]
 
     def orphans(self) -> list[Orphan]:
         """The attachments whose server was not listed, oldest first, those of unknown age last."""
+        projects = list(self._projects)
         found = [packed for packed in self._unpacked() if packed[2] not in self._servers]
         found.sort(key=lambda packed: (packed[3], packed[0]))
         return [
@@ -141,12 +169,13 @@ class Census:
                 device=device.rstrip(b"\0").decode("ascii"),
                 wanted=wanted,
                 name=self._names[start : start + length].decode(),
+                project_id=projects[project],
             )
-            for volume, attachment, server, since, size, device, wanted, start, length in found
+            for volume, attachment, server, since, size, device, wanted, start, length, project in found
         ]
 
-    def _unpacked(self) -> Iterator[tuple[bytes, bytes, bytes, float, int, bytes, bool, int, int]]:
-        unpacked: Iterator[tuple[bytes, bytes, bytes, float, int, bytes, bool, int, int]]
+    def _unpacked(self) -> Iterator[_Packed]:
+        unpacked: Iterator[_Packed]
         unpacked = _PACKED.iter_unpack(self._packed)
         return unpacked
 

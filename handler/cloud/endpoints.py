@@ -6,7 +6,8 @@ gone. An endpoint that is set wins; else the token's catalog, where it lists bot
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -22,8 +23,10 @@ from handler.cloud.catalog import (
 )
 from handler.errors import Misconfigured
 from handler.model.addresses import endpoint_url, is_loopback, split_version
+from handler.secret import Secret
 from handler.settings import ServerCheck, Settings
 from handler.settings.regions import vendor_host
+from handler.settings.scope import VENDOR, Scope
 
 
 class Together(str, Enum):
@@ -43,12 +46,25 @@ VOLUME_SETTING = "DETACH_VOLUME_ENDPOINT"
 COMPUTE_SETTING = "DETACH_COMPUTE_ENDPOINT"
 
 
+class Sight(NamedTuple):
+    """What one token was seen to see of all projects: a server and a volume of another one.
+
+    `by_id`: a list of servers was seen to mind the filter `uuid`, on a server that exists.
+    """
+
+    token: Secret
+    server_id: str
+    volume_id: str
+    by_id: bool
+
+
 @dataclass(eq=False)
 class Endpoints:
     """The endpoints of one token; `compute` is None where no server is checked.
 
-    `together` and `witness` (the id of a server that was seen) are filled in by whoever finds out: they are
-    kept as long as the token. `tried` says of what is known beforehand why it was not enough.
+    `together`, `witness` (the id of a server that was seen) and `sight` are filled in by whoever finds out:
+    they are kept as long as the token. One thread looks for the sight (`looking`), the others wait. `tried`
+    says of what is known beforehand why it was not enough.
     """
 
     volume: str
@@ -56,6 +72,8 @@ class Endpoints:
     together: Together | None
     tried: tuple[str, ...] = ()
     witness: str | None = None
+    sight: Sight | None = None
+    looking: threading.RLock = field(default_factory=threading.RLock)
 
     def of(self, service: str) -> str:
         """The endpoint of the volume or the compute service."""
@@ -68,6 +86,25 @@ class Endpoints:
 class _Pair(NamedTuple):
     volume: str
     compute: str | None
+
+
+def find_scopes_endpoints(settings: Settings, catalog: Catalog | None, project_id: str) -> Endpoints:
+    """As `find_endpoints`; raises Misconfigured, too, where it is not known that they show a whole cloud.
+
+    That is asked for with DETACH_SCOPE=cloud only.
+    """
+    endpoints = find_endpoints(settings, catalog, project_id)
+    if settings.scope is Scope.PROJECT:
+        return endpoints
+    if any(vendor_host(url or "", settings.domain) for url in (endpoints.volume, endpoints.compute)):
+        raise Misconfigured(f"{VENDOR}.")
+    if catalog is None and not settings.trust_endpoints:
+        raise Misconfigured(
+            "DETACH_SCOPE=cloud needs the token's catalog, which says whether the volume service is shared "
+            "with another region, whose servers would look gone: set DETACH_IDENTITY_ENDPOINT. Whoever knows "
+            "that it is not sets DETACH_TRUST_ENDPOINTS=true."
+        )
+    return endpoints
 
 
 def find_endpoints(settings: Settings, catalog: Catalog | None, project_id: str) -> Endpoints:

@@ -55,8 +55,8 @@ class Server(NamedTuple):
     """A server that exists, in whatever state. `idle`: the service says that no task is under way.
 
     `updated` is the cloud's text. `held` are the volumes that the answer which names this server lists at it,
-    None where it lists none readably. `locked` is None where the answer doesn't say (below 2.9).
-    `powered_off`: its host said so, whatever was asked of it last.
+    None where it lists none readably. `locked` is None where the answer doesn't say (below 2.9), and
+    `project_id` where it names no project. `powered_off`: its host said so, whatever was asked of it last.
     """
 
     id: str
@@ -68,6 +68,7 @@ class Server(NamedTuple):
     locked: bool | None = None
     powered_off: bool = False
     name: str | None = None
+    project_id: str | None = None
 
 
 class HeldDisk(NamedTuple):
@@ -130,7 +131,8 @@ class Servers(Service):
         try:
             record: Any = loads_leniently(answer.body)["server"]
             owner = record.get("tenant_id")
-            if owner is not None and not (isinstance(owner, str) and same_project(owner, self.project_id)):
+            own = isinstance(owner, str) and (self.all_projects or same_project(owner, self.project_id))
+            if owner is not None and not own:
                 return None
             status, task = record.get("status"), record.get("OS-EXT-STS:task_state", ...)
             updated = record.get("updated")
@@ -144,6 +146,7 @@ class Servers(Service):
                 locked=locked if isinstance(locked := record.get("locked"), bool) else None,
                 powered_off=record.get("OS-EXT-STS:power_state") == _SHUT_DOWN,
                 name=text_of(record.get("name")),
+                project_id=owner,
             )
         except (ValueError, KeyError, TypeError, AttributeError):
             return None
@@ -239,11 +242,12 @@ class Servers(Service):
             held |= page.keys()
             offset += len(page)
 
-    def list(self, context: CallContext) -> Listing[str]:
-        """The ids of all servers of the project that the service lists."""
+    def list(self, context: CallContext, server_id: str | None = None) -> Listing[str]:
+        """The ids of all servers that the service lists; of `server_id` alone where it minds that filter."""
+        query = self.listed if server_id is None else {**self.listed, "uuid": server_id}
 
         def fetch(marker: str | None) -> Answer:
-            paged: dict[str, str | int] = {"limit": PAGE}
+            paged: dict[str, str | int] = {"limit": PAGE, **query}
             if marker is not None:
                 paged["marker"] = marker
             return self.ask("GET", "servers", context, query=paged, largest=LARGEST_PAGE)

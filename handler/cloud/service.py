@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
+_OF_ONE_PROJECT: Mapping[str, str] = MappingProxyType({})
+_OF_ALL_PROJECTS: Mapping[str, str] = MappingProxyType({"all_tenants": "1"})
+
+
 class ProjectAuthenticator(Authenticator, Protocol):
     """What signs requests and knows the project of the token it signs with."""
 
@@ -47,14 +51,26 @@ class ProjectAuthenticator(Authenticator, Protocol):
 class Service:
     """One service as one invocation sees it. Its endpoint goes up to the version; the project's id follows.
 
-    The project is always in the path: with a token of another project the service then answers 400, where
-    without it a server that lives would look gone (recorded from a real Nova).
+    The project is always in the path, the token's own where all projects are looked at, too: with a token of
+    another project the service then answers 400, where without it a server that lives would look gone
+    (recorded from a real Nova).
     """
 
-    def __init__(self, name: str, transport: Transport, auth: ProjectAuthenticator) -> None:
+    def __init__(
+        self, name: str, transport: Transport, auth: ProjectAuthenticator, *, all_projects: bool = False
+    ) -> None:
         self.name = name
+        self.all_projects = all_projects
         self._transport = transport
         self._auth = auth
+
+    @property
+    def listed(self) -> Mapping[str, str]:
+        """What a list is asked for besides: all projects', where they are meant.
+
+        Recorded: Nova refuses it (403) to those who may not, Cinder gives them their own project's instead.
+        """
+        return _OF_ALL_PROJECTS if self.all_projects else _OF_ONE_PROJECT
 
     @property
     def read_timeout(self) -> float:

@@ -236,10 +236,13 @@ class Volumes(Service):
         return fault
 
     def list(self, context: CallContext, query: Mapping[str, str]) -> Listing[Volume]:
-        """The project's volumes. A cloud may ignore a filter (Cinder does with `server_id`): look again."""
+        """The volumes of the project, or of all projects.
+
+        A cloud may ignore a filter (Cinder does with a member's `server_id`): look again.
+        """
 
         def fetch(marker: str | None) -> Answer:
-            paged: dict[str, str | int] = {"limit": PAGE, **query}
+            paged: dict[str, str | int] = {"limit": PAGE, **self.listed, **query}
             if marker is not None:
                 paged["marker"] = marker
             return self.ask("GET", "volumes/detail", context, query=paged, largest=LARGEST_PAGE)

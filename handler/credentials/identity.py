@@ -12,7 +12,7 @@ import json
 from typing import Any, NamedTuple
 
 from handler.cloud.catalog import Catalog, read_catalog
-from handler.cloud.endpoints import Endpoints, find_endpoints
+from handler.cloud.endpoints import Endpoints, find_scopes_endpoints
 from handler.cloud.messages import Answer, Call
 from handler.cloud.transport import Transport
 from handler.credentials.identity_answers import (
@@ -109,7 +109,7 @@ class Identity:
             raise failed(answer)
         if project_id is not None:
             context.log.warning(Event.TOKEN_UNVERIFIED, project_id=project_id, status=status)
-            return Token(value, project_id, find_endpoints(self._settings, None, project_id))
+            return Token(value, project_id, find_scopes_endpoints(self._settings, None, project_id))
         self._require_identity_for_project()
         if answer is not None and status == 401:
             raise TokenRejected(
@@ -173,7 +173,7 @@ class Identity:
         return Token(
             value,
             own,
-            find_endpoints(self._settings, catalog, own),
+            find_scopes_endpoints(self._settings, catalog, own),
             expires_at=epoch(text_at(described, "expires_at")),
             user=text_at(described, "user", "name"),
             roles=role_names(described.get("roles")),

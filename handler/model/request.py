@@ -6,12 +6,13 @@ them (`handler.model.schema`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
+from handler.errors import Detail, InvalidRequest
 from handler.model.values import canonical, zoned_moment
 
 if TYPE_CHECKING:
@@ -119,6 +120,12 @@ class SweepBounds(_Form):
     recover: bool = Field(
         default=False, description="Look for stuck records, too, and free those that nobody holds."
     )
+    project_ids: list[Id] | None = Field(
+        default=None, description="Only volumes of these projects. Only where DETACH_SCOPE=cloud."
+    )
+    exclude_project_ids: list[Id] | None = Field(
+        default=None, description="No volume of these projects. Only where DETACH_SCOPE=cloud."
+    )
 
 
 class Sweep(_Form):
@@ -137,6 +144,20 @@ Work = Target | Batch | GoneServer | Sweep | Ignored
 """One thing to do. An invocation carries one, or several that came together."""
 
 
+def require_scope(works: Sequence[Work], *, all_projects: bool) -> None:
+    """Raise InvalidRequest for a sweep that names projects where one alone is looked at."""
+    details = tuple(
+        Detail(f"/sweep/{name}", "scope")
+        for work in works
+        if isinstance(work, Sweep) and not all_projects
+        for name in ("project_ids", "exclude_project_ids")
+        if getattr(work.sweep, name) is not None
+    )
+    if details:
+        message = f"The request is not valid at {details[0].pointer}: {RULES['scope']}."
+        raise InvalidRequest(message, details=details)
+
+
 RULES: Mapping[str, str] = {
     "json": "it must be JSON as RFC 8259 has it: no NaN, no Infinity, nothing after the value",
     "utf8": "text must be UTF-8 without a byte order mark, and hold no half of a surrogate pair",
@@ -152,6 +173,7 @@ RULES: Mapping[str, str] = {
     "attachment_is_volume": "attachment_id is the volume's id: send attachments[].attachment_id, not its id",
     "live_ids": "live needs both attachment_id and server_id: what was attached anew must not be met",
     "without_live": "not_after stands beside live: true only",
+    "scope": "project_ids and exclude_project_ids are for deployments with DETACH_SCOPE=cloud",
     "moment": "it must be a moment as RFC 3339 writes it, with its zone",
     "range": "the number is out of range",
     "too_few": "at least one is needed",

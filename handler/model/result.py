@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Annotated, Any, NamedTuple
 
@@ -132,7 +132,10 @@ class Scanned:
 
 @dataclass(frozen=True)
 class ManyResult:
-    """What happened to several. `complete`: nothing was left undone for lack of time or for `limit`."""
+    """What happened to several. `complete`: nothing was left undone for lack of time or for `limit`.
+
+    `projects` counts outcomes by project, under "" where that is not known; left out where one is looked at.
+    """
 
     ok: bool
     request_id: str
@@ -142,6 +145,14 @@ class ManyResult:
     scanned: Scanned | None
     results: tuple[TargetResult, ...]
     error: Error | None
+    projects: dict[str, dict[str, int]] | None = None
+
+    def by_project(self) -> ManyResult:
+        """The same with its outcomes counted by project."""
+        counts: dict[str, Counter[str]] = {}
+        for result in self.results:
+            counts.setdefault(result.project_id or "", Counter())[result.outcome.value] += 1
+        return replace(self, projects={name: dict(counts[name]) for name in sorted(counts)})
 
 
 Result = TargetResult | ManyResult
@@ -154,11 +165,12 @@ def to_json(result: Result, *, indent: int | None = None) -> str:
 
 def _plain(part: object) -> dict[str, Any]:
     fields = vars(part)
-    return (
-        {name: fields[name] for name in fields if name != "retry_after"}
-        if isinstance(part, Error)
-        else fields
-    )
+    left_out = None
+    if isinstance(part, Error):
+        left_out = "retry_after"
+    elif isinstance(part, ManyResult) and part.projects is None:
+        left_out = "projects"
+    return {name: fields[name] for name in fields if name != left_out} if left_out else fields
 
 
 @dataclass

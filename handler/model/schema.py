@@ -38,7 +38,7 @@ _TOGETHER = [
 
 
 class _Generator(GenerateJsonSchema):
-    """Without titles that repeat a field's name; in a result every field is always there."""
+    """Without titles that repeat a field's name; in a result every field is always there, but `projects`."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 (the base class's signature)
         return False
@@ -58,6 +58,7 @@ def result_schema(references: str = _LOCAL) -> dict[str, Any]:
     """The schema of what every entry point answers."""
     schema = _generate(_RESULT, "serialization", references)
     schema["$defs"]["Detail"]["properties"]["rule"]["enum"] = list(RULES)
+    schema["$defs"]["ManyResult"]["required"].remove("projects")
     return schema
 
 

@@ -14,6 +14,7 @@ from handler.settings.environment import EnvironmentReader, misspelt
 from handler.settings.openstack import OpenStackCloud, interface_of, read_openstack
 from handler.settings.opt_in import LiveSettings, RecoverSettings, read_live, read_recover
 from handler.settings.regions import vendor_host, vendor_url
+from handler.settings.scope import Scope, scope_faults
 from handler.settings.secret_reference import REFERENCE_FORMS, SecretReference, Store, read_reference
 from handler.settings.trust import Trust, read_trust
 from handler.settings.vault import VaultSettings, read_vault
@@ -76,6 +77,7 @@ class Settings(NamedTuple):
     webhook_origins: frozenset[str]
     vault: VaultSettings
     secret_ttl: float
+    scope: Scope
     server_check: ServerCheck
     live: LiveSettings
     recover: RecoverSettings
@@ -116,6 +118,7 @@ NAMES = (
     "VAULT_NAMESPACE",
     "VAULT_CACERT",
     "DETACH_SECRET_TTL",
+    "DETACH_SCOPE",
     "DETACH_SERVER_CHECK",
     "DETACH_LIVE",
     "DETACH_LIVE_API",
@@ -216,6 +219,7 @@ def read_settings(environment: Mapping[str, str], *, network: bool = True) -> Se
         webhook_origins=read.hosts("DETACH_WEBHOOK_ORIGINS"),
         vault=read_vault(read),
         secret_ttl=read.number("DETACH_SECRET_TTL", 300.0, 0.0, 86400.0),
+        scope=read.parsed("DETACH_SCOPE", Scope.PROJECT, Scope, "project or cloud"),
         server_check=read.parsed(
             "DETACH_SERVER_CHECK", ServerCheck.GONE, ServerCheck, "gone, recorded, not-held or off"
         ),
@@ -242,6 +246,7 @@ def read_settings(environment: Mapping[str, str], *, network: bool = True) -> Se
         read.faults
         + _missing(read, settings, network)
         + _contradictions(settings)
+        + scope_faults(settings, token_secret)
         + misspelt(environment, NAMES)
     )
     if faults:

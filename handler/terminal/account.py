@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from handler.cloud.endpoints import Endpoints
 from handler.model.result import ManyResult, Result, TargetResult
 from handler.settings import Settings
+from handler.settings.scope import Scope
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,20 @@ class Account:
         return [part for _, result in self.results for part in parts_of(result)]
 
     @property
+    def by_project(self) -> dict[str, Counter[str]] | None:
+        """How many of each outcome there are by project; None where one project was looked at."""
+        if self.settings is None or self.settings.scope is not Scope.CLOUD:
+            return None
+        counts: dict[str, Counter[str]] = {}
+        for part in self.parts:
+            counts.setdefault(part.project_id or "", Counter())[part.outcome.value] += 1
+        return dict(sorted(counts.items()))
+
+    @property
     def project_id(self) -> str | None:
-        """The project that was worked at, as far as is known."""
+        """The project that was worked at, as far as is known; None where all were."""
+        if self.by_project is not None:
+            return None
         known = next((part.project_id for part in self.parts if part.project_id), None)
         return known or (self.settings.project_id if self.settings else None)
 

@@ -24,6 +24,7 @@ from handler.invocation import Invocation, Trigger
 from handler.model.values import timestamp
 from handler.runtime import runtime
 from handler.settings import NAMES, Settings
+from handler.settings.scope import Scope
 from handler.terminal.cells import printable
 from handler.terminal.exit_code import ExitCode
 from handler.terminal.options import Common
@@ -102,7 +103,7 @@ def _checks(session: Session, invocation: Invocation) -> Iterator[Check]:
     project = warm.project(context)
     auth = warm.credentials.authenticator(context)
     try:
-        yield _token(auth, content)
+        yield _token(auth, content, warm.settings.scope)
         yield _endpoints(auth, warm.settings)
     except Failure as fault:
         yield failed("token", fault)
@@ -137,7 +138,7 @@ def _kind(content: Content | None) -> str:
     return "the platform's own token" if content is None else kinds[type(content)]
 
 
-def _token(auth: TokenAuth, content: Content | None) -> Check:
+def _token(auth: TokenAuth, content: Content | None, scope: Scope) -> Check:
     token = auth.token
     left = None if token.expires_at is None else token.expires_at - time.time()
     said = [f"user {token.user}" if token.user else "its user is not known", f"project {token.project_id}"]
@@ -150,7 +151,7 @@ def _token(auth: TokenAuth, content: Content | None) -> Check:
     notes = []
     if token.roles is not None and set(token.roles) <= {"reader"}:
         notes.append("A reader may look and not detach: give it the role member.")
-    if token.roles is not None and "admin" in token.roles:
+    if token.roles is not None and "admin" in token.roles and scope is Scope.PROJECT:
         notes.append("An administrator's is more than is needed: a member of the project is enough.")
     if token.delegated and not isinstance(content, ApplicationCredential):
         notes.append("It is delegated: where Cinder asks Nova before it detaches, os-detach answers 500.")

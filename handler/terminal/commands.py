@@ -81,6 +81,12 @@ def check(**options: Any) -> int:
     metavar="KEY=VALUE",
     help="Only volumes with this pair (repeatable).",
 )
+@click.option(
+    "--project", type=Uuid(), multiple=True, metavar="ID", help="Only this project's (DETACH_SCOPE=cloud)."
+)
+@click.option(
+    "--exclude-project", type=Uuid(), multiple=True, metavar="ID", help="Not this project's (the same)."
+)
 @common_options
 def sweep(**options: Any) -> int:
     """Find every attachment of the project whose server is gone. A dry run without --apply.
@@ -96,7 +102,12 @@ def sweep(**options: Any) -> int:
         bounds["limit"] = options["limit"]
     if options["min_age"] is not None:
         bounds["min_age_seconds"] = int(options["min_age"])
-    for name, key in (("server", "server_ids"), ("volume", "volume_ids")):
+    for name, key in (
+        ("server", "server_ids"),
+        ("volume", "volume_ids"),
+        ("project", "project_ids"),
+        ("exclude_project", "exclude_project_ids"),
+    ):
         if options[name]:
             bounds[key] = list(options[name])
     if options["metadata"]:

@@ -36,6 +36,7 @@ def exposition(account: Account, code: ExitCode, last_success: float | None) -> 
     for name, meaning, value in (*_counts(account), *_moments(account, code, ended)):
         lines += [f"# HELP evs_detach_{name} {meaning}", f"# TYPE evs_detach_{name} gauge"]
         lines.append(f"evs_detach_{name}{{{shown}}} {value:.17g}")
+    lines += _by_project(account)
     if success is not None:
         lines += [
             f"# HELP {_LAST_SUCCESS} When a run last ended with 0 or 4.",
@@ -80,6 +81,21 @@ def _stuck(swept: list[ManyResult]) -> Iterator[tuple[str, str, float]]:
     counts = [result.scanned.stuck for result in swept if result.scanned and result.scanned.stuck is not None]
     if counts:
         yield "stuck", "Records that were listed in a state in which they can be stuck.", sum(counts)
+
+
+def _by_project(account: Account) -> Iterator[str]:
+    """Where all projects are looked at: the targets of each."""
+    counts = account.by_project
+    if counts:
+        yield "# HELP evs_detach_project_targets Targets by project and outcome."
+        yield "# TYPE evs_detach_project_targets gauge"
+    for project_id, outcomes in (counts or {}).items():
+        labels = [("command", account.command), ("project_id", project_id)]
+        for outcome, count in sorted(outcomes.items()):
+            shown = ",".join(
+                f'{name}="{_escaped(value)}"' for name, value in (*labels, ("outcome", outcome)) if value
+            )
+            yield f"evs_detach_project_targets{{{shown}}} {count}"
 
 
 def _moments(account: Account, code: ExitCode, ended: float) -> list[tuple[str, str, float]]:

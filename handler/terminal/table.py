@@ -52,6 +52,9 @@ def _since(part: TargetResult) -> str | None:
     return part.disk.attached_at and part.disk.attached_at[:16].replace("T", " ")
 
 
+_PROJECT = _Column("PROJECT", 4, lambda part: part.project_id)
+"""Only where all projects are looked at."""
+
 _COLUMNS = (
     _Column("VOLUME", 0, lambda part: part.volume_id),
     _Column("NAME", 2, lambda part: part.disk.name, may_be_cut=True),
@@ -74,7 +77,8 @@ def render(result: Result, width: int | None) -> Iterator[str]:
     """
     parts = result.results if isinstance(result, ManyResult) else (result,)
     shown = [part for part in parts if part.volume_id is not None]
-    yield from _table(shown, width)
+    of_all = isinstance(result, ManyResult) and result.projects is not None
+    yield from _table(shown, width, (_PROJECT, *_COLUMNS) if of_all else _COLUMNS)
     yield from errors(result, width)
     for words in filter(None, map(follow_up, shown)):
         yield f"{_INDENT}To follow it: {words}"  # never wrapped: it is to be copied
@@ -84,12 +88,12 @@ def render(result: Result, width: int | None) -> Iterator[str]:
         yield f"{_INDENT}{result.outcome.value}"
 
 
-def _table(parts: Sequence[TargetResult], width: int | None) -> Iterator[str]:
+def _table(parts: Sequence[TargetResult], width: int | None, columns_of: Sequence[_Column]) -> Iterator[str]:
     if not parts:
         return
     columns = {
         column: [printable(column.text(part) or "-") for part in parts]
-        for column in _COLUMNS
+        for column in columns_of
         if any(column.text(part) for part in parts)
     }
     widths = _widths(columns, width)

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import kubernetes_validate  # type: ignore[import-untyped]
@@ -19,7 +20,7 @@ from tests.embedded_cloud import Cloud, seed
 from tests.infra.manifests import ROOT, Manifest, in_namespace, rendered
 
 KUBERNETES = ROOT / "infra" / "kubernetes"
-COMPONENTS = ("ca-bundle", "vault")
+COMPONENTS = ("ca-bundle", "vault", "whole-cloud")
 
 
 def with_component(name: str, folder: Path) -> list[Manifest]:
@@ -81,6 +82,45 @@ def test_the_pods_own_command_line_sweeps(apply: bool) -> None:
         result = json.loads(ran.stdout)
     assert ran.returncode == 3  # some candidates' servers exist after all; 4 comes after it
     assert set(result["summary"]) == {"refused", "detached" if apply else "would_detach"}
+
+
+@pytest.mark.parametrize("excluding", [False, True])
+def test_the_whole_cloud_s_sweep_finds_every_projects_orphans(tmp_path: Path, excluding: bool) -> None:
+    (component,) = (KUBERNETES / "components" / "whole-cloud").iterdir()
+    lines = component.read_text(encoding="utf-8").splitlines()
+    copy = tmp_path / "kubernetes"
+    shutil.copytree(KUBERNETES, copy)
+    base = copy / "base" / "kustomization.yaml"
+    base.write_text(
+        f"{base.read_text(encoding='utf-8')}components: [../components/whole-cloud]\n", encoding="utf-8"
+    )
+    if excluding:  # the comment's own lines
+        start = next(number for number, line in enumerate(lines) if line.strip() == "# - op: add")
+        lines[start:] = [line.replace("# ", "", 1) for line in lines[start:]]
+        (copy / component.relative_to(KUBERNETES)).write_text("\n".join(lines), encoding="utf-8")
+    made = rendered(copy)
+    assert settings(made)["DETACH_SCOPE"] == "cloud"
+    with Cloud() as cloud:
+        for project_id in (cloud.project_id, cloud.other_project_id):
+            cloud.add_volume(attachments=[cloud.add_server(project_id=project_id)], project_id=project_id)
+            cloud.add_volume(attachments=[str(uuid.uuid4())], project_id=project_id)
+        told = {**settings(made), **cloud.environment()}
+        told |= {"DETACH_TOKEN_SECRET": "env:TOKEN", "TOKEN": cloud.token(role="admin")}
+        bare = {name: value for name, value in os.environ.items() if not name.startswith("DETACH_")}
+        ran = subprocess.run(
+            [sys.executable, *container(made)["command"][1:], *container(made)["args"]],
+            cwd=ROOT,
+            env={**bare, **told},
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
+        result = json.loads(ran.stdout)
+    assert ran.returncode == 4, ran
+    expected = {cloud.project_id: {"would_detach": 1}}
+    if not excluding:
+        expected[cloud.other_project_id] = {"would_detach": 1}
+    assert result["projects"] == expected
 
 
 def test_every_manifest_is_valid_by_kubernetes_own_schema(manifests: list[Manifest]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from handler.errors import ErrorCode
 from handler.model.result import Error, ManyResult, Outcome, TargetResult
@@ -33,6 +33,9 @@ def _words(part: TargetResult) -> str:
     return _WORDS.get((part.outcome, at_the_server(part))) or _WORDS[part.outcome, False]
 
 
+_MOST_PROJECTS = 20  # that a report names
+
+
 def headline(account: Account) -> str:
     """What became of it all, in one sentence."""
     counts = Counter(map(_words, account.parts))
@@ -54,6 +57,8 @@ def facts(account: Account) -> Iterator[tuple[str, str]]:
     yield "When", f"{timestamp(account.began)}, {account.seconds:.1f} s"
     if account.project_id:
         yield "Project", account.project_id
+    if account.by_project is not None:
+        yield "Projects", _projects(account.by_project)
     settings = account.settings
     if settings is not None:
         if settings.catalog.region:
@@ -63,6 +68,19 @@ def facts(account: Account) -> Iterator[tuple[str, str]]:
         yield "Volume service", account.endpoints.volume
         yield "Compute service", account.endpoints.compute or "not asked"
     yield "Request id", ", ".join(result.request_id for _, result in account.results)
+
+
+def _projects(counts: Mapping[str, Mapping[str, int]]) -> str:
+    """Whose targets there are, the most first."""
+    most = sorted(counts, key=lambda name: (-sum(counts[name].values()), name))
+    said = [
+        f"{name or '(unknown)'}: "
+        + ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts[name].items()))
+        for name in most[:_MOST_PROJECTS]
+    ]
+    if len(most) > _MOST_PROJECTS:
+        said.append(f"{len(most) - _MOST_PROJECTS} more")
+    return "; ".join(["all were looked at", *said])
 
 
 def scanned(account: Account) -> list[tuple[str, int]]:

@@ -261,12 +261,14 @@ def test_how_it_is_known_is_remembered_with_the_token(cloud: Cloud) -> None:
     assert endpoints.witness is None
     services.belonging.require(call_context())
     project.close()
-    assert vars(endpoints) | {"tried": ()} == {
+    assert vars(endpoints) | {"tried": (), "looking": None} == {
         "volume": cloud.volume_endpoint,
         "compute": cloud.compute_endpoint,
         "together": Together.WITNESS,
         "tried": (),
         "witness": server,
+        "sight": None,
+        "looking": None,
     }
 
 

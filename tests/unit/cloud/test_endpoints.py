@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from handler.cloud.catalog import read_catalog
-from handler.cloud.endpoints import Endpoints, Together, find_endpoints
+from handler.cloud.endpoints import Endpoints, Together, find_endpoints, find_scopes_endpoints
 from handler.errors import Misconfigured
 from handler.settings import read_settings
 
@@ -379,3 +379,36 @@ def test_without_a_look_at_servers_the_volume_endpoint_alone_is_compared(
     assert places(found(catalog, **off)) == (volume, None, together)
     ignored = found(catalog, **off, DETACH_COMPUTE_ENDPOINT="https://ignored.example/v2.1")
     assert places(ignored) == (volume, None, together)
+
+
+# A whole cloud.
+
+CLOUD = {"DETACH_SCOPE": "cloud"}
+
+
+def found_for_all(catalog: object, **environment: str) -> Endpoints:
+    settings = read_settings({"DETACH_TOKEN_SECRET": "env:T", **CLOUD, **environment}, network=False)
+    return find_scopes_endpoints(settings, read_catalog(catalog), PROJECT)
+
+
+def test_a_whole_cloud_takes_what_one_project_takes() -> None:
+    assert places(found_for_all(BOTH, **IDENTITY)) == (VOLUME, COMPUTE, Together.ONE_SOURCE)
+    assert places(found_for_all(BOTH, **SET)) == places(found(BOTH, **SET))
+
+
+def test_the_vendor_s_hosts_are_no_whole_cloud() -> None:
+    vendors = [
+        row("volumev2", f"https://evs.cn-north-4.myhuaweicloud.com/v2/{PROJECT}"),
+        row("compute", "https://ecs.cn-north-4.myhuaweicloud.com/v2.1"),
+    ]
+    with pytest.raises(Misconfigured, match=r"^DETACH_SCOPE=cloud is for OpenStack's own services"):
+        found_for_all(vendors, **IDENTITY)
+    assert found(vendors, **IDENTITY).together is Together.ONE_SOURCE
+
+
+def test_without_a_catalog_no_cloud_is_known_to_be_whole() -> None:
+    with pytest.raises(Misconfigured, match=r"needs the token's catalog"):
+        found_for_all(None, **SET)
+    trusted = {**SET, "DETACH_TRUST_ENDPOINTS": "true"}
+    assert found_for_all(None, **trusted).volume == VOLUME
+    assert found(None, **SET).volume == VOLUME

@@ -121,7 +121,8 @@ def test_what_the_code_takes_the_schema_takes(tree: object) -> None:
 def test_every_field_of_a_result_is_always_there() -> None:
     for name, part in schema.result_schema()["$defs"].items():
         if part["type"] == "object":
-            assert part["required"] == list(part["properties"]), name
+            left_out = {"projects"} if name == "ManyResult" else set()  # where one project is looked at
+            assert part["required"] == [field for field in part["properties"] if field not in left_out], name
     definitions = schema.result_schema()["$defs"]
     assert "retry_after" not in definitions["Error"]["properties"]
     assert definitions["ErrorCode"]["enum"] == [code.value for code in ErrorCode]

@@ -19,6 +19,7 @@ from handler.settings import (
 )
 from handler.settings.openstack import OpenStackCloud
 from handler.settings.opt_in import LiveMode, LiveSettings, RecoverMode, RecoverSettings
+from handler.settings.scope import Scope
 from handler.settings.secret_reference import SecretReference, Store
 from handler.settings.trust import Trust, system_store
 from handler.settings.vault import VaultSettings
@@ -69,6 +70,7 @@ def test_every_default_is_as_documented() -> None:
         "webhook_origins": frozenset(),
         "vault": VaultSettings(),
         "secret_ttl": 300.0,
+        "scope": Scope.PROJECT,
         "server_check": ServerCheck.GONE,
         "live": LiveSettings(LiveMode.OFF, None),
         "recover": RecoverSettings(RecoverMode.OFF, 3600),

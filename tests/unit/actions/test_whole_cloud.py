@@ -1,0 +1,483 @@
+"""DETACH_SCOPE=cloud: what proves that a token sees everything, and what is cleared by it."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from handler.actions.dispatch import carry_out
+from handler.actions.project import Project
+from handler.errors import ErrorCode
+from handler.invocation import Invocation, Trigger
+from handler.model.request import Batch, GoneServer, Target
+from handler.model.result import ManyResult, Outcome, TargetResult, to_json
+from handler.runtime import Runtime
+from tests.embedded_cloud import Cloud
+from tests.embedded_cloud.policies import Policies
+from tests.unit.embedded_project import APPLY, EmbeddedProject
+
+THIRD = uuid.UUID(int=3).hex
+
+
+@pytest.fixture
+def cloud() -> Iterator[Cloud]:
+    """Two projects with a live server and its disk each. Cinder's own guard is off: ours must do."""
+    with Cloud() as cloud:
+        cloud.asks_compute = False
+        for project_id in (cloud.project_id, cloud.other_project_id):
+            live(cloud, project_id)
+        yield cloud
+
+
+@pytest.fixture
+def project(cloud: Cloud) -> Iterator[EmbeddedProject]:
+    project = EmbeddedProject(cloud)
+    project.token = cloud.token(role="admin")
+    project.settings = {**APPLY, "DETACH_SCOPE": "cloud", "DETACH_SWEEP_MIN_AGE_SECONDS": "0"}
+    yield project
+    project.close()
+
+
+def live(cloud: Cloud, project_id: str, of: str | None = None) -> str:
+    """A volume of a project at a server that lives, of the same project or another; the volume's id."""
+    server = cloud.add_server(project_id=of or project_id)
+    return cloud.add_volume(attachments=[server], project_id=project_id).id
+
+
+def orphan(cloud: Cloud, project_id: str) -> str:
+    return cloud.add_volume(attachments=[str(uuid.uuid4())], project_id=project_id).id
+
+
+def one(project: EmbeddedProject, volume_id: str, services: Project | None = None) -> TargetResult:
+    result = carry_out([Target(volume_id=volume_id)], services or project.services())
+    assert isinstance(result, TargetResult)
+    return result
+
+
+def judged(result: TargetResult | ManyResult) -> tuple[str | None, str | None]:
+    """Outcome and code, of one or of the whole."""
+    outcome = result.outcome.value if isinstance(result, TargetResult) else None
+    return outcome, result.error.code.value if result.error else None
+
+
+CONFIGURATION = ErrorCode.CONFIGURATION.value
+
+
+def test_what_is_orphaned_in_any_project_is_cleared_and_nothing_else(
+    cloud: Cloud, project: EmbeddedProject
+) -> None:
+    ours, foreign = orphan(cloud, cloud.project_id), orphan(cloud, cloud.other_project_id)
+    at_foreign = live(cloud, cloud.project_id, of=cloud.other_project_id)
+
+    result = project.sweep()
+
+    assert result.summary == {"detached": 2}
+    assert {(part.volume_id, part.project_id) for part in result.results} == {
+        (ours, cloud.project_id),
+        (foreign, cloud.other_project_id),
+    }
+    assert cloud.volume(at_foreign).status == "in-use"
+    assert result.projects == {
+        cloud.project_id: {"detached": 1},
+        cloud.other_project_id: {"detached": 1},
+    }
+
+
+def test_one_project_alone_takes_a_foreign_servers_disk_for_orphaned(
+    cloud: Cloud, project: EmbeddedProject
+) -> None:
+    """The hole that a token of one project can't close: why there is a scope of the whole cloud."""
+    at_foreign = live(cloud, cloud.project_id, of=cloud.other_project_id)
+    project.token, project.settings = cloud.token(), APPLY
+
+    assert one(project, at_foreign).outcome is Outcome.DETACHED
+
+
+FORMS: dict[str, Callable[[str, str], Any]] = {
+    "one": lambda volume_id, _server: Target(volume_id=volume_id),
+    "batch": lambda volume_id, _server: Batch(targets=[Target(volume_id=volume_id)]),
+    "server": lambda _volume, server_id: GoneServer(server_id=server_id),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_judges_other_projects_volumes(cloud: Cloud, project: EmbeddedProject, form: str) -> None:
+    volume = cloud.volume(orphan(cloud, cloud.other_project_id))
+    server_id = volume.attachments[0].server_id or ""
+
+    result = carry_out([FORMS[form](volume.id, server_id)], project.services())
+
+    parts = result.results if isinstance(result, ManyResult) else (result,)
+    assert [(part.outcome, part.project_id) for part in parts] == [(Outcome.DETACHED, cloud.other_project_id)]
+    assert volume.status == "available"
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_no_form_clears_a_live_servers_disk(cloud: Cloud, project: EmbeddedProject, form: str) -> None:
+    volume = cloud.volume(live(cloud, cloud.project_id, of=cloud.other_project_id))
+
+    result = carry_out([FORMS[form](volume.id, volume.attachments[0].server_id or "")], project.services())
+
+    parts = result.results if isinstance(result, ManyResult) else (result,)
+    assert [part.error.code for part in parts if part.error] == [ErrorCode.SERVER_EXISTS]
+    assert cloud.changes() == []
+
+
+def lister(policies: Policies) -> None:
+    """Nova lists all to it and shows nothing of others by id; Cinder takes it for an administrator."""
+    policies.lists_all_servers.add("operator")
+    policies.volume_admins.add("operator")
+    policies.shows_volumes.add("operator")
+
+
+def lister_who_filters(policies: Policies) -> None:
+    lister(policies)
+    policies.filters_servers.add("operator")
+
+
+def only_single_servers(policies: Policies) -> None:
+    policies.compute_admins.add("operator")
+    policies.volume_admins.add("operator")
+    policies.shows_volumes.add("operator")
+
+
+def only_lists_of_volumes(policies: Policies) -> None:
+    for rule in (policies.compute_admins, policies.lists_all_servers, policies.filters_servers):
+        rule.add("operator")
+    policies.volume_admins.add("operator")
+
+
+def only_single_volumes(policies: Policies) -> None:
+    for rule in (policies.compute_admins, policies.lists_all_servers, policies.filters_servers):
+        rule.add("operator")
+    policies.shows_volumes.add("operator")
+
+
+def nothing_at_nova(policies: Policies) -> None:
+    policies.volume_admins.add("operator")
+    policies.shows_volumes.add("operator")
+
+
+def owner_untold(policies: Policies) -> None:
+    for rule in vars(policies).values():
+        if isinstance(rule, set):
+            rule.add("operator")
+    policies.tells_volume_owner = False
+
+
+PARTIAL = {
+    policy.__name__: policy
+    for policy in (
+        lister,
+        lister_who_filters,
+        only_single_servers,
+        only_lists_of_volumes,
+        only_single_volumes,
+        nothing_at_nova,
+        owner_untold,
+    )
+}
+
+
+def nothing_was_done(cloud: Cloud, *, of: str) -> None:
+    """Nothing of the case's own volume was asked, let alone changed."""
+    assert cloud.changes() == []
+    assert [call.path for call in cloud.calls if of in call.path] == []
+
+
+@pytest.mark.parametrize("policy", PARTIAL)
+@pytest.mark.parametrize("form", [*FORMS, "sweep"])
+def test_a_token_that_sees_a_part_judges_nothing(
+    cloud: Cloud, project: EmbeddedProject, policy: str, form: str
+) -> None:
+    project.token = cloud.token(role="operator")
+    PARTIAL[policy](cloud.policies)
+    volume = cloud.volume(orphan(cloud, cloud.other_project_id))
+    newer = live(cloud, cloud.other_project_id)  # what is looked at for the proof
+    server_id = volume.attachments[0].server_id or ""
+    newer_still = [live(cloud, cloud.other_project_id) for _ in range(9)]
+
+    if form == "sweep":
+        result: TargetResult | ManyResult = project.sweep()
+    else:
+        result = carry_out([FORMS[form](volume.id, server_id)], project.services())
+
+    errors = [part.error for part in getattr(result, "results", ())] or [result.error]
+    assert [error.code for error in errors if error] == [ErrorCode.CONFIGURATION]
+    assert "can't be proved" in errors[0].message
+    nothing_was_done(cloud, of=volume.id)
+    assert {cloud.volume(id_).status for id_ in (newer, *newer_still)} == {"in-use"}
+
+
+@pytest.mark.parametrize("role", ["member", "reader", "manager"])
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_project_s_own_roles_judge_nothing(
+    cloud: Cloud, project: EmbeddedProject, role: str, *, dry_run: bool
+) -> None:
+    project.token = cloud.token(role=role)
+    volume_id = orphan(cloud, cloud.project_id)
+
+    result = carry_out([Target(volume_id=volume_id, dry_run=dry_run)], project.services())
+    swept = project.sweep(dry_run=dry_run)
+
+    assert judged(result) == ("failed", CONFIGURATION)
+    assert judged(swept) == (None, CONFIGURATION)
+    nothing_was_done(cloud, of=volume_id)
+
+
+@pytest.mark.parametrize("missing", ["volume", "server"])
+def test_a_cloud_of_one_project_proves_nothing(missing: str) -> None:
+    with Cloud() as cloud:
+        live(cloud, cloud.project_id)
+        if missing == "server":
+            orphan(cloud, cloud.other_project_id)
+        project = EmbeddedProject(cloud)
+        project.token = cloud.token(role="admin")
+        project.settings = {**APPLY, "DETACH_SCOPE": "cloud"}
+        assert judged(one(project, orphan(cloud, cloud.project_id))) == ("failed", CONFIGURATION)
+        assert cloud.changes() == []
+        project.close()
+
+
+def test_servers_that_lists_hide_keep_their_disks(cloud: Cloud, project: EmbeddedProject) -> None:
+    """What is hidden from lists alone: each is shown by its id."""
+    volumes = [live(cloud, THIRD) for _ in range(3)]
+    keep_the_proof(cloud)
+    cloud.policies.unlisted = lambda server: server.project_id == THIRD
+
+    assert {judged(part) for part in project.sweep().results} == {("refused", "server_exists")}
+    assert judged(one(project, volumes[0])) == ("refused", "server_exists")
+    assert cloud.changes() == []
+
+
+def test_servers_that_are_hidden_by_id_keep_their_disks(cloud: Cloud, project: EmbeddedProject) -> None:
+    """What is listed and not shown by its id: no sweep finds it, the other forms look into the list."""
+    volumes = [live(cloud, THIRD) for _ in range(3)]
+    keep_the_proof(cloud)
+    cloud.policies.hidden = lambda server: server.project_id == THIRD
+
+    assert project.sweep().results == ()
+    result = one(project, volumes[0])
+    assert judged(result) == ("refused", "server_unknown")
+    assert result.error is not None
+    assert "its list of all servers has it" in result.error.message
+    assert cloud.changes() == []
+
+
+def keep_the_proof(cloud: Cloud) -> None:
+    """Make a disk in the second project newer than all others: the one that is looked at first."""
+    live(cloud, cloud.other_project_id)
+
+
+@pytest.mark.parametrize("form", ["one", "server"])
+def test_the_whole_list_is_read_where_the_filter_is_not_minded(
+    cloud: Cloud, project: EmbeddedProject, form: str
+) -> None:
+    cloud.policies.filters_servers.clear()
+    for _ in range(5):
+        live(cloud, THIRD)
+    keep_the_proof(cloud)
+    cloud.page_cap = 2
+    hidden = cloud.volume(live(cloud, THIRD))
+    keep_the_proof(cloud)
+    cloud.policies.hidden = lambda server: server.project_id == THIRD
+    gone = orphan(cloud, cloud.other_project_id)
+    services = project.services()
+
+    result = carry_out([FORMS[form](hidden.id, hidden.attachments[0].server_id or "")], services)
+    cleared = one(project, gone, services)
+
+    parts = result.results if isinstance(result, ManyResult) else (result,)
+    assert [judged(part) for part in parts] == [("refused", "server_unknown")]
+    assert cleared.outcome is Outcome.DETACHED
+    assert hidden.status == "in-use"
+
+
+def test_a_filter_that_shows_nothing_is_not_believed(cloud: Cloud, project: EmbeddedProject) -> None:
+    """As a cell that is down hides its live servers from every list that is filtered (recorded)."""
+    hidden = cloud.volume(live(cloud, THIRD))
+    keep_the_proof(cloud)
+    cloud.policies.hidden = lambda server: server.project_id == THIRD
+    cloud.policies.finds_by_uuid = False
+
+    assert judged(one(project, hidden.id)) == ("refused", "server_unknown")
+    assert hidden.status == "in-use"
+
+
+def test_a_cell_that_is_down_keeps_its_servers_disks(cloud: Cloud, project: EmbeddedProject) -> None:
+    server = cloud.add_server(project_id=THIRD, host="far-1")
+    cloud.host("far-1").cell = "cell2"
+    volume = cloud.add_volume(attachments=[server], project_id=THIRD)
+    keep_the_proof(cloud)
+    cloud.cells_down.add("cell2")
+
+    assert judged(one(project, volume.id))[0] == "failed"
+    assert [judged(part)[0] for part in project.sweep().results] == ["failed"]
+    assert cloud.changes() == []
+
+
+def test_the_proof_is_made_once_a_token(cloud: Cloud, project: EmbeddedProject) -> None:
+    services = project.services()
+    first, second = orphan(cloud, cloud.other_project_id), orphan(cloud, cloud.project_id)
+    keep_the_proof(cloud)
+
+    assert one(project, first, services).calls == 5
+    cold = len(cloud.calls)
+    assert one(project, second, services).calls == 5  # its own four, and the list of servers
+    assert len(cloud.calls) - cold == 5
+    assert cold == 5 + 4  # a page of volumes, a volume, a server, the list by its id
+
+
+def test_a_policy_that_changes_under_a_sweep_clears_nothing(
+    cloud: Cloud, project: EmbeddedProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the lists there is one orphan; from then on no server of others is shown any more."""
+    monkeypatch.setattr("handler.actions.whole_cloud._STILL", 0.0)
+    victim = cloud.volume(live(cloud, THIRD))
+    keep_the_proof(cloud)
+    cloud.policies.unlisted = lambda server: server.project_id == THIRD
+
+    def tighten(call: Any) -> None:
+        if call.method == "GET" and call.path.endswith(victim.id):  # its turn has come
+            cloud.policies.compute_admins.clear()
+
+    cloud.hook(tighten)
+    assert [judged(part) for part in project.sweep().results] == [("failed", CONFIGURATION)]
+    assert victim.status == "in-use"
+    assert cloud.changes() == []
+
+
+def test_a_renewed_token_that_sees_less_judges_nothing(cloud: Cloud, project: EmbeddedProject) -> None:
+    """The role is taken away in the middle, which revokes the token; the next one sees its own project."""
+    cloud.add_user("operator", "correct-horse-battery", projects=[cloud.project_id], role="admin")
+    victim = cloud.volume(live(cloud, THIRD))
+    keep_the_proof(cloud)
+    environment = {
+        **cloud.environment(),
+        **project.settings,
+        "DETACH_TOKEN_SECRET": "env:LOGIN",
+        "LOGIN": json.dumps(
+            {"username": "operator", "password": "correct-horse-battery", "domain": "Default"}
+        ),
+    }
+    runtime = Runtime(environment, network=False)
+
+    def degrade(call: Any) -> None:
+        if call.method == "GET" and call.path.endswith(victim.id) and call.service == "volume":
+            cloud.hooks.clear()
+            cloud.identity.users["Default", "operator"].role = "member"
+            for token in list(cloud.identity.tokens.values()):
+                if token.user_name == "operator":
+                    cloud.revoke(token.text)
+
+    cloud.hook(degrade)
+    result = runtime.carry_out([Target(volume_id=victim.id)], Invocation(Trigger.HTTP, "test"))
+
+    assert judged(result) == ("failed", CONFIGURATION)
+    assert cloud.tokens_issued >= 2
+    assert cloud.changes() == []
+    runtime.transport.close()
+
+
+def test_an_expired_token_is_renewed_before_the_proof(cloud: Cloud, project: EmbeddedProject) -> None:
+    cloud.add_user("operator", "correct-horse-battery", projects=[cloud.project_id], role="admin")
+    gone = orphan(cloud, cloud.other_project_id)
+    keep_the_proof(cloud)
+    environment = {
+        **cloud.environment(),
+        **project.settings,
+        "DETACH_TOKEN_SECRET": "env:LOGIN",
+        "LOGIN": json.dumps(
+            {"username": "operator", "password": "correct-horse-battery", "domain": "Default"}
+        ),
+    }
+    runtime = Runtime(environment, network=False)
+    runtime.carry_out([Target(volume_id=gone, dry_run=True)], Invocation(Trigger.HTTP, "test"))
+    for token in list(cloud.identity.tokens.values()):
+        if token.user_name == "operator":
+            cloud.revoke(token.text)
+
+    result = runtime.carry_out([Target(volume_id=gone)], Invocation(Trigger.HTTP, "test"))
+
+    assert judged(result) == ("detached", None)
+    runtime.transport.close()
+
+
+def test_the_path_keeps_the_token_s_own_project(cloud: Cloud, project: EmbeddedProject) -> None:
+    orphan(cloud, cloud.other_project_id)
+    project.sweep()
+    asked = [call.path for call in cloud.calls if call.service in {"volume", "compute"}]
+    assert asked
+    assert all(cloud.project_id in path for path in asked)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "expected"),
+    [
+        ({"project_ids": [THIRD]}, {THIRD}),
+        ({"project_ids": [str(uuid.UUID(THIRD)).upper()]}, {THIRD}),
+        ({"exclude_project_ids": [THIRD]}, {"ours", "other"}),
+        ({"project_ids": [THIRD], "exclude_project_ids": [THIRD]}, set()),
+        ({"project_ids": []}, set()),
+    ],
+)
+def test_a_sweep_keeps_to_its_projects(
+    cloud: Cloud, project: EmbeddedProject, bounds: dict[str, Any], expected: set[str]
+) -> None:
+    names = {cloud.project_id: "ours", cloud.other_project_id: "other", THIRD: THIRD}
+    for project_id in names:
+        live(cloud, project_id)
+        orphan(cloud, project_id)
+    keep_the_proof(cloud)
+
+    result = project.sweep(**bounds)
+
+    assert {names[part.project_id or ""] for part in result.results} == expected
+    assert result.scanned is not None
+    assert result.scanned.skipped.filtered == 3 - len(expected)
+    assert result.scanned.candidates == 3
+
+
+def test_a_project_none_of_whose_servers_is_shown_is_left_alone(
+    cloud: Cloud, project: EmbeddedProject
+) -> None:
+    """A view that is limited by domain or project, and shows the proof its server all the same."""
+    hidden = [live(cloud, THIRD) for _ in range(10)]
+    gone = orphan(cloud, cloud.other_project_id)
+    for _ in range(12):
+        live(cloud, cloud.other_project_id)
+    cloud.policies.unlisted = cloud.policies.hidden = lambda server: server.project_id == THIRD
+
+    result = project.sweep()
+
+    assert {part.volume_id for part in result.results if part.outcome is Outcome.DETACHED} == {gone}
+    assert [judged(part) for part in result.results if part.project_id == THIRD] == [
+        ("refused", "sweep_refused")
+    ] * 10
+    assert {cloud.volume(id_).status for id_ in hidden} == {"in-use"}
+    assert result.complete is True
+
+
+def test_candidates_go_to_the_broker_with_their_project(cloud: Cloud, project: EmbeddedProject) -> None:
+    project.settings["DETACH_FANOUT_SINK"] = cloud.sink_url
+    gone = {orphan(cloud, id_): id_ for id_ in (cloud.project_id, cloud.other_project_id)}
+
+    result = project.sweep()
+
+    assert {part.volume_id: part.project_id for part in result.results} == gone
+    assert {body["volume_id"]: headers["ce-projectid"] for headers, body in cloud.sunk} == gone
+
+
+def test_a_scope_of_one_project_says_nothing_new(cloud: Cloud, project: EmbeddedProject) -> None:
+    project.token, project.settings = cloud.token(), {**APPLY, "DETACH_FANOUT_SINK": cloud.sink_url}
+    orphan(cloud, cloud.project_id)
+
+    result = project.sweep()
+
+    assert "projects" not in json.loads(to_json(result))
+    assert [headers for headers, _ in cloud.sunk if "ce-projectid" in headers] == []
+    assert [call.query for call in cloud.calls if "all_tenants" in call.query] == []
