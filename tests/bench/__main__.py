@@ -101,11 +101,25 @@ def sweep(_url: str, effort: Effort) -> Iterator[Row]:
     yield Row("    its peak memory", _mib(large.peak), f"{_mib(small.peak)}  1,000 volumes", peaks, 1.5)
 
 
+def whole_cloud(_url: str, effort: Effort) -> Iterator[Row]:
+    orphans, projects = 500, max(2, effort.volumes // 50)
+    alone = sweeping.measure(effort.volumes, orphans)
+    all_of_it = sweeping.measure(effort.volumes, orphans, projects)
+    what = f"(g) sweep of {effort.volumes:,} volumes in {projects:,} projects"
+    calls = all_of_it.calls / alone.calls
+    yield Row(what, f"{all_of_it.calls} calls", f"{alone.calls} calls  in one project", calls, 1.02)
+    peaks = all_of_it.peak / alone.peak
+    yield Row("    its peak memory", _mib(all_of_it.peak), f"{_mib(alone.peak)}  one project", peaks, 1.1)
+    seconds = f"{alone.seconds:.2f} s  one project"
+    yield Row("    its time", f"{all_of_it.seconds:.2f} s", seconds, all_of_it.seconds / alone.seconds)
+
+
 PARTS: Mapping[str, Callable[[str, Effort], Iterator[Row]]] = {
     "start": start_up,
     "calls": four_calls,
     "served": served,
     "sweep": sweep,
+    "cloud": whole_cloud,
 }
 
 

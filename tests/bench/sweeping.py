@@ -34,15 +34,20 @@ class Swept:
         return self.calls * LATENCY / CONCURRENCY
 
 
-def measure(volumes: int, orphans: int) -> Swept:
-    """Sweep a project of so many volumes and as many servers, in a process of its own."""
+def measure(volumes: int, orphans: int, projects: int = 1) -> Swept:
+    """Sweep a project of so many volumes and as many servers, in a process of its own.
+
+    With several projects these are spread over them, and swept as one whole cloud.
+    """
     words = ["--volumes", str(volumes), "--servers", str(volumes), "--orphans", str(orphans)]
+    words += ["--projects", str(projects)]
     with program("-m", "tests.embedded_cloud", *words, "--latency", str(LATENCY)) as cloud:
         said = json.loads(first_line(cloud))
         settings = {
             **said["environment"],
             "DETACH_TOKEN_SECRET": "env:BENCH_TOKEN",
-            "BENCH_TOKEN": said["token"],
+            "BENCH_TOKEN": said["token"] if projects == 1 else said["admin_token"],
+            "DETACH_SCOPE": "project" if projects == 1 else "cloud",
             "DETACH_TIMEOUT": "300",
             "DETACH_CONCURRENCY": str(CONCURRENCY),
             "DETACH_SWEEP_DRY_RUN": "false",
