@@ -43,8 +43,7 @@ _REQUEST_ID = re.compile(r"req-[0-9A-Za-z-]{1,64}")
 _MOST_DELETIONS = 5
 """Actions `delete` of one server that are read: it is asked to be deleted again while it is being deleted."""
 
-_SHUT_DOWN = 4
-"""A power state (`nova/objects/fields.py`, InstancePowerState)."""
+_SHUT_DOWN = 4  # a power state: `nova/objects/fields.py`, InstancePowerState
 
 _MOST_HELD = 1000
 _MOST_HIDDEN = 8
