@@ -110,8 +110,8 @@ LOCK = $(BIN)/uv pip compile --quiet $(UPGRADE) --universal --generate-hashes --
 LOCKS := requirements.txt infra/container/requirements.txt tests/requirements.txt tests/bench/requirements.txt tests/integration/openstack/requirements.txt
 lock: setup ## lock the newest versions that pyproject.toml allows, with hashes
 	$(LOCK) --python-version 3.10 pyproject.toml -o requirements.txt
-	$(LOCK) --python-version 3.10 -c requirements.txt --extra openstack pyproject.toml -o infra/container/requirements.txt
-	$(LOCK) --python-version 3.10 -c infra/container/requirements.txt --extra openstack --group dev pyproject.toml -o tests/requirements.txt
+	$(LOCK) --python-version 3.10 -c requirements.txt --extra openstack --extra otel pyproject.toml -o infra/container/requirements.txt
+	$(LOCK) --python-version 3.10 -c infra/container/requirements.txt --extra openstack --extra otel --group dev pyproject.toml -o tests/requirements.txt
 	$(LOCK) --python-version 3.10 -c tests/requirements.txt --group bench pyproject.toml -o tests/bench/requirements.txt
 	cd tests/integration/openstack && ../../../$(LOCK) --python-version 3.11 requirements.in -o requirements.txt
 	sha256sum $(LOCKS) > tests/locks.sha256

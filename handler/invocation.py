@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from handler.secret import Secret
 from handler.telemetry import Log
+from handler.tracing import NO_ORIGIN, NO_SPAN, Origin, Span
 
 Clock = Callable[[], float]
 
@@ -53,6 +54,7 @@ class Invocation(NamedTuple):
 
     `seconds_left` is what the platform leaves us (its margin taken off), None where it says nothing.
     `stopped` says whether whoever called has asked to stop: what is under way is finished, nothing is begun.
+    `origin` is where it comes from, `span` what a trace shows of it.
     """
 
     trigger: Trigger
@@ -60,6 +62,8 @@ class Invocation(NamedTuple):
     seconds_left: float | None = None
     platform: Platform = NO_PLATFORM
     stopped: Callable[[], bool] = _never
+    origin: Origin = NO_ORIGIN
+    span: Span = NO_SPAN
 
     @property
     def log(self) -> Log:
@@ -69,7 +73,7 @@ class Invocation(NamedTuple):
     def context(self, timeout: float) -> CallContext:
         """What its calls share: all end within `timeout` seconds, or sooner where the platform says so."""
         seconds = timeout if self.seconds_left is None else min(timeout, self.seconds_left)
-        return CallContext(self, Deadline.after(seconds), self.log)
+        return CallContext(self, Deadline.after(seconds), self.log, self.span)
 
 
 class Deadline(NamedTuple):
@@ -99,7 +103,7 @@ class Deadline(NamedTuple):
 
 @dataclass
 class CallContext:
-    """What the calls of one target (or one listing) share: invocation, deadline, log.
+    """What the calls of one target (or one listing) share: invocation, deadline, log, span.
 
     They are counted, and the cloud's request ids remembered, for the result. `deadline` bounds every call.
     """
@@ -107,13 +111,14 @@ class CallContext:
     invocation: Invocation
     deadline: Deadline
     log: Log
+    span: Span = NO_SPAN
     calls: int = 0
     request_ids: list[str] = field(default_factory=list)
 
     def separate(self, seconds: float | None = None) -> CallContext:
         """One with counts of its own, under the same log and deadline, or one `seconds` ahead if sooner."""
         deadline = self.deadline if seconds is None else self.deadline.sooner(seconds)
-        return CallContext(self.invocation, deadline, self.log)
+        return CallContext(self.invocation, deadline, self.log, self.span)
 
     @property
     def platform(self) -> Platform:
@@ -132,7 +137,7 @@ class CallContext:
         not ours.
         """
         platform = Platform(self.platform.token)
-        return CallContext(self.invocation._replace(platform=platform), self.deadline, self.log)
+        return CallContext(self.invocation._replace(platform=platform), self.deadline, self.log, self.span)
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[Deadline]:

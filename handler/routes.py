@@ -14,6 +14,7 @@ from handler.model.request import Work
 from handler.model.result import Handled, to_json
 from handler.runtime import Caller, Environment, caught, handle, refused, runtime, turn_away
 from handler.settings import Settings
+from handler.tracing import Origin
 from handler.triggers import functiongraph as envelopes
 from handler.triggers import platform
 from handler.triggers.parse import parse_json
@@ -65,8 +66,9 @@ def _event_of_platform(
             envelopes.gateway_header(event, "x-request-id"),
         )
         caller = caller or Caller(envelopes.gateway_header(event, "authorization"))
+    begun = invocation(trigger, *ids)
     return handle(
-        invocation(trigger, *ids),
+        begun._replace(origin=envelopes.origin(event, begun.origin)),
         lambda settings: envelopes.read(
             event, max_targets=settings.max_targets, max_body_bytes=settings.max_body_bytes
         ),
@@ -144,16 +146,18 @@ def _event(request: Request, body: Body, invocation: Invocation) -> Reply:
 
     read: Callable[..., list[Work]] = partial(http.read, request)
     write: Callable[[Handled], Reply] = as_json
+    origin: Callable[[Origin], Origin] | None = None
     if invocation.trigger is Trigger.CLOUDEVENT:
         from handler.triggers.cloudevent import Exchange  # noqa: PLC0415 (plain HTTP doesn't pay for it)
 
         exchange = Exchange(dict(request.headers))
-        read, write = exchange.read, exchange.write
+        read, write, origin = exchange.read, exchange.write, exchange.origin
     handled = handle(
         invocation,
         lambda settings: read(body.read(settings.max_body_bytes), max_targets=settings.max_targets),
         environment=platform.environment,
         caller=Caller(request.headers.get("Authorization")),
+        origin=origin,
     )
     return write(handled)
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from handler import telemetry
+from handler import otel, telemetry
 from handler.actions.dispatch import carry_out
 from handler.actions.observer import Observer
 from handler.actions.project import Project
@@ -21,12 +21,16 @@ from handler.errors import (
     Misconfigured,
     Unauthenticated,
 )
-from handler.invocation import CallContext, Invocation
+from handler.invocation import CallContext, Invocation, Trigger
 from handler.model.request import Batch, Ignored, Sweep, Work, require_scope
-from handler.model.result import Handled, Outcome, Result, TargetResult, untargeted
+from handler.model.result import Handled, ManyResult, Outcome, Result, TargetResult, untargeted
 from handler.settings import InvokeAuth, Settings, read_settings
 from handler.settings.scope import Scope
 from handler.telemetry import Event
+from handler.tracing import NO_INSTRUMENTS, Origin
+
+_FLUSH = 1.0
+"""Seconds that an answer waits at most for what was measured to be sent, and only where it has to."""
 
 Environment = Callable[[], Mapping[str, str]]
 
@@ -115,26 +119,70 @@ def handle(
     caller: Caller | None,
     observer: Observer | None = None,
     says_dry: Callable[[], bool] | None = None,
+    origin: Callable[[Origin], Origin] | None = None,
 ) -> Handled:
     """Do what an event asks for. Nothing is raised: here is the last net.
 
     `read` turns the event into work and may raise InvalidRequest. `network` says that callers reach this host
     over a network. `caller` is None where only the platform or the person at the terminal can have called.
     `says_dry` tells whether the event says of itself that it is a dry run, where it is not read for its work.
+    `origin` adds to where it comes from what is known once it is read.
     """
     work: Sequence[Work] = ()
+    measuring = Measuring(invocation)
     try:
-        warm = runtime(environment(), network=network)
+        told = environment()
+        invocation = measuring.begin(told)
+        warm = runtime(told, network=network)
         if caller is not None:
             _judge(warm, caller, invocation)
         asked = read(warm.settings)
         require_scope(asked, all_projects=warm.settings.scope is Scope.CLOUD)
         work = asked
-        return Handled(warm.carry_out(work, invocation, observer), work)
+        if origin is not None:
+            invocation.span.join(origin(invocation.origin))
+        handled = Handled(warm.carry_out(work, invocation, observer), work)
     except Failure as failure:
-        return turn_away(failure, invocation, dry_run=says_dry is not None and says_dry())
+        handled = turn_away(failure, invocation, dry_run=says_dry is not None and says_dry())
     except Exception as bug:  # noqa: BLE001 (the last net: a host would show its text to the caller)
-        return caught(bug, invocation, begun=bool(work))
+        handled = caught(bug, invocation, begun=bool(work))
+    measuring.end(handled)
+    return handled
+
+
+class Measuring:
+    """What is measured of one invocation as a whole, from here to its result."""
+
+    def __init__(self, invocation: Invocation) -> None:
+        self._started = time.monotonic()
+        self._invocation = invocation
+        self._instruments = NO_INSTRUMENTS
+
+    def begin(self, environment: Mapping[str, str]) -> Invocation:
+        """The same invocation with its span."""
+        invocation = self._invocation
+        self._instruments = otel.instruments(environment)
+        trigger, request_id, origin = invocation.trigger.value, invocation.request_id, invocation.origin
+        span = self._instruments.invocation(trigger, request_id, origin)
+        self._invocation = invocation._replace(span=span)
+        return self._invocation
+
+    def end(self, handled: Handled) -> None:
+        """End the span. Where the process may stop with the answer, what was measured is sent before it.
+
+        Elsewhere that is done later, and nobody waits. FunctionGraph freezes an instance that has answered;
+        it is the one host that says how much time is left.
+        """
+        result = handled.result
+        code = result.error.code if result.error else None
+        summary = result.summary if isinstance(result, ManyResult) else {}
+        failed = code.http >= 500 if code else Outcome.FAILED.value in summary
+        self._invocation.span.end(ok=result.ok, code=code.value if code else None, failed=failed)
+        left = self._invocation.seconds_left
+        if left is not None:
+            self._instruments.flush(min(_FLUSH, left - (time.monotonic() - self._started)))
+        elif self._invocation.trigger is Trigger.TERMINAL:
+            self._instruments.flush(_FLUSH)
 
 
 def refused(invocation: Invocation, caller: Caller, *, environment: Environment) -> Handled | None:
@@ -149,7 +197,10 @@ def refused(invocation: Invocation, caller: Caller, *, environment: Environment)
     try:
         _judge(warm, caller, invocation)
     except Failure as failure:
-        return turn_away(failure, invocation)
+        measuring = Measuring(invocation)
+        handled = turn_away(failure, measuring.begin(environment()))
+        measuring.end(handled)
+        return handled
     return None
 
 
@@ -244,3 +295,4 @@ def reset() -> None:
         for known in _warm.values():
             known.transport.close()
         _warm.clear()
+    otel.reset()

@@ -52,6 +52,7 @@ class Event(str, Enum):
     SWEEP_LISTED = "sweep_listed"
     SWEEP_REFUSED = "sweep_refused"
     RUN = "run"
+    EXPORT_FAILED = "export_failed"
     INTERNAL_ERROR = "internal_error"
 
 
@@ -123,6 +124,15 @@ def ensure_configured() -> None:
         configure("INFO")
 
 
+Listener = Callable[[int, Event, Mapping[str, Any]], None]
+_listeners: list[Listener] = []
+
+
+def listen(listener: Listener | None) -> None:
+    """Have all that is said heard, too, whatever level is written; None: by nobody. It must not raise."""
+    _listeners[:] = [] if listener is None else [listener]
+
+
 class Ended(Protocol):
     """Why something did not get through: a failure, or what a result says of one."""
 
@@ -189,6 +199,8 @@ class Log(NamedTuple):
         return Internal()
 
     def _write(self, level: int, event: Event, fields: dict[str, Any]) -> None:
+        for listener in _listeners:
+            listener(level, event, fields)
         if _LOGGER.isEnabledFor(level):
             _LOGGER.log(level, event.value, extra=self._extra(fields))
 

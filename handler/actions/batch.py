@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from handler.actions.clear import Clearing
@@ -16,8 +16,27 @@ from handler.model.result import Cleared, Outcome, TargetResult, target_result, 
 
 def clear_one(clearing: Clearing, target: Target, context: CallContext) -> TargetResult:
     """Clear one target, timed."""
+    return timed(target, context, lambda: _begin(clearing, target, context))
+
+
+def timed(target: Target, context: CallContext, work: Callable[[], Cleared]) -> TargetResult:
+    """The result of work at one target, which all calls under its context are part of."""
     started = time.monotonic()
-    return target_result(_begin(clearing, target, context), context, time.monotonic() - started)
+    context.span = context.span.child(
+        "target", volume_id=target.volume_id, attachment_id=target.attachment_id, server_id=target.server_id
+    )
+    result = target_result(work(), context, time.monotonic() - started)
+    context.span.end(
+        outcome=result.outcome.value,
+        code=result.error.code.value if result.error else None,
+        changed=result.changed,
+        dry_run=result.dry_run,
+        attachment_id=result.attachment_id,
+        server_id=result.server.id,
+        project_id=result.project_id,
+        via=result.via.value if result.via else None,
+    )
+    return result
 
 
 def clear_all(

@@ -63,6 +63,7 @@ class Fanout:
                 "id": str(uuid.uuid5(_NAMESPACE, repr(sorted(data.items())))),
                 "datacontenttype": "application/json",
                 **({} if project_id is None else {PROJECT: project_id}),
+                **context.span.headers,  # named alike there
             },
             data,
         )

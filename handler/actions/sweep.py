@@ -13,7 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from typing import TypeVar
 
-from handler.actions.batch import clear_all, clear_one
+from handler.actions.batch import clear_all, clear_one, timed
 from handler.actions.lists import LeftOut, count, go_on, servers_of
 from handler.actions.project import Project
 from handler.actions.run_line import RunLine
@@ -271,10 +271,11 @@ def _dispatcher(project: Project, limits: SweepSettings) -> Callable[[Orphan], T
     fanout = Fanout(project.settings.fanout_sink or "", project.transport)
 
     def dispatch(orphan: Orphan) -> TargetResult:
-        started, context = time.monotonic(), project.context.separate()
+        target, context = _target(orphan, limits), project.context.separate()
         own = orphan.project_id if project.all_projects and is_project(orphan.project_id or "") else None
-        sent = fanout.dispatch(_target(orphan, limits), context, own or None)
-        return target_result(_told_of(orphan, project, sent), context, time.monotonic() - started)
+        return timed(
+            target, context, lambda: _told_of(orphan, project, fanout.dispatch(target, context, own or None))
+        )
 
     return dispatch
 

@@ -30,6 +30,7 @@ from handler.errors import DeadlineExceeded, NoAnswer, UpstreamUnavailable
 from handler.invocation import CallContext
 from handler.settings.trust import Trust
 from handler.telemetry import Event
+from handler.tracing import Span
 
 _REQUEST_ID_HEADERS = (
     "x-openstack-request-id",
@@ -135,7 +136,7 @@ class Transport:
     def _repeat(self, call: Call, request: PreparedRequest, context: CallContext) -> Answer:
         retry = _READS
         while True:
-            outcome = self._once(call, request, context)
+            outcome = self._once(call, request, context, resent=len(retry.history))
             if not _may_repeat(call.method, outcome):
                 break
             try:
@@ -159,7 +160,9 @@ class Transport:
             raise outcome
         return outcome
 
-    def _once(self, call: Call, request: PreparedRequest, context: CallContext) -> Answer | NoAnswer:
+    def _once(
+        self, call: Call, request: PreparedRequest, context: CallContext, *, resent: int
+    ) -> Answer | NoAnswer:
         left = context.deadline.remaining()
         if left <= 0 or left < call.needs:
             raise _too_late(call)
@@ -173,6 +176,10 @@ class Transport:
         )
         if call.changes is not None:
             context.log.always(Event.CHANGING, **call.changes)
+        span = context.span.child(
+            "call", service=call.service, method=call.method, url=call.url, resent=resent
+        )
+        request.headers.update(span.headers)
         outcome: Answer | NoAnswer | None = None
         sent = True
         try:
@@ -184,7 +191,7 @@ class Transport:
             # Not raised here: the library's error, which holds the request, would be its context
             outcome = no_answer(call.service, error)
         finally:
-            _note(call, outcome, context, time.monotonic() - started, sent=sent)
+            _note(call, outcome, context, span, time.monotonic() - started, sent=sent)
         return outcome
 
     def _exchange(self, call: Call, request: PreparedRequest, budget: Budget) -> Answer:
@@ -237,7 +244,13 @@ class Transport:
 
 
 def _note(
-    call: Call, outcome: Answer | NoAnswer | None, context: CallContext, seconds: float, *, sent: bool
+    call: Call,
+    outcome: Answer | NoAnswer | None,
+    context: CallContext,
+    span: Span,
+    seconds: float,
+    *,
+    sent: bool,
 ) -> None:
     """Count and log a call. `outcome` is None where nothing was sent, or what came was not understood."""
     answer = outcome if isinstance(outcome, Answer) else None
@@ -247,6 +260,7 @@ def _note(
         "upstream_request_id": request_id,
         "duration_ms": round(seconds * 1000),
     }
+    span.end(status=said["status"], upstream_request_id=request_id, seconds=seconds, sent=sent)
     if sent:
         context.called(request_id)
     context.log.debug(Event.CALL, service=call.service, method=call.method, path=call.path, sent=sent, **said)

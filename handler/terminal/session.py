@@ -30,6 +30,7 @@ from handler.terminal.options import TIMEOUTS, Common, Entry
 from handler.terminal.progress import Follower
 from handler.terminal.reasons import follow_up
 from handler.terminal.stop import Stop
+from handler.tracing import Origin, read_parent
 from handler.triggers import platform
 
 
@@ -184,7 +185,10 @@ class Session:
         hidden = hidden or self.common.quiet or self.common.verbose or not sys.stderr.isatty()
         with Follower(sys.stderr, hidden=hidden) as follower:
             return handle(
-                platform.invocation(Trigger.TERMINAL)._replace(stopped=self._stop),
+                platform.invocation(Trigger.TERMINAL)._replace(
+                    stopped=self._stop,
+                    origin=Origin(read_parent(os.environ.get("TRACEPARENT"), os.environ.get("TRACESTATE"))),
+                ),
                 event.read,
                 environment=self.environment,
                 network=False,

@@ -11,6 +11,7 @@ from cloudevents.http import CloudEvent, from_dict, from_http
 from handler.model.request import GoneServer, Work
 from handler.model.result import Handled, TargetResult, to_json
 from handler.telemetry import ended_by_host
+from handler.tracing import TRACEPARENT, Origin
 from handler.triggers.parse import decode_base64, invalid, parse_json, read_each
 from handler.triggers.reply import Reply, advice, settle
 
@@ -20,7 +21,6 @@ SOURCE = "/evs-detach"
 
 _PING = "dev.knative.sources.ping"
 _ATTRIBUTE = re.compile(r"[a-z0-9]+")
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Exchange:
@@ -29,6 +29,11 @@ class Exchange:
     def __init__(self, headers: Mapping[str, str]) -> None:
         self._headers = {name.lower(): value for name, value in headers.items()}
         self._traceparent: object = self._headers.get("traceparent")
+        self._events: list[CloudEvent] = []
+
+    def origin(self, delivery: Origin) -> Origin:
+        """Where what was read comes from, by the delivery and what the events say themselves."""
+        return delivery.of_events([event.get_attributes() for event in self._events])
 
     def read(self, content: bytes, *, max_targets: int) -> list[Work]:
         """Turn a request's body into work. Raises InvalidRequest."""
@@ -37,14 +42,18 @@ class Exchange:
             batch = parse_json(content)
             if not isinstance(batch, list):
                 raise invalid("A batch of CloudEvents must be a JSON array.", "envelope")
-            return read_events(batch, max_targets=max_targets)
+            return self._read(read_events(batch), max_targets)
         event = (
             _structured(parse_json(content))
             if kind == "application/cloudevents+json"
             else self._binary(content)
         )
         self._traceparent = event.get("traceparent") or self._traceparent
-        return read_each([_content(event)], max_targets=max_targets)
+        return self._read([event], max_targets)
+
+    def _read(self, events: list[CloudEvent], max_targets: int) -> list[Work]:
+        self._events = events
+        return work_of(events, max_targets=max_targets)
 
     def _binary(self, content: bytes) -> CloudEvent:
         attributes = {name[3:]: value for name, value in self._headers.items() if name.startswith("ce-")}
@@ -61,20 +70,25 @@ class Exchange:
         subject = _subject(handled)
         if subject:
             attributes["subject"] = subject
-        if isinstance(self._traceparent, str) and _TRACEPARENT.fullmatch(self._traceparent):
+        if isinstance(self._traceparent, str) and TRACEPARENT.fullmatch(self._traceparent):
             attributes["traceparent"] = self._traceparent
         headers, body = to_binary(CloudEvent(attributes, to_json(handled.result)), lambda text: text)
         return Reply(status, {**headers, **advice(handled, delivery, status)}, body.decode())
 
 
-def read_events(tree: object, *, max_targets: int) -> list[Work]:
-    """Turn one CloudEvent in JSON, a list of them, or `{"events": […]}` into work. Raises InvalidRequest."""
+def work_of(events: list[CloudEvent], *, max_targets: int) -> list[Work]:
+    """Turn events into work. Raises InvalidRequest."""
+    return read_each([_content(event) for event in events], max_targets=max_targets)
+
+
+def read_events(tree: object) -> list[CloudEvent]:
+    """The events of one CloudEvent in JSON, a list of them, or `{"events": […]}`. Raises InvalidRequest."""
     if isinstance(tree, dict) and "specversion" not in tree:
         tree = tree.get("events")
     events = tree if isinstance(tree, list) else [tree]
     if not events:
         raise invalid("There is no event in the batch.", "envelope")
-    return read_each([_content(_structured(event)) for event in events], max_targets=max_targets)
+    return [_structured(event) for event in events]
 
 
 def _structured(tree: object) -> CloudEvent:

@@ -12,6 +12,7 @@ from handler.errors import InvalidRequest
 from handler.invocation import Trigger
 from handler.model.request import Work
 from handler.model.result import Handled
+from handler.tracing import Origin, read_parent
 from handler.triggers.parse import decode_base64, invalid, is_trace, read_each, read_work, require_json
 from handler.triggers.reply import as_json
 
@@ -41,7 +42,7 @@ def read(event: object, *, max_targets: int, max_body_bytes: int) -> list[Work]:
     if trigger is Trigger.EVENTGRID:
         from handler.triggers import cloudevent  # noqa: PLC0415 (no other trigger needs its library)
 
-        return cloudevent.read_events(event, max_targets=max_targets)
+        return cloudevent.work_of(cloudevent.read_events(event), max_targets=max_targets)
     if not isinstance(event, dict):
         raise invalid("The event must be a JSON object.", "type")
     if trigger is Trigger.SMN:
@@ -103,6 +104,22 @@ def gateway_header(event: object, name: str) -> str | None:
     return next(
         (value for key, value in headers.items() if key.lower() == name and isinstance(value, str)), None
     )
+
+
+def origin(event: object, delivery: Origin) -> Origin:
+    """Where an event comes from, by its delivery and what it says itself.
+
+    A gateway's caller says it in a header, CloudEvents in attributes; no other event has a place for it.
+    """
+    trigger = trigger_of(event)
+    if trigger is Trigger.EVENTGRID:
+        events = event.get("events", [event]) if isinstance(event, dict) else event
+        listed = events if isinstance(events, list) else []
+        return delivery.of_events([each for each in listed if isinstance(each, dict)])
+    if trigger is Trigger.APIG:
+        said = read_parent(gateway_header(event, "traceparent"), gateway_header(event, "tracestate"))
+        return Origin(said or delivery.parent)
+    return delivery
 
 
 def gateway_request_id(event: object) -> object:

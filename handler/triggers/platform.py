@@ -17,8 +17,10 @@ from handler.errors import Misconfigured
 from handler.invocation import NO_PLATFORM, Invocation, Platform, Trigger
 from handler.model.bounded_json import loads
 from handler.model.values import project_uuid
+from handler.otel import READ
 from handler.secret import Secret
 from handler.settings import NAMES
+from handler.tracing import Origin, read_parent
 
 _MARGIN = 0.5
 """Seconds of what the platform leaves us that are kept for answering."""
@@ -46,7 +48,8 @@ def from_headers(headers: Headers, trigger: Trigger, *request_ids: object) -> In
 
     platform = _platform(told("X-CFF-Auth-Token"), told("X-CFF-Project-Id"))
     ids = (told("X-CFF-Request-Id"), *request_ids)
-    return invocation(trigger, *ids, seconds=told("X-CFF-Timeout"), platform=platform)
+    made = invocation(trigger, *ids, seconds=told("X-CFF-Timeout"), platform=platform)
+    return made._replace(origin=Origin(read_parent(headers.get("traceparent"), headers.get("tracestate"))))
 
 
 def from_context(context: object, trigger: Trigger, *request_ids: object) -> Invocation:
@@ -123,7 +126,7 @@ def environment_of(context: object) -> Callable[[], Mapping[str, str]]:
     """The settings of a FunctionGraph event function, whose context has the user data, encrypted or not."""
 
     def read() -> Mapping[str, str]:
-        told = {name: _ask(context, "getUserData", name) for name in NAMES}
+        told = {name: _ask(context, "getUserData", name) for name in (*NAMES, *READ)}
         return {**{name: value for name, value in told.items() if isinstance(value, str)}, **environment()}
 
     return read

@@ -8,6 +8,7 @@ import re
 import sys
 
 from handler.errors import ErrorCode
+from handler.otel.meters import Meters
 from handler.settings import NAMES, Settings, read_settings
 from handler.settings.cloud_loader import load_region
 from handler.settings.environment import EnvironmentReader
@@ -85,3 +86,14 @@ def test_the_table_of_calls_is_the_list_that_the_policy_is_built_from() -> None:
     assert OPERATING.table("calls") == [
         [call["name"], call["method"], call["path"], "yes" if call["changes"] else "no"] for call in calls
     ]
+
+
+def test_the_table_of_metrics_has_every_metric_as_prometheus_names_it() -> None:
+    code = inspect.getsource(sys.modules[Meters.__module__])
+    made = re.findall(r'create_(counter|gauge|histogram)\(\s*"([a-z_.]+)",\s*"([^"]+)"', code)
+    named = []
+    for kind, name, unit in made:
+        units = "" if unit.startswith("{") else {"s": "_seconds"}[unit]
+        named.append([name, name.replace(".", "_") + units + "_total" * (kind == "counter")])
+    assert len(named) == len(re.findall(r"\.create_", code)) > 10
+    assert sorted(row[:2] for row in OPERATING.table("metrics")) == sorted(named)

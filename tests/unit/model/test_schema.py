@@ -19,7 +19,7 @@ from handler.model import schema
 from handler.model.openapi import document
 from handler.model.request import RULES, Batch, GoneServer, Sweep, Target
 from handler.model.result import Handled, Outcome, TargetResult, untargeted
-from handler.triggers.cloudevent import read_events
+from handler.triggers.cloudevent import read_events, work_of
 from handler.triggers.parse import read_work
 from handler.triggers.reply import settle
 from tests.embedded_cloud import seed
@@ -199,5 +199,5 @@ def test_the_examples_of_the_description_are_valid() -> None:
         Sweep,
     ]
     batch = content["application/cloudevents-batch+json"]["example"]
-    assert len(read_events(batch, max_targets=9)) == 4
-    assert read_events(content["application/cloudevents+json"]["example"], max_targets=9)
+    assert len(work_of(read_events(batch), max_targets=9)) == 4
+    assert work_of(read_events(content["application/cloudevents+json"]["example"]), max_targets=9)
