@@ -142,7 +142,8 @@ def sweep(
     if project.observer:
         to_do = min(len(ripe) + (len(stuck.ripe) if stuck else 0), limits.limit)
         project.observer.listed(scanned, to_do + min(len(doubted), MOST_REPORTED))
-    act = _dispatcher(project, limits) if project.settings.fanout_sink else _clearer(project, limits)
+    sink = project.settings.fanout_sink
+    act = _dispatcher(project, limits, sink) if sink else _clearer(project, limits)
     results, left = _work_off(project, ripe, limits.limit, act)
     if stuck:
         unspent = limits.limit - sum(map(_counts, results))
@@ -265,10 +266,10 @@ def _clearer(project: Project, limits: SweepSettings) -> Callable[[Orphan], Targ
     return clear
 
 
-def _dispatcher(project: Project, limits: SweepSettings) -> Callable[[Orphan], TargetResult]:
+def _dispatcher(project: Project, limits: SweepSettings, sink: str) -> Callable[[Orphan], TargetResult]:
     from handler.actions.fanout import Fanout  # noqa: PLC0415 (only where a sink is set)
 
-    fanout = Fanout(project.settings.fanout_sink or "", project.transport)
+    fanout = Fanout(sink, project.transport)
 
     def dispatch(orphan: Orphan) -> TargetResult:
         target, context = _target(orphan, limits), project.context.separate()

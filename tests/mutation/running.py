@@ -27,6 +27,7 @@ from tests.mutation.places import JUDGES, TOO_SLOW, path_of, source_of
 
 _MEMORY = 8 * 1024**3  # bytes a mutant may take: some never end
 _PATIENCE = 10.0  # seconds for a test at least; a mutant may wait for ever
+_AROUND = 30  # lines before and behind a mutant: most often its function
 _TIMES = 10  # as long as a test took may it take
 
 
@@ -101,7 +102,8 @@ class Judges:
     def _ordered(self, mutant: Mutant) -> list[Observed]:
         """The steady tests that reach it: first those that found others like it, then its module's own.
 
-        One of each way through the module comes before a second of any: what is alike finds the same.
+        One of each way through what stands around it comes before a second of any: what is alike finds the
+        same. Of a table's element those come first whose name has it.
         """
         able = [
             test
@@ -112,14 +114,21 @@ class Judges:
                 or (mutant.operator == "element" and test.reached[mutant.module])
             )
         ]
-        able.sort(key=lambda test: (_distance(test.name, mutant.module), test.seconds))
+        named = mutant.old.strip("\"'") if mutant.operator == "element" else ""
+        able.sort(
+            key=lambda test: (
+                named not in test.name,
+                _distance(test.name, mutant.module),
+                test.seconds,
+            )
+        )
         here = [number for place, number in self._killers if place == mutant.place]
         near = [number for place, number in self._killers if place.startswith(f"{mutant.module}:")]
         known = {number: position for position, number in enumerate(dict.fromkeys([*here, *near]))}
         ways: Counter[frozenset[int]] = Counter()
         order: dict[int, tuple[int, int]] = {}
         for test in able:
-            way = test.reached[mutant.module]
+            way = frozenset(line for line in test.reached[mutant.module] if abs(line - mutant.line) < _AROUND)
             order[test.number] = known.get(test.number, len(known)), ways[way]
             ways[way] += 1
         return sorted(able, key=lambda test: order[test.number])

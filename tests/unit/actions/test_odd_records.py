@@ -272,3 +272,15 @@ def test_a_page_of_nothing_that_can_be_read_ends(bare_cloud: Cloud, project: Emb
 
     assert result.error is not None
     assert result.error.code is ErrorCode.LISTING_FAILED
+
+
+@pytest.mark.parametrize(("count", "more"), [(1, ""), (10, ""), (11, " and 1 more")])
+def test_ten_records_at_most_are_named(project: EmbeddedProject, count: int, more: str) -> None:
+    left_out = LeftOut(project.services())
+    ids = [f"volume-{number}" for number in range(count)]
+    for id_ in ids:
+        left_out(id_)
+
+    message = left_out.failure("whether").message
+
+    assert f"{', '.join(ids[:10])}{more} can't be read" in message

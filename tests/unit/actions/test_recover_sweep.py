@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -111,3 +112,15 @@ def test_what_is_passed_on_to_a_broker_is_never_a_stuck_record(project: OptedIn)
 
     assert by_outcome(result, planted) == {"recovered": {"N5"}, "refused": {"N6"}}
     assert project.cloud.sunk == []
+
+
+def test_what_the_candidates_leave_of_the_limit_is_for_the_stuck(project: OptedIn) -> None:
+    plant(project, FREED)
+    for _ in range(2):
+        project.cloud.add_volume(attachments=[str(uuid.uuid4())])
+
+    result = project.sweep(recover=True, limit=3)
+
+    assert result.summary == {"detached": 2, "recovered": 1}
+    assert result.scanned is not None
+    assert result.scanned.skipped.over_limit == 4

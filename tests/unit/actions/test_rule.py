@@ -16,6 +16,7 @@ from handler.errors import ErrorCode
 from handler.model.result import Outcome
 from tests.unit.actions.answers import (
     ATTACHMENT,
+    COMPUTE_ENDPOINT,
     IN_USE,
     ITS_ACTIONS,
     OTHER_SERVER,
@@ -59,6 +60,8 @@ def test_the_rule(row: Row) -> None:
     assert result.calls == len(row.answers)
     assert result.remaining_attachments == row.remaining
     assert (result.server.exists, result.server.status) == row.server
+    looked_up = any(url.startswith(COMPUTE_ENDPOINT) for _, url, *_ in row.answers)
+    assert result.server.checked is (looked_up or row.code == "server_unknown")  # of no server, too
     assert (result.volume_status.before, result.volume_status.after) == row.status
     message = result.error.message if result.error else ""
     assert row.says in message

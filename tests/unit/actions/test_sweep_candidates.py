@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from handler.actions import sweep_candidates
 from handler.actions.sweep_candidates import Census
 from handler.cloud.volumes import Attachment, Volume
+from handler.model.disk import Disk
 from handler.model.request import SweepBounds
 
 
@@ -80,3 +81,17 @@ def test_what_is_held_by_listed_servers_takes_no_room() -> None:
     assert len(census._names) <= 4 * 255
     assert census.orphans() == []
     assert census.attachments == 200
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"), [(None, None), (-1, None), (0, 0), (1, 1), (2**31 - 1, 2**31 - 1), (2**31, None)]
+)
+def test_an_orphan_s_disk_is_as_the_list_says(size: int | None, shown: int | None) -> None:
+    census = Census(SweepBounds())
+    entry = Attachment(some_id(2), None, some_id(3), "when?", "/dev/vdb")
+    census.add_volumes([Volume(some_id(1), "in-use", None, (entry,), size=size, name="data-1")])
+
+    (orphan,) = census.orphans()
+
+    assert orphan.since is None
+    assert orphan.disk == Disk("data-1", shown, "/dev/vdb", None)

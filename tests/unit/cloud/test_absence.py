@@ -172,6 +172,7 @@ SERVERS: list[tuple[str, int, Any, Absence | None]] = [
     ("the code of another fault", 404, _ecs("Ecs.0005", GONE), NOTHING),
     ("the code with details", 404, _ecs("Ecs.0114", "No.", details=[]), NOTHING),
     ("the code in other letters", 404, _ecs("ECS.0114", "No."), NOTHING),
+    ("the code in a list", 404, _ecs(["Ecs.0114"], "No."), NOTHING),
     ("the code and a list", 404, _ecs("Ecs.0114", ["No."]), NOTHING),
     ("no code", 404, _ecs(None, GONE), NOTHING),
     # Under statuses that are none of absence, or not of this envelope
@@ -191,6 +192,7 @@ SERVERS: list[tuple[str, int, Any, Absence | None]] = [
     ("wrapped, of another server", 400, _wrapped(_nova(f"Instance {OTHER} could not be found.")), NOTHING),
     ("wrapped, the vendor's code", 400, _wrapped(_ecs("Ecs.0114", "No.")), NOTHING),
     ("wrapped, a list", 400, _wrapped([_nova(GONE)]), NOTHING),
+    ("wrapped, as it is", 400, _ecs("Ecs.1000", _nova(GONE)), NOTHING),
     ("wrapped, no JSON", 400, _wrapped("{itemNotFound}"), NOTHING),
 ]
 

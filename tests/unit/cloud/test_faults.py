@@ -11,10 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handler.cloud.absence import read_absence
-from handler.cloud.faults import failure, passes, plain_word, read_fault, refuses_token, retry_hint, upstream
+from handler.cloud.faults import (
+    UNREADABLE,
+    failure,
+    passes,
+    plain_word,
+    read_fault,
+    refuses_token,
+    retry_hint,
+    upstream,
+)
 from handler.cloud.messages import Answer, Call
 from handler.cloud.servers import ABSENT
-from handler.errors import ErrorCode, Refused, UpstreamRejected
+from handler.errors import ErrorCode, Misconfigured, Refused, UpstreamRejected
 from tests.unit.actions.answers import SERVER
 from tests.unit.cloud.raw import Connection, answer, raw_server, transport
 from tests.unit.contexts import call_context
@@ -160,12 +169,53 @@ def test_a_refused_token_is_told_by_status_and_code(status: int, body: Any, refu
 
 
 @pytest.mark.parametrize(
-    ("status", "redirects"), [(299, False), (300, True), (302, True), (399, True), (402, False), (410, False)]
+    ("status", "redirects"),
+    [(299, False), (300, True), (302, True), (399, True), (400, False), (402, False), (410, False)],
 )
 def test_a_redirect_is_told_from_other_answers(status: int, redirects: bool) -> None:
     fault = failure(_said(status, {}), "compute")
     assert isinstance(fault, UpstreamRejected)
     assert ("redirect" in fault.message) is redirects
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words", "of_another_project"),
+    [
+        (400, "400", "Malformed request url", True),
+        (400, "Common.0018", "Project", True),
+        (400, "EVS.0001", "Invalid tenant", True),
+        (400, "400", "Malformed request", False),
+        (404, "404", "Malformed request url", False),
+        (404, "EVS.0001", "Invalid tenant", False),
+    ],
+)
+def test_a_token_of_another_project_is_told_by_a_400(
+    status: int, code: str, words: str, *, of_another_project: bool
+) -> None:
+    fault = failure(_said(status, {"error": {"code": code, "message": words}}), "volume")
+    assert isinstance(fault, Misconfigured) is of_another_project
+
+
+def test_a_request_id_that_is_no_text_is_none() -> None:
+    body = {"error_code": "E", "error_msg": "m", "request_id": 5}
+    assert read_fault(_said(400, body)).request_id is None
+
+
+def test_a_body_inside_a_message_counts_by_its_kind_alone() -> None:
+    inner = json.dumps({"itemNotFound": {"message": "Gone."}})
+    fault = read_fault(_said(400, {"error": {"code": "Ecs.1000", "message": inner}}))
+    assert (fault.innermost.kind, fault.innermost.code) == ("itemNotFound", None)
+
+
+@pytest.mark.parametrize("length", [299, 300, 301, 1000])
+def test_a_quoted_message_has_three_hundred_letters_at_most(length: int) -> None:
+    said = upstream(_said(400, {"error": {"code": "E", "message": "x" * length}}))
+    assert said.message == ("x" * length if length <= 300 else "x" * 299 + "…")
+
+
+def test_a_status_that_holds_a_secret_is_unreadable() -> None:
+    assert plain_word("ACTIVE", ("planted",)) == "ACTIVE"
+    assert plain_word("ACTIVEplanted", ("planted",)) == UNREADABLE
 
 
 def test_a_409_of_another_service_than_the_volume_s_is_no_refusal_of_safety() -> None:

@@ -93,6 +93,15 @@ def test_the_pauses_grow_and_are_no_two_alike() -> None:
     assert len({tuple(pauses) for pauses in waits}) == len(waits), "many instances must not come back at once"
 
 
+def test_not_even_the_first_repeat_comes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("random.uniform", lambda _least, most: most)
+    wire = Wire(503, 200)
+
+    wire.send(GET)
+
+    assert wire.clock.slept == [0.2]
+
+
 @pytest.mark.parametrize("hint", ["3", "0"])
 def test_the_cloud_s_hint_in_seconds_is_kept_to(hint: str) -> None:
     wire = Wire((429, {"Retry-After": hint}), 200)

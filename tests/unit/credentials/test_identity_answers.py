@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import responses
 
+from handler.cloud.messages import Answer
+from handler.credentials.identity_answers import failed, role_names
 from handler.errors import Failure, TokenRejected, Upstream, UpstreamUnavailable
 from tests.unit.credentials.deployment import described, password
 from tests.unit.credentials.test_identity import (
@@ -107,6 +109,12 @@ RECEIPT = {"Openstack-Auth-Receipt": "gAAAAA-h1dden-receipt"}
         (RECEIPT, {"required_auth_methods": "totp"}, "asks for a further factor, too"),
         (RECEIPT, {"required_auth_methods": [["pw"]]}, "asks for a further factor, too"),
         (RECEIPT, {"required_auth_methods": [["xpwx"]]}, "asks for a further factor, too"),
+        (RECEIPT, {"required_auth_methods": [["p"]]}, "asks for a further factor, too"),
+        (
+            RECEIPT,
+            {"receipt": {"methods": ["totp"]}, "required_auth_methods": [["totp", "u2f"]]},
+            "asks for u2f, too",
+        ),
         (
             RECEIPT,
             {"receipt": {"methods": 5}, "required_auth_methods": [["pw-h1dden"]]},
@@ -201,3 +209,47 @@ def test_what_a_token_says_of_itself_is_kept(
     assert token.catalog is not None
     assert [listed.type for listed in token.catalog] == ["volume", "compute"]
     assert ISSUED not in repr(token)
+
+
+EXCHANGED = json.dumps({"token": "a-token-to-be-exchanged", "project_id": "1" * 32})
+
+
+@pytest.mark.parametrize(
+    ("secret", "body", "delegated"),
+    [
+        (EXCHANGED, {"error": {"code": 403, "message": "No."}}, True),
+        (EXCHANGED, "<html>Forbidden</html>", False),
+        (APPLICATION_CREDENTIAL, {"error": {"code": 403, "message": "No."}}, False),
+    ],
+)
+def test_a_403_in_the_service_s_own_words_is_about_a_token_that_is_exchanged(
+    wire: responses.RequestsMock, deploy: Deploy, secret: str, body: Any, *, delegated: bool
+) -> None:
+    wire.post(TOKENS, status=403, body=body if isinstance(body, str) else json.dumps(body))
+    with pytest.raises(Failure) as caught:
+        project_of(deploy, SECRET=secret)
+    assert ("issues no token for the one" in caught.value.message) is delegated
+
+
+def test_a_failure_of_the_identity_service_is_told_by_its_code() -> None:
+    said = {"error": {"code": "Common.0013", "message": "h1dden"}}
+    refused = failed(Answer(400, {}, json.dumps(said).encode(), None))
+    assert isinstance(refused, TokenRejected)
+    other = failed(Answer(400, {}, b"Common.0013", None))
+    assert not isinstance(other, TokenRejected)
+
+
+@pytest.mark.parametrize(
+    ("roles", "names"),
+    [
+        ([{"name": "member"}, {"name": "reader"}], ("member", "reader")),
+        ([], ()),
+        ([{"name": "member"}, {"name": ""}], None),
+        ([{"name": "member"}, {"id": "1"}], None),
+        ([{"name": "member"}, "admin"], None),
+        ("admin", None),
+        (None, None),
+    ],
+)
+def test_roles_are_known_by_their_names_all_or_none(roles: object, names: tuple[str, ...] | None) -> None:
+    assert role_names(roles) == names

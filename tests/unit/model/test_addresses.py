@@ -40,6 +40,13 @@ def test_one_host_has_one_form(spelling: str, host: str) -> None:
     assert canonical_host(host) == host
 
 
+def test_a_host_may_have_253_letters() -> None:
+    longest = ".".join(["x" * 63] * 3 + ["y" * 61])
+    assert canonical_host(longest) == canonical_host(longest + ".") == longest
+    with pytest.raises(ValueError, match="no host"):
+        canonical_host(longest + "y")
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
