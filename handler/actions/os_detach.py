@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from handler.actions.proof import Proven
-from handler.cloud.faults import passes, refuses_token
+from handler.cloud.faults import refuses_token
 from handler.cloud.messages import Answer
 from handler.cloud.volumes import Attachment, Volume, Volumes
 from handler.errors import DeadlineExceeded, Failure, NotConfirmed, Refused, UpstreamUnavailable
@@ -18,7 +18,8 @@ CONFIRM_WITHIN = 8.0  # seconds
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0  # seconds between two looks
 
 _REFUSALS = frozenset({400, 403, 404, 405, 406, 409, 410, 411, 415, 422})
-"""Statuses of a call that was looked at and not carried out. What another one leaves behind is not known."""
+"""Statuses of a call that was looked at and not carried out. What another one leaves behind is not known, nor
+what one does that only asks to wait: 408, 413, 425, 429."""
 
 
 class OsDetach:
@@ -116,7 +117,7 @@ def post(
     if refuses_token(answer):
         found.changed = before  # the token is looked at before anything is done
         raise fault
-    return fault, answer.status in _REFUSALS and not passes(answer)
+    return fault, answer.status in _REFUSALS
 
 
 def unconfirmed(what: str, cause: Failure | None = None) -> NotConfirmed:

@@ -54,8 +54,7 @@ class Census:
     def __init__(self, bounds: SweepBounds) -> None:
         self.volumes = 0
         self.unreadable = 0
-        self.bare: list[Volume] = []  # in-use with nothing attached, where somebody asks for them
-        self._recover = bounds.recover
+        self.bare: list[Volume] = []  # in-use with nothing attached: few, if any
         self.attachments = 0
         self._servers: set[bytes] = set()
         self._packed = bytearray()
@@ -83,11 +82,11 @@ class Census:
         for volume in page:
             self.volumes += 1
             if volume.status == "in-use":
-                if self._recover and not volume.attachments:
+                if not volume.attachments:
                     self.bare.append(volume)
                 for attachment in volume.attachments:
                     if attachment.server_id is not None:
-                        self._add(volume, attachment)
+                        self._add(volume, attachment, attachment.server_id)
         if len(self._packed) > self._room:
             self._sort_out()
 
@@ -101,15 +100,15 @@ class Census:
         self._packed, self._names = kept, names
         self._room = max(_ROOM, 2 * len(kept))
 
-    def _add(self, volume: Volume, attachment: Attachment) -> None:
+    def _add(self, volume: Volume, attachment: Attachment, server_id: str) -> None:
         self.attachments += 1
         project = self._projects.setdefault(volume.project_id, len(self._projects))
         if project == len(self._held):
             self._held.append(0)
         self._held[project] += 1
-        if attachment.id is None or attachment.server_id is None:
+        if attachment.id is None:
             return
-        server = _bytes(attachment.server_id)
+        server = _bytes(server_id)
         if server in self._servers:
             return  # its page was faster: nothing to compare later
         since = epoch(attachment.attached_at)
@@ -121,15 +120,12 @@ class Census:
             _UNKNOWN if since is None else since,
             volume.size if volume.size is not None and 0 <= volume.size <= _LARGEST else -1,
             (attachment.device or "").encode("ascii", "replace"),
-            self._wanted(volume, attachment.server_id),
+            self.wants(volume, (server_id,)),
             len(self._names),
             len(name),
             project,
         )
         self._names += name
-
-    def _wanted(self, volume: Volume, server_id: str) -> bool:
-        return self.wants(volume, (server_id,))
 
     def wants(self, volume: Volume, server_ids: Collection[str]) -> bool:
         """Whether the event's filters let a volume through that names these servers."""

@@ -284,3 +284,15 @@ def test_ten_records_at_most_are_named(project: EmbeddedProject, count: int, mor
     message = left_out.failure("whether").message
 
     assert f"{', '.join(ids[:10])}{more} can't be read" in message
+
+
+def test_a_disk_is_described_by_its_record_where_that_can_be_read(
+    bare_cloud: Cloud, project: EmbeddedProject
+) -> None:
+    project.add_held(2)
+    orphan, *_ = project.add_orphan(name="new")
+    listed_as(bare_cloud, orphan, lambda record: record.update(name="old"))
+
+    (part,) = project.sweep().results
+
+    assert (part.outcome, part.disk.name) == (Outcome.DETACHED, "new")

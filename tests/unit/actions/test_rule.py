@@ -134,6 +134,30 @@ def test_only_what_was_asked_for_and_is_switched_off_is_named(
     assert ("is off here" in result.error.message) is ("is off here" in says)
 
 
+@pytest.mark.parametrize("asked", ["live", "recover"])
+def test_a_bug_is_said_to_be_one_whatever_is_switched_off(
+    monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr("handler.actions.clear.find_attachment", broken)
+    target = {asked: True, "server_id": SERVER}
+    result, _sent, _clock = Row("", [get(THE_VOLUME, 200, IN_USE)], "failed", target=target).run()
+
+    assert result.error is not None
+    assert (result.outcome, result.error.code) == (Outcome.FAILED, ErrorCode.INTERNAL)
+
+
+@pytest.mark.parametrize("status", ["detaching", "error"])
+def test_live_changes_nothing_about_the_state_where_it_is_switched_off(status: str) -> None:
+    looks = [get(THE_VOLUME, 200, volume(status, entry()))]
+    result, _sent, _clock = Row("", looks, "refused", target={"live": True, "server_id": SERVER}).run()
+
+    assert result.error is not None
+    assert result.error.code is ErrorCode.VOLUME_STATE
+
+
 def test_a_deletion_that_goes_on_is_looked_at_with_pauses() -> None:
     (row,) = [row for row in ROWS if row.name == "recorded: a deletion that goes on passes"]
     _result, _sent, clock = row.run()

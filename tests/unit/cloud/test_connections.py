@@ -9,15 +9,18 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from requests.models import PreparedRequest
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from handler import __version__
+from handler.cloud.connection import BoundedAdapter, _Timed, split
 from handler.errors import NoAnswer
 from handler.settings.environment import EnvironmentReader
 from handler.settings.trust import Trust, read_trust
-from tests.unit.actions.answers import TOKEN, Signer
+from tests.unit.actions.answers import TOKEN, Clock, Signer
 from tests.unit.cloud.raw import (
     Connection,
     RawServer,
@@ -369,3 +372,110 @@ def test_no_answer_is_taken_from_a_cache_unasked() -> None:
         sender.send(get(server.url), call_context(), Signer())
 
     assert b"\r\nCache-Control: no-cache\r\n" in server.requests[0]
+
+
+def test_an_answer_that_drips_through_a_proxy_is_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def script(client: Connection) -> None:
+        client.request()
+        client.drip(answer(b"{}"), 0.1)
+
+    with (
+        _proxied(monkeypatch, script),
+        transport(read_timeout=0.3) as sender,
+        pytest.raises(NoAnswer, match="did not answer in time"),
+    ):
+        sender.send(get("http://volume.example"), call_context())
+
+
+class _Socket:
+    """Notes what time-outs it is given."""
+
+    def __init__(self) -> None:
+        self.timeouts: list[float] = []
+
+    def settimeout(self, seconds: float) -> None:
+        self.timeouts.append(seconds)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("handler.cloud.connection.time", SimpleNamespace(monotonic=clock))
+    return clock
+
+
+@pytest.mark.parametrize(("took", "left"), [(1.0, 2.0), (3.0, 0.001), (4.0, 0.001)])
+def test_tls_gets_what_connecting_left_of_the_time(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, took: float, left: float
+) -> None:
+    connected = _Socket()
+
+    def dialled(_host: str, _port: int, seconds: float, _options: object) -> _Socket:
+        assert seconds == 3.0
+        clock.sleep(took)
+        return connected
+
+    monkeypatch.setattr("handler.cloud.connection.dial", dialled)
+    connection = _Timed("volume.example", timeout=3.0)
+
+    connection.connect()
+
+    assert connected.timeouts == [left]
+
+
+@pytest.mark.parametrize(("took", "left"), [(1.0, 2.0), (3.0, 0.001)])
+def test_tls_gets_what_a_proxy_s_consent_left_of_the_time(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, took: float, left: float
+) -> None:
+    def consents(_connection: object) -> None:
+        clock.sleep(took)
+
+    connected = _Socket()
+    connection = _Timed("proxy.example", timeout=3.0)
+    monkeypatch.setattr("handler.cloud.connection.dial", lambda *_: connected)
+    monkeypatch.setattr("urllib3.connection.HTTPConnection._tunnel", consents)
+    connection.connect()
+
+    connection._tunnel()
+
+    assert connected.timeouts == [3.0, 3.0, left]
+
+
+@pytest.mark.parametrize("late", [0.0, 1.0])
+def test_no_answer_is_waited_for_when_time_is_up(clock: Clock, late: float) -> None:
+    connection = _Timed("volume.example", timeout=3.0)
+    connection.until = clock() - late
+
+    with pytest.raises(TimeoutError, match="no time is left for the answer"):
+        connection.getresponse()
+
+
+@pytest.mark.parametrize(
+    ("url", "parts"),
+    [
+        ("https://volume.example", ("https://volume.example", "/")),
+        ("https://volume.example/", ("https://volume.example", "/")),
+        ("https://volume.example/v2/a?b=/c", ("https://volume.example", "/v2/a?b=/c")),
+    ],
+)
+def test_a_url_has_an_origin_and_what_follows_it(url: str, parts: tuple[str, str]) -> None:
+    assert split(url) == parts
+
+
+@pytest.mark.parametrize(
+    ("trust", "file", "folder"),
+    [
+        (Trust(), DEFAULT_CA_BUNDLE_PATH, None),
+        (Trust(file="a.pem"), "a.pem", None),
+        (Trust(folder="certs"), None, "certs"),
+    ],
+)
+def test_certifi_s_issuers_are_trusted_where_nobody_names_others(
+    trust: Trust, file: str | None, folder: str | None
+) -> None:
+    request = PreparedRequest()
+    request.url = "https://volume.example/"
+
+    _, tls = BoundedAdapter().build_connection_pool_key_attributes(request, trust)
+
+    assert (tls["ca_certs"], tls["ca_cert_dir"]) == (file, folder)

@@ -87,6 +87,11 @@ def test_a_project_behind_the_address_is_cut(url: str) -> None:
     assert found([row("volumev3", url), BOTH[1]], **IDENTITY).volume == VOLUME
 
 
+def test_so_it_is_from_addresses_that_are_set() -> None:
+    with_project = {name: f"{url}/{PROJECT}" for name, url in SET.items()}
+    assert places(found(BOTH, **with_project)) == (VOLUME, COMPUTE, Together.CATALOG)
+
+
 def test_an_address_without_a_version_is_of_no_use() -> None:
     listed = [
         row("volumev3", "https://volume.example"),

@@ -13,7 +13,7 @@ from responses.registries import OrderedRegistry
 from handler.cloud.messages import Answer, Call
 from handler.cloud.transport import Transport
 from handler.errors import DeadlineExceeded, NoAnswer
-from tests.unit.actions.answers import Clock
+from tests.unit.actions.answers import Clock, Signer
 from tests.unit.contexts import call_context
 
 URL = "https://volume.example/v2/thing"
@@ -195,3 +195,15 @@ def test_an_error_that_the_library_invents_is_no_answer_without_its_text() -> No
     assert "hunter2" not in str(raised.value)
     assert raised.value.__cause__ is None
     assert raised.value.__context__ is None
+
+
+@pytest.mark.parametrize(("renews", "sent"), [(True, 2), (False, 1)])
+def test_a_call_that_must_keep_its_token_leaves_under_no_other(*, renews: bool, sent: int) -> None:
+    signer = Signer(renewals=1)
+    with responses.RequestsMock(assert_all_requests_are_fired=True) as cloud:
+        cloud.add("POST", URL, status=401)
+        Transport(connect_timeout=3, read_timeout=10).send(
+            POST._replace(renews=renews), call_context(), signer
+        )
+        assert len(cloud.calls) == sent
+    assert signer.renewed == sent - 1

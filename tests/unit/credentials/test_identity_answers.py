@@ -9,7 +9,7 @@ import pytest
 import responses
 
 from handler.cloud.messages import Answer
-from handler.credentials.identity_answers import failed, role_names
+from handler.credentials.identity_answers import failed, role_names, text_at
 from handler.errors import Failure, TokenRejected, Upstream, UpstreamUnavailable
 from tests.unit.credentials.deployment import described, password
 from tests.unit.credentials.test_identity import (
@@ -253,3 +253,10 @@ def test_a_failure_of_the_identity_service_is_told_by_its_code() -> None:
 )
 def test_roles_are_known_by_their_names_all_or_none(roles: object, names: tuple[str, ...] | None) -> None:
     assert role_names(roles) == names
+
+
+def test_a_text_is_one_that_says_something() -> None:
+    described = {"user": {"name": "me", "id": "", "domain": None, "roles": ["x"]}}
+    assert text_at(described, "user", "name") == "me"
+    for path in (["user", "id"], ["user", "domain"], ["user", "domain", "id"], ["user", "roles"], ["user"]):
+        assert text_at(described, *path) is None
