@@ -99,22 +99,16 @@ class _StandardOutput(_Lines):
         raise AttributeError(value)
 
 
-def configure(level: str, stream: Any | None = None) -> None:
+def configure(level: str, stream: Any | None = None, written: logging.Formatter | None = None) -> None:
     """Set the level, and write each line once, whatever handlers the host put on the root logger.
 
-    The terminal hands in standard error, since its standard output belongs to the result.
+    The terminal hands in standard error, since its standard output belongs to the result, and how a line is
+    `written` where a person reads it.
     """
     handler = _StandardOutput() if stream is None else _Lines(stream)
-    handler.setFormatter(_JsonLines())
+    handler.setFormatter(written or _JsonLines())
     _LOGGER.handlers[:] = [handler]
     _LOGGER.setLevel(level)
-    _LOGGER.propagate = False
-
-
-def silence() -> None:
-    """Write no line, for where a person is shown the result instead."""
-    _LOGGER.handlers[:] = [logging.NullHandler()]
-    _LOGGER.setLevel(logging.CRITICAL)
     _LOGGER.propagate = False
 
 

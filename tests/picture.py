@@ -27,6 +27,7 @@ COMMANDS = ("sweep", "sweep --apply --limit 2")
 _CELL, _LINE, _SIZE, _EDGE = 8.4, 20, 14, 18  # pixels
 _SGR = re.compile(r"\x1b\[([0-9;]*)m")
 _OTHER = re.compile(r"\x1b\[[0-9;?]*[A-Za-ln-z]")
+_CALL = re.compile(r"\d\d:\d\d:\d\dZ chang(ing|ed) ")
 _COLOURS = {"31": "#ff7b72", "32": "#56d364", "33": "#e3b341", "36": "#76e3ea"}
 _FONTS = "ui-monospace, SFMono-Regular, Menlo, Consolas, DejaVu Sans Mono, monospace"
 _DISKS = (
@@ -73,7 +74,8 @@ def _typed(cloud: Cloud, words: str) -> list[str]:
         process.wait(60)
     os.close(leader)
     lines = _OTHER.sub("", said.decode()).replace("\r\n", "\n").rstrip("\n").split("\n")
-    return [line.rpartition("\r")[2].rstrip() for line in lines]
+    shown = [line.rpartition("\r")[2].rstrip() for line in lines]
+    return [line for line in shown if not _CALL.search(line)]  # each is wider than the picture
 
 
 def svg(runs: list[tuple[str, list[str]]]) -> str:

@@ -23,6 +23,7 @@ from handler.settings.secret_reference import Store
 from handler.terminal import table
 from handler.terminal.account import Account, parts_of
 from handler.terminal.cells import printable
+from handler.terminal.changes import ChangeLines
 from handler.terminal.csv_file import write_csv
 from handler.terminal.events import Event, from_options
 from handler.terminal.exit_code import ExitCode, exit_code, first
@@ -156,11 +157,11 @@ class Session:
             return None
 
     def log(self, settings: Settings | None) -> None:
-        """Log where it is asked for. Where nobody looks, what changes the cloud is on record all the same."""
+        """Log where it is asked for. What changes the cloud is on record whatever is asked for."""
         if self.common.verbose:
             telemetry.configure(settings.log_level if settings else "INFO", sys.stderr)
         elif sys.stderr.isatty():
-            telemetry.silence()
+            telemetry.configure("CRITICAL", sys.stderr, ChangeLines(color=self.color is not False))
         else:
             telemetry.configure("CRITICAL", sys.stderr)
 
