@@ -23,6 +23,8 @@ from tests.unit.terminal.terminals import COMMAND, terminal
 
 Printed = pytest.CaptureFixture[str]
 
+pytestmark = pytest.mark.usefixtures("interruptible")
+
 IDS = ["--attachment", seed.LIVE_ATTACHMENT, "--server", seed.LIVE_SERVER]
 LIVE = ["detach", seed.LIVE_VOLUME, *IDS, "--live"]
 FOLLOW = (
@@ -345,12 +347,8 @@ def test_how_else_it_can_end(
 
 
 def test_interrupted_before_the_call_nothing_is_sent(cloud: Cloud, capfd: Printed) -> None:
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        cloud.hook(lambda call: signal.raise_signal(signal.SIGINT) if _is_list_of_disks(call) else None)
-        code = main([*LIVE, "--yes", "--json"])
-    finally:
-        signal.signal(signal.SIGINT, before)
+    cloud.hook(lambda call: signal.raise_signal(signal.SIGINT) if _is_list_of_disks(call) else None)
+    code = main([*LIVE, "--yes", "--json"])
     result = json.loads(capfd.readouterr().out)
     assert (code, told(result)) == (ExitCode.INTERRUPTED, ("failed", "deadline_exceeded", False))
     assert "nothing was sent to the server" in result["error"]["message"]
@@ -369,8 +367,15 @@ def asked(*words: str, answer: bytes, columns: int = 120) -> tuple[int, str]:
     with terminal("detach", *words, columns=columns) as shown:
         shown.until(lambda said: "[y/N]" in said)
         shown.press(answer)
+        # Pressed in the instant in which Python begins to read, Ctrl-C is not seen before the next key
+        while answer == b"\x03" and "Nothing was sent" not in shown.until(_nothing_was_sent, 2):
+            shown.press(answer)
         said = shown.rest()
         return shown.process.wait(30), said
+
+
+def _nothing_was_sent(said: str) -> bool:
+    return "Nothing was sent" in said
 
 
 @pytest.mark.parametrize("answer", [b"n\n", b"\n", b"\x03", b"\x04"])
