@@ -118,7 +118,8 @@ class Clearing:
             require_in_use(volume, self._now())  # 3
         judged = self._find_server(attachment, context, found)  # 4
         if isinstance(judged, Server):
-            if target.live and self._live is not None:
+            # Shown as deleted for an instant: then the rule for one that is gone decides
+            if target.live and self._live is not None and judged.status != "DELETED":
                 outcome = self._live.detach(target, volume, attachment, context, found)
                 if outcome is not None:
                     return outcome

@@ -130,7 +130,7 @@ class Live:
         if isinstance(server, Absence):
             raise _vanished()
         found.server = replace(found.server, status=server.status)
-        if server.status == "DELETED":  # shown for an instant: the rule for a server that is gone decides
+        if server.status == "DELETED":  # since it was looked at before
             return False
         self._require_state(server)
         disk = self._servers.disk(server_id, volume.id, context)
@@ -195,7 +195,7 @@ class Live:
         if again is None:
             return Outcome.VOLUME_ABSENT
         found.saw(again.status, len(again.attachments))
-        if again.status != "in-use" or again.attachments != volume.attachments:
+        if again._replace(read_at=volume.read_at) != volume:
             raise Refused(
                 ErrorCode.VOLUME_STATE,
                 "The volume's record changed while the server was looked at: nothing was sent. Ask again.",

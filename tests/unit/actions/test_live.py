@@ -454,3 +454,18 @@ def test_a_server_that_is_shown_as_deleted_for_an_instant_is_asked_for_again_lat
     assert first.error is not None
     assert first.error.retryable
     assert told(second) == DETACHED
+
+
+def test_a_record_that_is_another_projects_by_the_last_look_is_left_alone(held: Held) -> None:
+    reads: list[Call] = []
+
+    def move(call: Call) -> None:
+        if call.method == "GET" and call.path.endswith(held.volume.id):
+            reads.append(call)
+            if len(reads) == 2:
+                held.volume.project_id = held.cloud.other_project_id
+
+    held.cloud.hook(move)
+
+    assert told(held.detach()) == ("refused", "volume_state", False)
+    assert held.project.sent() == []
