@@ -63,6 +63,8 @@ class OsDetach:
                 raise unanswered if isinstance(fault, Refused) else fault
             if answered:
                 raise fault
+            if found.volume_status.after != "in-use":
+                raise fault  # the record is not what was judged any more
             unanswered = fault
 
     def _look(

@@ -323,6 +323,17 @@ _UNANSWERED = [
         server=(False, None),
         status=("in-use", None),
     ),
+    Row(
+        "no second POST is sent once the record is in another state",
+        [*_START, dies(THE_ACTION), *[get(THE_VOLUME, 200, volume("detaching", entry()))] * LOOKS],
+        "failed",
+        "upstream_unavailable",
+        retryable=True,
+        changed=None,
+        remaining=1,
+        server=(False, None),
+        status=("in-use", "detaching"),
+    ),
     _stays(
         "two POSTs without effect are failed with the last fault",
         [dies(THE_ACTION), *[_LOOK] * LOOKS, post(500, _ERRED), *[_LOOK] * LOOKS],
