@@ -5,11 +5,13 @@ from __future__ import annotations
 import http.client
 import ssl
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from handler.cloud.answer_reading import MOST_INTERIM
+from handler.cloud.messages import Call
 from handler.errors import NoAnswer, UpstreamUnavailable
 from handler.settings.trust import Trust
 from tests.unit.cloud.raw import Connection, Script, answer, get, post, raw_server, transport
@@ -137,7 +139,8 @@ def test_whatever_lies_behind_an_answer_ends_its_connection(left: bytes, kind: s
     assert server.connections == 2
 
 
-def test_what_comes_later_than_its_answer_is_not_taken_for_the_next_one() -> None:
+@pytest.mark.parametrize("then", [get, post], ids=["a read", "a change"])
+def test_what_comes_later_than_its_answer_is_not_taken_for_the_next_one(then: Callable[[str], Call]) -> None:
     def script(client: Connection) -> None:
         client.request()
         client.say(answer(b"{}"))
@@ -149,7 +152,7 @@ def test_what_comes_later_than_its_answer_is_not_taken_for_the_next_one() -> Non
     with raw_server(script) as server, transport() as sender:
         sender.send(get(server.url), call_context())
         time.sleep(0.2)
-        assert sender.send(get(server.url), call_context()).status == 200
+        assert sender.send(then(server.url), call_context()).status == 200
 
     assert server.connections == 2
 
