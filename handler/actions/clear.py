@@ -123,7 +123,9 @@ class Clearing:
                 outcome = self._live.detach(target, volume, attachment, context, found)
                 if outcome is not None:
                     return outcome
-            judged = self._require_let_go(judged, volume, context)
+            judged = self._require_let_go(
+                judged, volume, context, unlisted=target.live and self._live is not None
+            )
         require_in_use(volume, self._now())
         self._require_belonging(context)
         if target.dry_run:  # 5
@@ -142,10 +144,22 @@ class Clearing:
             found.server = replace(found.server, exists=True, status=judged.status)
         return judged
 
-    def _require_let_go(self, server: Server, volume: Volume, context: CallContext) -> Proven:
+    def _require_let_go(
+        self, server: Server, volume: Volume, context: CallContext, *, unlisted: bool
+    ) -> Proven:
+        """See `Proof.require_let_go`. `unlisted`: the server's own list was seen not to hold the volume."""
         if self._proof is None:
             raise TypeError("a server was found by nobody")
-        return self._proof.require_let_go(server, volume, context)
+        try:
+            return self._proof.require_let_go(server, volume, context)
+        except Refused as refused:
+            if unlisted and refused.code is ErrorCode.SERVER_EXISTS and not refused.retryable:
+                refused.message = (
+                    f"The server exists ({server.status or 'state unknown'}), and its own list doesn't hold "
+                    "the volume: there is nothing to detach at it, and nothing was cleared. Of a stopped "
+                    "server DETACH_SERVER_CHECK=not-held takes that for proof."
+                )
+            raise
 
     def _switched_off(self, stop: Exception, target: Target) -> Exception:
         """Name the setting to whoever asks for what this deployment has not switched on."""

@@ -191,7 +191,7 @@ class Follow:
                 found.changed = True
                 raise NotRecovered(
                     "The server has let go of the disk, but the volume's record had lost the attachment "
-                    "before and stays 'detaching': free it by form one with recover."
+                    "before and stays 'detaching': once it is old enough, ask for it by recover."
                 )
             if seen.listed and seen.job is before.job is None:
                 raise NotRecovered(

@@ -174,7 +174,10 @@ class Recovery:
                 "(os-reset_status) once it is known why",
             )
         if self._with_entry_only:
-            raise _state(volume, "it has no entry; such a record is freed by form one only, never by a sweep")
+            raise _state(
+                volume,
+                "it has no entry: a sweep only shows it. Ask for it by itself, by volume_id and recover",
+            )
         return via
 
     def _living(

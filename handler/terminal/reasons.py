@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
+from handler.errors import ErrorCode
 from handler.model.request import RULES
 from handler.model.result import Error, ManyResult, Outcome, Result, TargetResult
 from handler.model.sent import Via
@@ -69,6 +70,31 @@ def status_and_job(part: TargetResult) -> str | None:
 def at_the_server(part: TargetResult) -> bool:
     """Whether it is about a detach from a server that lives, and not about a record alone."""
     return part.via in {Via.COMPUTE, Via.ECS} or (part.via is None and part.server.exists is True)
+
+
+def way_on(part: TargetResult, asked: Collection[str]) -> str | None:
+    """The command that may help where this one was refused. `asked`: settings that its options stood for."""
+    from handler.actions.recover import STATES  # noqa: PLC0415 (only where something was refused)
+
+    error = part.error
+    if error is None or error.retryable:
+        return None
+    if (
+        error.code is ErrorCode.SERVER_EXISTS
+        and part.server.status in {"ACTIVE", "SHUTOFF"}
+        and "DETACH_LIVE" not in asked
+    ):
+        return (
+            f"Where the guest has let go of it: evs-detach detach {part.volume_id} "
+            f"--attachment {part.attachment_id} --server {part.server.id} --live"
+        )
+    if (
+        error.code is ErrorCode.VOLUME_STATE
+        and part.volume_status.before in STATES
+        and "DETACH_RECOVER" not in asked
+    ):
+        return f"To free it where nobody holds the disk: evs-detach detach {part.volume_id} --recover"
+    return None
 
 
 def follow_up(part: TargetResult) -> str | None:

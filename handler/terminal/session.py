@@ -29,7 +29,7 @@ from handler.terminal.events import Event, from_options
 from handler.terminal.exit_code import ExitCode, exit_code, first
 from handler.terminal.options import TIMEOUTS, Common, Entry
 from handler.terminal.progress import Follower
-from handler.terminal.reasons import follow_up
+from handler.terminal.reasons import follow_up, way_on
 from handler.terminal.stop import Stop
 from handler.tracing import Origin, read_parent
 from handler.triggers import platform
@@ -280,6 +280,10 @@ class Session:
             self.echo(click.style(printable(title), bold=True))
         for line in lines:
             self.echo(line)
+        if isinstance(result, TargetResult) and not self.common.quiet:
+            words = way_on(result, self._stand_ins)
+            if words is not None:
+                self.echo(f"  {words}")
         if not result.ok:
             self.echo(click.style(f"  request id {result.request_id}", dim=True))
 

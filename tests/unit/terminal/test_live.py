@@ -227,6 +227,32 @@ def test_what_is_refused_is_said_and_left_alone(
     assert before == {volume.id: (volume.status, len(volume.attachments)) for volume in cloud.volumes}
 
 
+def test_of_a_server_that_does_not_list_the_disk_no_call_to_it_is_advised(
+    cloud: Cloud, capsys: Printed
+) -> None:
+    for dry in ([], ["--dry-run"]):
+        code, result, _ = evs(capsys, "detach", seed.FORGOTTEN_VOLUME, "--live", "--yes", *dry)
+        assert (code, told(result)) == (ExitCode.REFUSED, ("refused", "server_exists", False))
+        assert "its own list doesn't hold the volume" in result["error"]["message"]
+        assert "not-held" in result["error"]["message"]
+    assert sent(cloud) == []
+
+
+def test_a_person_is_told_which_option_may_help(cloud: Cloud, capsys: Printed) -> None:
+    runtime.reset()
+    assert main(["detach", seed.LIVE_VOLUME, "--output", "table"]) == ExitCode.REFUSED
+    said = capsys.readouterr().out
+    assert (
+        f"  Where the guest has let go of it: evs-detach detach {seed.LIVE_VOLUME} {' '.join(IDS)} --live"
+        in said
+    )
+    assert main(["detach", seed.STUCK_DETACHING_VOLUME, "--output", "table"]) == ExitCode.REFUSED
+    assert f"evs-detach detach {seed.STUCK_DETACHING_VOLUME} --recover" in capsys.readouterr().out
+    assert main(["detach", seed.LIVE_VOLUME, "--output", "table", "--quiet"]) == ExitCode.REFUSED
+    assert "--live" not in capsys.readouterr().out
+    assert sent(cloud) == []
+
+
 def test_of_several_attachments_the_one_that_is_named_by_its_server(cloud: Cloud, capsys: Printed) -> None:
     words = ["detach", seed.MULTI_VOLUME, "--server", seed.LIVE_SERVER, "--live", "--yes", "--dry-run"]
     _, result, _ = evs(capsys, *words)

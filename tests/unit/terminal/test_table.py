@@ -9,8 +9,17 @@ import pytest
 
 from handler.errors import Detail, ErrorCode
 from handler.model.disk import Disk
-from handler.model.result import Outcome, Result, Scanned, ServerSeen, Skipped
+from handler.model.result import (
+    Outcome,
+    Result,
+    Scanned,
+    ServerSeen,
+    Skipped,
+    TargetResult,
+    VolumeStatus,
+)
 from handler.terminal.cells import cells_wide
+from handler.terminal.reasons import way_on
 from handler.terminal.table import render
 from tests.embedded_cloud import seed
 from tests.unit.terminal.results import (
@@ -142,3 +151,37 @@ def test_verdicts_have_colours() -> None:
     assert "\x1b[32mrecovered" in "".join(render(RECOVERED, 80))
     assert "\x1b[32mdetached" in "".join(render(one(), 80))
     assert "\x1b[33mserver_exists" in "".join(render(REFUSED, 80))
+
+
+STUCK = one(
+    Outcome.REFUSED, refusal(ErrorCode.VOLUME_STATE), volume_status=VolumeStatus("detaching", "detaching")
+)
+HELD = one(
+    Outcome.REFUSED,
+    refusal(),
+    server=ServerSeen(seed.LIVE_SERVER, exists=True, status="ACTIVE", checked=True),
+)
+
+
+@pytest.mark.parametrize(
+    ("part", "asked", "option"),
+    [
+        (HELD, (), "--live"),
+        (HELD, ("DETACH_RECOVER",), "--live"),
+        (HELD, ("DETACH_LIVE",), None),
+        (replace(HELD, server=ServerSeen(seed.LIVE_SERVER, exists=True, status="SHELVED")), (), None),
+        (replace(HELD, error=refusal(retryable=True)), (), None),
+        (STUCK, (), "--recover"),
+        (STUCK, ("DETACH_RECOVER",), None),
+        (replace(STUCK, volume_status=VolumeStatus("maintenance", "maintenance")), (), None),
+        (replace(STUCK, error=refusal(ErrorCode.VOLUME_STATE, retryable=True)), (), None),
+        (REFUSED, (), None),
+        (one(), (), None),
+    ],
+)
+def test_the_option_that_may_help_is_named_to_whoever_did_not_give_it(
+    part: TargetResult, asked: tuple[str, ...], option: str | None
+) -> None:
+    said = way_on(part, asked)
+    assert (said is None) is (option is None)
+    assert said is None or (said.endswith(option or "") and f"evs-detach detach {part.volume_id} " in said)
