@@ -85,7 +85,7 @@ class Clearing:
             return _stopped(stop, context, found)
         if attachment is None:
             return Cleared(Outcome.VOLUME_ABSENT if volume is None else Outcome.ALREADY_DETACHED, found)
-        return target.model_copy(update={"attachment_id": attachment.id})
+        return target._replace(attachment_id=attachment.id)
 
     def _nothing_yet(self, target: Target) -> Findings:
         return Findings(target.volume_id, target.attachment_id, target.dry_run, project_id=self._project_id)

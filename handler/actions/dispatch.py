@@ -51,7 +51,7 @@ def _do(work: Work, project: Project) -> Result:
 def _targets(batch: Batch) -> list[Target]:
     if not batch.dry_run:
         return batch.targets
-    return [target.model_copy(update={"dry_run": True}) for target in batch.targets]
+    return [target._replace(dry_run=True) for target in batch.targets]
 
 
 def _several(targets: Sequence[Target], project: Project) -> list[TargetResult]:

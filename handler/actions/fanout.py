@@ -54,7 +54,7 @@ class Fanout:
         return untouched(target, Outcome.DISPATCHED)
 
     def _post(self, target: Target, context: CallContext, project_id: str | None) -> None:
-        data = target.model_dump(include=_SENT)
+        data = {key: value for key, value in target._asdict().items() if key in _SENT}
         event = CloudEvent(
             {
                 "type": REQUEST_TYPE,

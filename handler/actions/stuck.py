@@ -69,7 +69,7 @@ def recoverer(project: Project, *, dry_run: bool) -> Callable[[Candidate], Targe
     clearing = project.clearing(with_entry_only=True)
 
     def recover(candidate: Candidate) -> TargetResult:
-        target = Target.model_construct(volume_id=candidate.volume_id, dry_run=dry_run, recover=True)
+        target = Target(volume_id=candidate.volume_id, dry_run=dry_run, recover=True)
         return clear_one(clearing, target, project.context.separate())
 
     return recover

@@ -58,7 +58,7 @@ def clear_server(project: Project, work: GoneServer) -> ManyResult:
         for page in listing.pages(ahead, project.told("volumes"), unreadable):
             go_on(project)
             targets += [
-                Target.model_construct(
+                Target(
                     volume_id=volume.id,
                     attachment_id=attachment.id,
                     server_id=work.server_id,
@@ -283,7 +283,7 @@ def _dispatcher(project: Project, limits: SweepSettings, sink: str) -> Callable[
 
 def _target(orphan: Orphan, limits: SweepSettings) -> Target:
     """The server's id goes along as a guard: an attachment that moved since the listing is left alone."""
-    return Target.model_construct(
+    return Target(
         volume_id=orphan.volume_id,
         attachment_id=orphan.attachment_id,
         server_id=orphan.server_id,

@@ -11,9 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Annotated, Any, NamedTuple
-
-from pydantic import Field
+from typing import Any, NamedTuple
 
 from handler.errors import Detail, ErrorCode, Failure, InvalidRequest, Upstream
 from handler.invocation import CallContext, Invocation, Trigger
@@ -76,7 +74,7 @@ class Error:
     retryable: bool
     details: tuple[Detail, ...] | None = None
     upstream: Upstream | None = None
-    retry_after: Annotated[float | None, Field(exclude=True)] = None
+    retry_after: float | None = None
 
 
 @dataclass(frozen=True)

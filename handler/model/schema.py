@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
+from pydantic_core import CoreSchema
 
-from handler.model.request import RULES, Batch, GoneServer, Sweep, Target
+from handler.model.request import RULES, Batch, GoneServer, Sweep, Target, schema_of
 from handler.model.result import ManyResult, TargetResult
 
 FOLDER = Path(__file__).resolve().parents[2] / "events" / "schema"
 
-_REQUEST: TypeAdapter[Any] = TypeAdapter(Target | Batch | GoneServer | Sweep)
-_RESULT: TypeAdapter[Any] = TypeAdapter(TargetResult | ManyResult)
+_REQUEST = schema_of(Target, Batch, GoneServer, Sweep)
+_RESULT: CoreSchema = TypeAdapter(TargetResult | ManyResult).core_schema
 _LOCAL = "#/$defs/{model}"
 _TEXT = {"type": "string"}
 # what Target judges of two keys at once; that two texts differ is nothing a schema can say
@@ -38,13 +39,25 @@ _TOGETHER = [
 
 
 class _Generator(GenerateJsonSchema):
-    """Without titles that repeat a field's name; in a result every field is always there, but `projects`."""
+    """Without titles that repeat a field's name; in a result every field is always there, but `projects`.
+
+    A request's schemas hold what only a reader wants to know as their metadata.
+    """
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 (the base class's signature)
         return False
 
     def field_is_required(self, field: Any, total: bool) -> bool:
         return self.mode == "serialization" or super().field_is_required(field, total)
+
+    def function_before_schema(self, schema: Any) -> JsonSchemaValue:
+        return {**super().function_before_schema(schema), **schema.get("metadata", {})}
+
+    def typed_dict_schema(self, schema: Any) -> JsonSchemaValue:
+        return {**super().typed_dict_schema(schema), **schema.get("metadata", {})}
+
+    def typed_dict_field_schema(self, schema: Any) -> JsonSchemaValue:
+        return {**super().typed_dict_field_schema(schema), **schema.get("metadata", {})}
 
 
 def request_schema(references: str = _LOCAL) -> dict[str, Any]:
@@ -59,11 +72,13 @@ def result_schema(references: str = _LOCAL) -> dict[str, Any]:
     schema = _generate(_RESULT, "serialization", references)
     schema["$defs"]["Detail"]["properties"]["rule"]["enum"] = list(RULES)
     schema["$defs"]["ManyResult"]["required"].remove("projects")
+    del schema["$defs"]["Error"]["properties"]["retry_after"]  # it goes into a header
+    schema["$defs"]["Error"]["required"].remove("retry_after")
     return schema
 
 
-def _generate(models: TypeAdapter[Any], mode: JsonSchemaMode, references: str) -> dict[str, Any]:
-    schema = models.json_schema(mode=mode, ref_template=references, schema_generator=_Generator)
+def _generate(models: CoreSchema, mode: JsonSchemaMode, references: str) -> dict[str, Any]:
+    schema = _Generator(ref_template=references).generate(models, mode)
     schema["oneOf"] = schema.pop("anyOf")
     return schema
 

@@ -12,27 +12,34 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic_core import ValidationError
 
 from handler.errors import Detail, InvalidRequest
 from handler.model.bounded_json import TooDeep, loads
-from handler.model.request import RULES, Batch, GoneServer, Ignored, Sweep, SweepBounds, Target, Work
+from handler.model.request import (
+    KEYS,
+    RULES,
+    Batch,
+    Form,
+    GoneServer,
+    Ignored,
+    Sweep,
+    Target,
+    Work,
+    read_form,
+)
 
 _MAX_DEPTH = 16
 _MAX_DIGITS = 18
 _MAX_DETAILS = 100
 _FREE = ("sweep", "metadata")
 
-_FORMS: Mapping[str, type[Target | Batch | GoneServer | Sweep]] = {
+_FORMS: Mapping[str, type[Form]] = {
     "targets": Batch,
     "sweep": Sweep,
     "volume_id": Target,
     "server_id": GoneServer,
 }
-_KNOWN = frozenset(
-    name for form in (Target, Batch, GoneServer, Sweep, SweepBounds) for name in form.model_fields
-)
-
 _PYDANTIC = {
     "missing": "required",
     "extra_forbidden": "unknown_key",
@@ -137,7 +144,7 @@ def read_work(content: object, *, max_targets: int) -> Work:
     if form is Batch and isinstance(tree["targets"], list) and len(tree["targets"]) > max_targets:
         raise invalid(f"More than {max_targets} targets at once.", "too_many", "/targets")
     try:
-        return form.model_validate(tree)
+        return read_form(form, tree)
     except ValidationError as error:
         details = _distinct(
             Detail(_pointer(place), rule)
@@ -148,7 +155,7 @@ def read_work(content: object, *, max_targets: int) -> Work:
         raise InvalidRequest(_message(details), details=details) from None
 
 
-def _form(tree: Mapping[str, object]) -> type[Target | Batch | GoneServer | Sweep]:
+def _form(tree: Mapping[str, object]) -> type[Form]:
     named = [name for name in _FORMS if name in tree]
     if not named:
         if "attachment_id" in tree:
@@ -177,7 +184,7 @@ def _read_trace(tree: Mapping[str, object]) -> GoneServer | Ignored:
     if not succeeded or any(trace.get(key) != value for key, value in expected.items()):
         return Ignored("the trace is not of a server's successful deletion")
     try:
-        return GoneServer.model_validate({"server_id": trace.get("resource_id")})
+        return read_form(GoneServer, {"server_id": trace.get("resource_id")})
     except ValidationError:
         return Ignored("the trace names no server by its id")
 
@@ -223,7 +230,7 @@ def _pointer(place: tuple[str | int, ...]) -> str:
     """The RFC 6901 pointer, as far down as the names are ours: below that, they are the caller's data."""
     pointer = ""
     for depth, part in enumerate(place):
-        if place[:depth] == _FREE or (isinstance(part, str) and part not in _KNOWN):
+        if place[:depth] == _FREE or (isinstance(part, str) and part not in KEYS):
             break
         pointer += f"/{part}"
     return pointer

@@ -25,7 +25,8 @@ def _ours(modules: list[str]) -> None:
     import_module("handler.main")
     for name in modules:
         import_module(name)
-    import_module("handler.model.request").Target(volume_id=_VOLUME_ID)
+    request = import_module("handler.model.request")
+    request.read_form(request.Target, {"volume_id": _VOLUME_ID})
 
 
 def _bare() -> None:

@@ -12,7 +12,7 @@ from handler.actions.observer import Observer
 from handler.actions.project import Project
 from handler.cloud.endpoints import Endpoints, Together
 from handler.cloud.transport import Transport
-from handler.model.request import GoneServer, Sweep, SweepBounds
+from handler.model.request import GoneServer, Sweep, SweepBounds, read_form
 from handler.model.result import ManyResult
 from handler.settings import read_settings
 from tests.embedded_cloud import Cloud
@@ -83,7 +83,7 @@ class EmbeddedProject:
 
     def sweep(self, services: Project | None = None, **bounds: Any) -> ManyResult:
         """Form *sweep*, with what an event says."""
-        result = carry_out([Sweep(sweep=SweepBounds.model_validate(bounds))], services or self.services())
+        result = carry_out([Sweep(sweep=read_form(SweepBounds, bounds))], services or self.services())
         assert isinstance(result, ManyResult)
         return result
 

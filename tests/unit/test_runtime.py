@@ -296,11 +296,11 @@ def test_a_wrong_deployment_is_not_kept(monkeypatch: pytest.MonkeyPatch, cloud: 
 @pytest.mark.parametrize(
     ("work", "settings", "dry"),
     [
-        ([ORPHAN.model_copy(update={"dry_run": True})], {}, True),
+        ([ORPHAN._replace(dry_run=True)], {}, True),
         ([ORPHAN], {}, False),
         ([GoneServer(server_id=seed.GONE_SERVER, dry_run=True)], {}, True),
         ([Batch(targets=[ORPHAN, SECOND], dry_run=True)], {}, True),
-        ([Batch(targets=[ORPHAN.model_copy(update={"dry_run": True}), SECOND])], {}, False),
+        ([Batch(targets=[ORPHAN._replace(dry_run=True), SECOND])], {}, False),
         ([SWEEP], {}, True),
         ([SWEEP], {"DETACH_SWEEP_DRY_RUN": "false"}, False),
         ([Sweep(sweep=SweepBounds(dry_run=True))], {"DETACH_SWEEP_DRY_RUN": "false"}, True),

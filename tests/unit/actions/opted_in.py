@@ -9,7 +9,7 @@ from handler.actions.dispatch import carry_out
 from handler.actions.project import Project
 from handler.cloud.transport import Transport
 from handler.errors import ErrorCode
-from handler.model.request import Batch, Sweep, SweepBounds, Target
+from handler.model.request import Batch, Sweep, SweepBounds, Target, read_form
 from handler.model.result import ManyResult, TargetResult
 from handler.settings import read_settings
 from tests.embedded_cloud import Cloud
@@ -68,20 +68,20 @@ class OptedIn:
 
     def one(self, volume_id: str, **about: Any) -> TargetResult:
         """Form *one*."""
-        target = Target.model_validate({"volume_id": volume_id, **about})
+        target = read_form(Target, {"volume_id": volume_id, **about})
         result = carry_out([target], self.services())
         assert isinstance(result, TargetResult)
         return result
 
     def batch(self, *targets: dict[str, Any]) -> ManyResult:
         """Form *batch*."""
-        result = carry_out([Batch.model_validate({"targets": list(targets)})], self.services())
+        result = carry_out([read_form(Batch, {"targets": list(targets)})], self.services())
         assert isinstance(result, ManyResult)
         return result
 
     def sweep(self, **bounds: Any) -> ManyResult:
         """Form *sweep*."""
-        result = carry_out([Sweep(sweep=SweepBounds.model_validate(bounds))], self.services())
+        result = carry_out([Sweep(sweep=read_form(SweepBounds, bounds))], self.services())
         assert isinstance(result, ManyResult)
         return result
 

@@ -13,7 +13,7 @@ import pytest
 from handler.actions import clear
 from handler.errors import ErrorCode
 from handler.invocation import Invocation, Trigger
-from handler.model.request import Batch, Target, Work
+from handler.model.request import Batch, Target, Work, read_form
 from handler.model.result import ManyResult, Outcome, TargetResult
 from handler.runtime import Runtime
 from tests.embedded_cloud import Attachment, Call, Cloud, seed
@@ -128,8 +128,12 @@ def test_the_targets_of_one_volume_are_done_one_after_the_other(cloud: Cloud, de
 
 
 def test_the_same_target_twice_is_done_once_and_answered_twice(cloud: Cloud, deploy: Deploy) -> None:
-    spelled = Target(
-        volume_id=seed.ORPHAN_VOLUME.upper(), attachment_id=f"{{{seed.ORPHAN_ATTACHMENT.replace('-', '')}}}"
+    spelled = read_form(
+        Target,
+        {
+            "volume_id": seed.ORPHAN_VOLUME.upper(),
+            "attachment_id": f"{{{seed.ORPHAN_ATTACHMENT.replace('-', '')}}}",
+        },
     )
 
     result = _batch(deploy(cloud), ORPHANS[0], ORPHANS[1], spelled, ORPHANS[0])
@@ -140,7 +144,7 @@ def test_the_same_target_twice_is_done_once_and_answered_twice(cloud: Cloud, dep
 
 
 def test_a_dry_run_and_the_real_thing_are_not_the_same_target(cloud: Cloud, deploy: Deploy) -> None:
-    dry = ORPHANS[0].model_copy(update={"dry_run": True})
+    dry = ORPHANS[0]._replace(dry_run=True)
 
     result = _batch(deploy(cloud), dry, ORPHANS[0], dry)
 

@@ -56,7 +56,7 @@ def stuck(cloud: Cloud) -> Target:
 
 
 def one(runtime: Runtime, target: Target, *, dry_run: bool = False) -> TargetResult:
-    result = runtime.carry_out([target.model_copy(update={"dry_run": dry_run})], HTTP)
+    result = runtime.carry_out([target._replace(dry_run=dry_run)], HTTP)
     assert isinstance(result, TargetResult)
     return result
 

@@ -155,7 +155,7 @@ def test_a_run_through_every_outcome_shows_no_secret(
             runtime.admit(wrong, invocation)
         shown.append("".join(traceback.format_exception(raised.value)) + repr(raised.value))
     call(Target(volume_id=seed.AVAILABLE_VOLUME))
-    call(ORPHAN.model_copy(update={"dry_run": True}))
+    call(ORPHAN._replace(dry_run=True))
     for status in (400, 403, 404, 409, 429, 500, 503, 401):
         call(ORPHAN, service="volume", method="GET", status=status, times=None, **_quoting(cloud))
         call(ORPHAN, service="compute", method="GET", status=status, times=None, **_quoting(cloud))

@@ -10,7 +10,7 @@ from unittest.mock import Mock
 import pytest
 
 from handler.actions.dispatch import carry_out
-from handler.model.request import Target
+from handler.model.request import Target, read_form
 from handler.model.result import Findings, TargetResult
 from handler.model.values import timestamp
 from tests.embedded_cloud import Call, Cloud, Server, Volume
@@ -189,7 +189,7 @@ def test_a_process_that_ends_after_the_delete_is_followed_by_the_next(held: Held
         raise EndOfTheProcess
 
     services._sleep = end
-    target = Target.model_validate({"volume_id": held.volume.id, "live": True, **held.ids})
+    target = read_form(Target, {"volume_id": held.volume.id, "live": True, **held.ids})
     with pytest.raises(EndOfTheProcess):
         carry_out([target], services)
 
@@ -234,7 +234,7 @@ def test_each_look_is_told_of(held: Held) -> None:
 
     services = held.project.services()
     services.observer = Mock(followed=told_of)
-    target = Target.model_validate({"volume_id": held.volume.id, "live": True, **held.ids})
+    target = read_form(Target, {"volume_id": held.volume.id, "live": True, **held.ids})
 
     assert carry_out([target], services).ok
     assert looks[0] == ("detaching", "queued")
@@ -257,7 +257,7 @@ def test_whoever_asks_to_stop_begins_nothing_and_ends_nothing(held: Held, after:
     held.cloud.hook(ask)
     services = held.project.services()
     services.context.invocation = services.context.invocation._replace(stopped=lambda: bool(asked))
-    target = Target.model_validate({"volume_id": held.volume.id, "live": True, **held.ids})
+    target = read_form(Target, {"volume_id": held.volume.id, "live": True, **held.ids})
     slept: list[float] = []
     services._sleep = slept.append
 

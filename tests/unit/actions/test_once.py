@@ -180,7 +180,7 @@ def test_no_post_is_sent_when_less_time_is_left_than_a_read_may_take(
 
 
 def test_a_dry_run_sends_no_post(cloud: Cloud, deploy: Deploy) -> None:
-    result = _clear(deploy(cloud), ORPHAN.model_copy(update={"dry_run": True}))
+    result = _clear(deploy(cloud), ORPHAN._replace(dry_run=True))
 
     assert (result.outcome, result.changed, result.dry_run) == (Outcome.WOULD_DETACH, False, True)
     assert cloud.posts() == []

@@ -96,7 +96,7 @@ def test_nothing_is_on_record_as_changing_where_nothing_is_sent(cloud: Cloud, de
     telemetry.configure("CRITICAL", log)
 
     one(runtime, LIVE)
-    one(runtime, ORPHAN.model_copy(update={"dry_run": True}))
+    one(runtime, ORPHAN._replace(dry_run=True))
 
     assert log.getvalue() == ""
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from handler.actions.dispatch import carry_out
-from handler.model.request import Target
+from handler.model.request import Target, read_form
 from handler.model.result import TargetResult
 from tests.embedded_cloud import Attachment, Call, Cloud, Server, Volume, lifecycle, stuck
 from tests.embedded_cloud.detach_job import Course
@@ -444,9 +444,7 @@ def test_whoever_asks_to_stop_takes_no_mark_back(project: OptedIn) -> None:
     services.context.invocation = services.context.invocation._replace(
         stopped=lambda: any(call.path.endswith("/os-volume_attachments") for call in project.cloud.calls)
     )
-    target = Target.model_validate(
-        {"volume_id": marked.volume.id, "live": True, "recover": True, **marked.ids}
-    )
+    target = read_form(Target, {"volume_id": marked.volume.id, "live": True, "recover": True, **marked.ids})
 
     result = carry_out([target], services)
 

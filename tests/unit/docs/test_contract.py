@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import fields
+from typing import Any
 
 import pytest
-from pydantic import BaseModel
 
 from handler import errors
 from handler.errors import ErrorCode, Failure, Refused
@@ -20,7 +20,7 @@ from tests.unit.pages import Page
 
 CONTRACT = Page("docs/contract.md")
 INVOCATION = Invocation(Trigger.HTTP, "r")
-FORMS: dict[str, type[BaseModel]] = {
+FORMS: dict[str, type[Any]] = {
     "one": Target,
     "batch": Batch,
     "server": GoneServer,
@@ -49,9 +49,7 @@ def test_the_table_of_forms_has_every_key_of_every_form(page: Page) -> None:
         keys = re.findall(
             r'"(\w+)": (?:\{[^{}]*\}|\[[^\]]*\]|\w+)(\??)', rows[name].removeprefix('{"sweep": ')
         )
-        assert keys == [
-            (key, "" if field.is_required() else "?") for key, field in form.model_fields.items()
-        ], name
+        assert keys == [(key, "?" if key in form._field_defaults else "") for key in form._fields], name
 
 
 def test_the_result_that_it_shows_has_every_field_in_order() -> None:
