@@ -11,9 +11,11 @@ import pytest
 
 from handler.actions.dispatch import carry_out
 from handler.actions.project import Project
+from handler.actions.sweep_candidates import Census
+from handler.cloud.volumes import Volume
 from handler.errors import ErrorCode
 from handler.invocation import Invocation, Trigger
-from handler.model.request import Batch, GoneServer, Target
+from handler.model.request import Batch, GoneServer, SweepBounds, Target
 from handler.model.result import ManyResult, Outcome, TargetResult, to_json
 from handler.runtime import Runtime
 from tests.embedded_cloud import Cloud
@@ -297,6 +299,22 @@ def test_the_whole_list_is_read_where_the_filter_is_not_minded(
     assert hidden.status == "in-use"
 
 
+def test_a_filter_that_is_no_longer_minded_hides_nothing(cloud: Cloud, project: EmbeddedProject) -> None:
+    """From the proof on it lists everybody's, page by page."""
+    hidden = cloud.volume(live(cloud, THIRD))
+    for _ in range(3):
+        keep_the_proof(cloud)
+    services = project.services()
+    assert services.whole_cloud is not None
+    assert services.whole_cloud.sight().by_id is True
+    cloud.policies.hidden = lambda server: server.project_id == THIRD
+    cloud.policies.filters_servers.clear()
+    cloud.page_cap = 2
+
+    assert judged(one(project, hidden.id, services)) == ("refused", "server_unknown")
+    assert hidden.status == "in-use"
+
+
 def test_a_filter_that_shows_nothing_is_not_believed(cloud: Cloud, project: EmbeddedProject) -> None:
     """As a cell that is down hides its live servers from every list that is filtered (recorded)."""
     hidden = cloud.volume(live(cloud, THIRD))
@@ -383,7 +401,84 @@ def test_a_renewed_token_that_sees_less_judges_nothing(cloud: Cloud, project: Em
     runtime.transport.close()
 
 
-def test_an_expired_token_is_renewed_before_the_proof(cloud: Cloud, project: EmbeddedProject) -> None:
+def test_our_own_server_with_anothers_disk_proves_nothing(cloud: Cloud, project: EmbeddedProject) -> None:
+    """What is shown because it is the token's own says nothing of others."""
+    project.token = cloud.token(role="operator")
+    lister(cloud.policies)
+    volume_id = orphan(cloud, cloud.project_id)
+    for _ in range(9):
+        live(cloud, cloud.other_project_id, of=cloud.project_id)
+
+    assert judged(one(project, volume_id)) == ("failed", CONFIGURATION)
+    assert cloud.changes() == []
+
+
+def test_pages_of_one_still_prove_it(cloud: Cloud, project: EmbeddedProject) -> None:
+    cloud.page_cap = 1
+    services = project.services()
+    assert one(project, orphan(cloud, cloud.other_project_id), services).outcome is Outcome.DETACHED
+    assert services.whole_cloud is not None
+    assert services.whole_cloud.sight().by_id is True
+
+
+def test_the_proof_reads_no_page_that_it_does_not_need(cloud: Cloud, project: EmbeddedProject) -> None:
+    for _ in range(7):
+        live(cloud, cloud.other_project_id)
+    cloud.page_cap = 2
+    services = project.services()
+    assert services.whole_cloud is not None
+    services.whole_cloud.sight()
+    assert len(cloud.calls) == 4
+
+
+def test_what_could_not_be_proved_is_asked_once_an_invocation(cloud: Cloud, project: EmbeddedProject) -> None:
+    project.token = cloud.token()
+    targets = [Target(volume_id=orphan(cloud, cloud.project_id)) for _ in range(5)]
+
+    result = carry_out([Batch(targets=targets)], project.services())
+
+    assert isinstance(result, ManyResult)
+    assert [judged(part) for part in result.results] == [("failed", CONFIGURATION)] * 5
+    assert [call.query.get("status") for call in cloud.calls] == ["in-use", None]
+
+
+@pytest.mark.parametrize("bounds", [{"project_ids": [THIRD]}, {"exclude_project_ids": [THIRD]}])
+def test_a_volume_of_nobody_knows_whose_project_passes_no_filter(bounds: dict[str, Any]) -> None:
+    untold = Volume(str(uuid.uuid4()), "in-use", None, ())
+    assert not Census(SweepBounds.model_validate(bounds)).wants(untold, ())
+    assert Census(SweepBounds()).wants(untold, ())
+
+
+def test_a_token_that_ends_amid_the_proof_is_renewed(cloud: Cloud, project: EmbeddedProject) -> None:
+    cloud.add_user("operator", "correct-horse-battery", projects=[cloud.project_id], role="admin")
+    gone = orphan(cloud, cloud.other_project_id)
+    keep_the_proof(cloud)
+    environment = {
+        **cloud.environment(),
+        **project.settings,
+        "DETACH_TOKEN_SECRET": "env:LOGIN",
+        "LOGIN": json.dumps(
+            {"username": "operator", "password": "correct-horse-battery", "domain": "Default"}
+        ),
+    }
+    runtime = Runtime(environment, network=False)
+
+    def end(call: Any) -> None:
+        if call.service == "compute":  # the second half of the proof
+            cloud.hooks.clear()
+            for token in list(cloud.identity.tokens.values()):
+                if token.user_name == "operator":
+                    cloud.revoke(token.text)
+
+    cloud.hook(end)
+    result = runtime.carry_out([Target(volume_id=gone)], Invocation(Trigger.HTTP, "test"))
+
+    assert judged(result) == ("detached", None)
+    assert cloud.tokens_issued == 2
+    runtime.transport.close()
+
+
+def test_an_expired_token_is_renewed_and_looked_at_anew(cloud: Cloud, project: EmbeddedProject) -> None:
     cloud.add_user("operator", "correct-horse-battery", projects=[cloud.project_id], role="admin")
     gone = orphan(cloud, cloud.other_project_id)
     keep_the_proof(cloud)
