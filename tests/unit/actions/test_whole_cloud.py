@@ -15,7 +15,7 @@ from handler.actions.sweep_candidates import Census
 from handler.cloud.volumes import Volume
 from handler.errors import ErrorCode
 from handler.invocation import Invocation, Trigger
-from handler.model.request import Batch, GoneServer, SweepBounds, Target
+from handler.model.request import Batch, GoneServer, SweepBounds, Target, read_form
 from handler.model.result import ManyResult, Outcome, TargetResult, to_json
 from handler.runtime import Runtime
 from tests.embedded_cloud import Cloud
@@ -445,7 +445,7 @@ def test_what_could_not_be_proved_is_asked_once_an_invocation(cloud: Cloud, proj
 @pytest.mark.parametrize("bounds", [{"project_ids": [THIRD]}, {"exclude_project_ids": [THIRD]}])
 def test_a_volume_of_nobody_knows_whose_project_passes_no_filter(bounds: dict[str, Any]) -> None:
     untold = Volume(str(uuid.uuid4()), "in-use", None, ())
-    assert not Census(SweepBounds.model_validate(bounds)).wants(untold, ())
+    assert not Census(read_form(SweepBounds, bounds)).wants(untold, ())
     assert Census(SweepBounds()).wants(untold, ())
 
 
