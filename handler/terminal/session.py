@@ -70,7 +70,7 @@ class Session:
         self._settings: Settings | None = None
         self._notes: list[str] | None = None
         self._codes: list[ExitCode] = []
-        self._stop = Stop()
+        self._stop = Stop(live="DETACH_LIVE" in self._stand_ins)
         self.color = False if common.no_color or os.environ.get("NO_COLOR") else None
 
     @property

@@ -13,15 +13,20 @@ from handler.terminal.exit_code import ExitCode
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _ASKED = b"\nStopping: what is under way is finished first. Once more stops at once.\n"
+_ASKED_LIVE = (
+    b"\nStopping: a call that is out is waited for; a detach that has begun goes on at the cloud. "
+    b"Once more stops at once.\n"
+)
 _AT_ONCE = b"\nStopped at once: how the calls under way ended is not known. Ask again: that is always safe.\n"
 _SHOW_CURSOR = b"\x1b[?25h"
 
 
 class Stop:
-    """Whether somebody has asked to stop. Calling it says so."""
+    """Whether somebody has asked to stop. Calling it says so. `live`: what is begun may go on without us."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, live: bool = False) -> None:
         self.asked = False
+        self._said = _ASKED_LIVE if live else _ASKED
 
     def __call__(self) -> bool:
         """Whether nothing more is to be begun."""
@@ -32,7 +37,7 @@ class Stop:
             _say(_AT_ONCE + (_SHOW_CURSOR if sys.stderr.isatty() else b""))
             os._exit(ExitCode.INTERRUPTED)
         self.asked = True
-        _say(_ASKED)
+        _say(self._said)
 
     @contextmanager
     def listening(self) -> Iterator[None]:

@@ -482,6 +482,7 @@ def test_ctrl_c_while_it_is_followed_says_what_goes_on_and_how_to_follow_it(clou
         shown.press(b"\x03")
         said = shown.rest()
         assert shown.process.wait(30) == ExitCode.INTERRUPTED
+    assert "a detach that has begun goes on at the cloud" in said
     assert re.search(r"The detach from the live server was begun \(job req-[0-9a-f-]+\)", said)
     assert FOLLOW in said
     assert "Traceback" not in said
