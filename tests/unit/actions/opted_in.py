@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 from handler.actions.dispatch import carry_out
 from handler.actions.project import Project
+from handler.cloud.endpoints import Together
 from handler.cloud.transport import Transport
 from handler.errors import ErrorCode
 from handler.model.request import Batch, Sweep, SweepBounds, Target, read_form
@@ -39,6 +41,7 @@ class OptedIn:
         self.role = "member"
         self.left = 25.0
         self.roles: tuple[str, ...] | None = ("member", "reader")
+        self.together: Together | None = Together.CATALOG
         self.seconds = time.time()
         cloud.now = self.now
         self.settings = {**ON, **settings}
@@ -56,6 +59,7 @@ class OptedIn:
     def services(self) -> Project:
         token = FixedToken(self.cloud.token(role=self.role), self.cloud)
         token.roles = self.roles
+        token.endpoints = replace(token.endpoints, together=self.together)
         environment = {
             **self.cloud.environment(),
             "DETACH_TOKEN_SECRET": "env:NOT_ASKED",

@@ -8,11 +8,7 @@ from typing import Any
 
 import pytest
 
-from handler.actions.dispatch import carry_out
-from handler.model.request import Target, read_form
-from handler.model.result import TargetResult
 from tests.embedded_cloud import Attachment, Call, Cloud, Server, Volume, lifecycle, stuck
-from tests.embedded_cloud.detach_job import Course
 from tests.unit.actions.opted_in import OptedIn, told
 
 RECOVERED = ("recovered", None, True)
@@ -394,125 +390,6 @@ def test_a_record_that_is_another_but_not_free_is_said_to_have_changed(project: 
 
     assert told(project.one(volume.id, recover=True)) == ("failed", "not_recovered", True)
     assert volume.status == "in-use"
-
-
-# A mark at a live server, that a failed detach left.
-
-
-class Marked:
-    """A disk at a live server whose detach ended as the course says."""
-
-    def __init__(self, project: OptedIn, course: Course) -> None:
-        self.project = project
-        self.server = project.cloud.add_server()
-        self.volume = project.cloud.add_volume(attachments=[self.server])
-        self.ids = {
-            "attachment_id": self.volume.attachments[0].attachment_id,
-            "server_id": self.server.id,
-        }
-        project.cloud.jobs.course = course
-        project.one(self.volume.id, live=True, **self.ids)
-        project.cloud.jobs.course = Course()
-        self.volume.attachments[0].attached_at = None
-        project.cloud.clear_calls()
-
-    def age(self) -> None:
-        """Two hours pass. An answer's Date is this machine's, so the record goes back in time."""
-        past = self.project.cloud.stamp(self.project.now() - 7200)
-        self.volume.updated_at = past
-        for action in self.server.actions:
-            if action.action == "detach_volume":
-                action.start_time = past
-
-    def ask(self, **about: Any) -> tuple[str, str | None, bool | None]:
-        return told(self.project.one(self.volume.id, recover=True, **{**self.ids, **about}))
-
-
-def test_a_mark_that_a_failed_detach_left_is_taken_back_by_a_persons_word(project: OptedIn) -> None:
-    marked = Marked(project, Course(ends="cinder"))
-    marked.age()
-
-    assert marked.ask(live=True) == ("detached", None, True)
-    assert project.sent() == ["os-roll_detaching", "DELETE os-volume_attachments"]
-    assert project.state(marked.volume.id) == "available 0, gone"
-
-
-def test_whoever_asks_to_stop_takes_no_mark_back(project: OptedIn) -> None:
-    marked = Marked(project, Course(ends="cinder"))
-    marked.age()
-    services = project.services()
-    services.context.invocation = services.context.invocation._replace(
-        stopped=lambda: any(call.path.endswith("/os-volume_attachments") for call in project.cloud.calls)
-    )
-    target = read_form(Target, {"volume_id": marked.volume.id, "live": True, "recover": True, **marked.ids})
-
-    result = carry_out([target], services)
-
-    assert isinstance(result, TargetResult)
-    assert told(result) == ("failed", "deadline_exceeded", False)
-    assert project.sent() == []
-
-
-def test_recover_alone_takes_no_mark_back(project: OptedIn) -> None:
-    marked = Marked(project, Course(ends="cinder"))
-    marked.age()
-
-    assert marked.ask() == refused("volume_held")
-    assert project.sent() == []
-
-
-def test_a_young_mark_is_followed_only(project: OptedIn) -> None:
-    marked = Marked(project, Course(ends="cinder"))
-
-    assert marked.ask(live=True) == ("failed", "not_recovered", None)
-    assert project.sent() == []
-
-
-@pytest.mark.parametrize(
-    ("course", "code"), [(Course(ends="never"), "server_busy"), (Course(queued=10**6), "server_busy")]
-)
-def test_a_mark_whose_job_may_go_on_stays(project: OptedIn, course: Course, code: str) -> None:
-    marked = Marked(project, course)
-    marked.age()
-
-    assert marked.ask(live=True) == refused(code)
-    assert project.sent() == []
-
-
-def test_a_mark_made_by_hand_stays(project: OptedIn) -> None:
-    marked = Marked(project, Course(ends="guest"))
-    marked.age()
-    marked.volume.status = "detaching"
-    marked.volume.updated_at = project.cloud.stamp(project.now() - 7100)
-
-    assert marked.ask(live=True) == refused("volume_held")
-    assert project.sent() == []
-
-
-@pytest.mark.parametrize("locked", [True, False])
-def test_what_stops_it_after_the_mark_is_back_says_that_something_changed(
-    project: OptedIn, *, locked: bool
-) -> None:
-    marked = Marked(project, Course(ends="cinder"))
-    marked.age()
-    project.cloud.jobs.course = Course(ends="guest")
-
-    def lock(call: Call) -> None:
-        if locked and call.method == "POST":
-            marked.server.locked_by = "owner"
-
-    project.cloud.hook(lock)
-
-    assert marked.ask(live=True) == ("refused", "server_locked" if locked else "guest_refused", True)
-    assert marked.volume.status == "in-use"
-
-
-def test_a_dry_run_takes_no_mark_back(project: OptedIn) -> None:
-    marked = Marked(project, Course(ends="cinder"))
-    marked.age()
-
-    assert marked.ask(live=True, dry_run=True) == ("would_detach", None, False)
-    assert project.sent() == []
 
 
 @pytest.mark.parametrize("live", [False, True])

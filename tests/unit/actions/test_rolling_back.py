@@ -1,0 +1,397 @@
+"""A mark that a failed detach left at a live server: who may take it back, and what comes then."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from handler.actions.dispatch import carry_out
+from handler.model.request import Target, read_form
+from handler.model.result import TargetResult
+from tests.embedded_cloud import Attachment, Call, Cloud
+from tests.embedded_cloud.detach_job import Course
+from tests.unit.actions.opted_in import OptedIn, told
+
+ROLL, DELETE = "os-roll_detaching", "DELETE os-volume_attachments"
+FREE, HELD, MARKED = "available 0, gone", "in-use 1, held", "detaching 1, held"
+DETACHED = ("detached", None, True)
+
+
+def refused(code: str, changed: bool = False) -> tuple[str, str, bool]:
+    return "refused", code, changed
+
+
+@pytest.fixture
+def project(bare_cloud: Cloud) -> Iterator[OptedIn]:
+    # The cloud's guard is off: what keeps a record must be ours
+    bare_cloud.asks_compute = False
+    made = OptedIn(bare_cloud)
+    yield made
+    made.close()
+
+
+class Marked:
+    """A disk at a live server whose detach ended as the course says."""
+
+    def __init__(self, project: OptedIn, course: Course) -> None:
+        self.project = project
+        self.server = project.cloud.add_server()
+        self.volume = project.cloud.add_volume(attachments=[self.server])
+        self.ids = {
+            "attachment_id": self.volume.attachments[0].attachment_id,
+            "server_id": self.server.id,
+        }
+        project.cloud.jobs.course = course
+        project.one(self.volume.id, live=True, **self.ids)
+        project.cloud.jobs.course = Course()
+        self.volume.attachments[0].attached_at = None
+        project.cloud.clear_calls()
+
+    def age(self) -> None:
+        """Two hours pass. An answer's Date is this machine's, so the record goes back in time."""
+        past = self.project.cloud.stamp(self.project.now() - 7200)
+        self.volume.updated_at = past
+        for action in self.server.actions:
+            if action.action == "detach_volume":
+                action.start_time = past
+
+    def result(self, **about: Any) -> TargetResult:
+        return self.project.one(self.volume.id, recover=True, **{**self.ids, **about})
+
+    def ask(self, **about: Any) -> tuple[str, str | None, bool | None]:
+        return told(self.result(**about))
+
+    def before_last(self, change: Callable[[], object]) -> None:
+        """Have something change once the server's disks are looked at, before anything is sent."""
+        self.when(lambda call: call.path.endswith("/os-volume_attachments"), change)
+
+    def after_the_mark(self, change: Callable[[], object]) -> None:
+        """Have something change as soon as the mark is taken back and the record is read again."""
+        sent: list[Call] = []
+
+        def at(call: Call) -> bool:
+            if call.method == "POST":
+                sent.append(call)
+            return bool(sent) and call.method == "GET" and call.path.endswith(self.volume.id)
+
+        self.when(at, change)
+
+    def when(self, at: Callable[[Call], bool], change: Callable[[], object]) -> None:
+        done: list[Call] = []
+
+        def once(call: Call) -> None:
+            if not done and at(call):
+                done.append(call)
+                change()
+
+        self.project.cloud.hook(once)
+
+
+def test_a_mark_that_a_failed_detach_left_is_taken_back_by_a_persons_word(project: OptedIn) -> None:
+    marked = Marked(project, Course(ends="cinder"))
+    marked.age()
+
+    assert marked.ask(live=True) == DETACHED
+    assert project.sent() == [ROLL, DELETE]
+    assert project.state(marked.volume.id) == FREE
+
+
+def test_whoever_asks_to_stop_takes_no_mark_back(project: OptedIn) -> None:
+    marked = Marked(project, Course(ends="cinder"))
+    marked.age()
+    services = project.services()
+    services.context.invocation = services.context.invocation._replace(
+        stopped=lambda: any(call.path.endswith("/os-volume_attachments") for call in project.cloud.calls)
+    )
+    target = read_form(Target, {"volume_id": marked.volume.id, "live": True, "recover": True, **marked.ids})
+
+    result = carry_out([target], services)
+
+    assert isinstance(result, TargetResult)
+    assert told(result) == ("failed", "deadline_exceeded", False)
+    assert project.sent() == []
+
+
+def test_recover_alone_takes_no_mark_back(project: OptedIn) -> None:
+    marked = Marked(project, Course(ends="cinder"))
+    marked.age()
+
+    assert marked.ask() == refused("volume_held")
+    assert project.sent() == []
+
+
+def test_a_young_mark_is_followed_only(project: OptedIn) -> None:
+    marked = Marked(project, Course(ends="cinder"))
+
+    assert marked.ask(live=True) == ("failed", "not_recovered", None)
+    assert project.sent() == []
+
+
+@pytest.mark.parametrize(
+    ("course", "code"), [(Course(ends="never"), "server_busy"), (Course(queued=10**6), "server_busy")]
+)
+def test_a_mark_whose_job_may_go_on_stays(project: OptedIn, course: Course, code: str) -> None:
+    marked = Marked(project, course)
+    marked.age()
+
+    assert marked.ask(live=True) == refused(code)
+    assert project.sent() == []
+
+
+def test_a_mark_made_by_hand_stays(project: OptedIn) -> None:
+    marked = Marked(project, Course(ends="guest"))
+    marked.age()
+    marked.volume.status = "detaching"
+    marked.volume.updated_at = project.cloud.stamp(project.now() - 7100)
+
+    assert marked.ask(live=True) == refused("volume_held")
+    assert project.sent() == []
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_what_stops_it_after_the_mark_is_back_says_that_something_changed(
+    project: OptedIn, *, locked: bool
+) -> None:
+    marked = Marked(project, Course(ends="cinder"))
+    marked.age()
+    project.cloud.jobs.course = Course(ends="guest")
+
+    def lock(call: Call) -> None:
+        if locked and call.method == "POST":
+            marked.server.locked_by = "owner"
+
+    project.cloud.hook(lock)
+
+    assert marked.ask(live=True) == ("refused", "server_locked" if locked else "guest_refused", True)
+    assert marked.volume.status == "in-use"
+
+
+def test_a_dry_run_takes_no_mark_back(project: OptedIn) -> None:
+    marked = Marked(project, Course(ends="cinder"))
+    marked.age()
+
+    assert marked.ask(live=True, dry_run=True) == ("would_detach", None, False)
+    assert project.sent() == []
+
+
+@pytest.fixture
+def marked(project: OptedIn) -> Marked:
+    """A detach that failed half way two hours ago."""
+    made = Marked(project, Course(ends="cinder"))
+    made.age()
+    return made
+
+
+def test_what_would_be_sent_is_told(marked: Marked) -> None:
+    result = marked.result(live=True, dry_run=True)
+
+    assert (result.outcome, result.via) == ("would_detach", "compute")
+
+
+def _said(result: TargetResult) -> str:
+    assert result.error is not None
+    return result.error.message
+
+
+# What has to be known of the server's detaches.
+
+
+def _other(marked: Marked, course: Course) -> None:
+    """Another disk of the server is detached since the mark, and how that goes."""
+    cloud = marked.project.cloud
+    disk = cloud.add_volume(attachments=[marked.server])
+    cloud.jobs.courses[disk.id] = course
+    ids = {"attachment_id": disk.attachments[0].attachment_id, "server_id": marked.server.id}
+    marked.project.one(disk.id, live=True, **ids)
+    cloud.clear_calls()
+
+
+def test_another_detach_that_may_go_on_keeps_it(marked: Marked) -> None:
+    _other(marked, Course(guest=10**6))
+
+    result = marked.result(live=True)
+
+    assert told(result) == refused("server_busy")
+    assert result.error is not None
+    assert result.error.retryable
+    assert marked.project.sent() == []
+
+
+def test_another_detach_that_is_done_does_not(marked: Marked) -> None:
+    _other(marked, Course())
+
+    assert marked.ask(live=True) == DETACHED
+
+
+def test_detaches_that_are_all_done_are_not_what_left_it(project: OptedIn) -> None:
+    marked = Marked(project, Course(ends="guest"))
+    marked.volume.status = "detaching"
+    marked.age()
+    marked.server.actions[:] = [one for one in marked.server.actions if one.action != "detach_volume"]
+    _other(marked, Course())
+
+    result = marked.result(live=True)
+
+    assert told(result) == refused("volume_held")
+    assert "no detach of it has failed" in _said(result)
+    assert project.sent() == []
+
+
+def test_no_detach_at_all_is_not_what_left_it(marked: Marked) -> None:
+    marked.server.actions.clear()
+
+    result = marked.result(live=True)
+
+    assert told(result) == refused("volume_held")
+    assert "no detach of it is on the server's record" in _said(result)
+    assert marked.project.sent() == []
+
+
+def test_a_cloud_of_another_api_has_no_way_back(marked: Marked) -> None:
+    marked.project.settings["DETACH_LIVE_API"] = "ecs"
+
+    result = marked.result(live=True)
+
+    assert told(result) == refused("volume_held")
+    assert "no way to take the mark back" in _said(result)
+    assert marked.project.sent() == []
+
+
+def test_where_live_is_off_no_mark_is_taken_back(marked: Marked) -> None:
+    marked.project.settings["DETACH_LIVE"] = "off"
+
+    assert marked.ask(live=True) == refused("volume_held")
+    assert marked.project.sent() == []
+
+
+# What has to be true of the record and the server.
+
+
+@pytest.mark.parametrize("status", ["error_detaching", "attaching", "reserved"])
+def test_only_a_detach_that_stopped_is_taken_back(marked: Marked, status: str) -> None:
+    marked.volume.status = status
+
+    result = marked.result(live=True)
+
+    assert told(result) == refused("volume_held")
+    assert "not a detach that stopped half way" in _said(result)
+    assert marked.project.sent() == []
+
+
+def test_an_entry_that_the_record_hides_is_no_detach_that_stopped(marked: Marked) -> None:
+    marked.volume.attachments[0].status = "attaching"
+
+    assert marked.ask(live=True) == refused("volume_held")
+    assert marked.project.sent() == []
+
+
+def test_a_disk_that_the_server_does_not_list_is_not_taken_back(marked: Marked) -> None:
+    del marked.server.disks[marked.volume.id]
+
+    result = marked.result(live=True)
+
+    assert told(result) == refused("volume_held")
+    assert "doesn't list the disk" in _said(result)
+    assert marked.project.sent() == []
+
+
+@pytest.mark.parametrize("status", ["PAUSED", "SHELVED_OFFLOADED", "ERROR"])
+def test_a_server_that_may_not_be_detached_from_keeps_the_mark(marked: Marked, status: str) -> None:
+    marked.server.status = status
+
+    assert marked.ask(live=True) == refused("server_busy")
+    assert marked.project.sent() == []
+
+
+def test_endpoints_that_may_be_of_two_clouds_keep_the_mark(marked: Marked) -> None:
+    marked.project.together = None  # and no volume in use is a witness
+
+    assert marked.ask(live=True) == ("failed", "configuration", False)
+    assert marked.project.sent() == []
+
+
+def test_of_several_entries_the_named_one_is_meant(marked: Marked) -> None:
+    gone = Attachment(str(uuid.uuid4()), str(uuid.uuid4()), "/dev/vdc", None)
+    marked.volume.attachments.insert(0, gone)
+
+    assert marked.ask(live=True) == DETACHED
+    assert marked.volume.attachments == [gone]
+    assert marked.project.sent() == [ROLL, DELETE]
+
+
+@pytest.mark.parametrize("what", ["the record", "its moment", "the volume"])
+def test_what_changes_before_the_mark_is_taken_back_stops_it(marked: Marked, what: str) -> None:
+    cloud, volume = marked.project.cloud, marked.volume
+
+    def change() -> None:
+        if what == "the volume":
+            cloud.delete_volume(volume.id, held=True)
+        elif what == "the record":
+            volume.status = "maintenance"
+        else:
+            volume.updated_at = cloud.stamp()
+
+    marked.before_last(change)
+
+    result = marked.result(live=True)
+
+    assert told(result) == refused("volume_state")
+    assert result.error is not None
+    assert result.error.retryable
+    assert marked.project.sent() == []
+
+
+# What taking it back comes to.
+
+FAULTS: dict[str, tuple[dict[str, Any], tuple[str, str | None, bool | None]]] = {
+    "a 403": ({"status": 403, "body": b""}, ("failed", "permission_denied", False)),
+    "a 503": ({"status": 503, "body": b""}, ("failed", "upstream_unavailable", None)),
+    "lost before it came": ({"drop": "before"}, ("failed", "upstream_unavailable", None)),
+    "a 202 that does nothing": ({"status": 202, "body": b""}, ("failed", "not_recovered", None)),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_mark_that_stays_has_nothing_further_sent(marked: Marked, fault: str) -> None:
+    rule, outcome = FAULTS[fault]
+    marked.project.cloud.misbehave(method="POST", **rule)
+
+    assert marked.ask(live=True) == outcome
+    assert marked.project.sent() == [ROLL]
+    assert marked.project.state(marked.volume.id) == MARKED
+
+
+def test_a_volume_that_goes_then_is_absent(marked: Marked) -> None:
+    marked.after_the_mark(lambda: marked.project.cloud.delete_volume(marked.volume.id))
+
+    assert marked.ask(live=True)[0] == "volume_absent"
+    assert marked.project.sent() == [ROLL]
+
+
+def test_a_server_that_stops_listing_the_disk_then_is_told_with_what_changed(marked: Marked) -> None:
+    marked.after_the_mark(lambda: marked.server.disks.pop(marked.volume.id))
+
+    result = marked.result(live=True)
+
+    assert told(result) == refused("volume_held", changed=True)
+    assert "the mark is taken back" in _said(result)
+    assert marked.project.sent() == [ROLL]
+
+
+def test_what_is_still_under_way_then_is_not_said_to_have_changed(marked: Marked) -> None:
+    marked.project.cloud.jobs.course = Course(guest=10**6)
+
+    assert marked.ask(live=True) == ("unconfirmed", "not_confirmed", None)
+    assert marked.project.sent() == [ROLL, DELETE]
+
+
+def test_the_record_is_told_as_it_is_after_the_mark(marked: Marked) -> None:
+    marked.after_the_mark(lambda: setattr(marked.server, "locked_by", "owner"))
+
+    result = marked.result(live=True)
+
+    assert told(result) == refused("server_locked", changed=True)
+    assert (result.volume_status.before, result.volume_status.after) == ("detaching", "in-use")
