@@ -134,8 +134,10 @@ def build(found: list[Stage], context: Path, python: Path, folder: Path) -> dict
     for stage in found:
         root = Root(folder / (stage.name or "final"), python)
         roots[stage.name or "final"] = root
-        # proxies, certificates and package sources are the machine's affair, as they are with docker build
-        environment = {**os.environ, "PATH": IMAGE_PATH, "HOME": "/tmp"}
+        # proxies, certificates and package sources are the machine's affair, as they are with docker build;
+        # how its Python runs is not
+        machine = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        environment = {**machine, "PATH": IMAGE_PATH, "HOME": "/tmp"}
         environment["LD_LIBRARY_PATH"] = "/usr/local/lib"
         for keyword, value in stage.instructions:
             if keyword == "RUN":
