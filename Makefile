@@ -1,12 +1,13 @@
 # One command each: `make run` shows it, `make test` proves it.
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test lint types unit mutants mutants-ci integration infra attempts fuzz abuse bench package dist picture schema fresh lock clean
+.PHONY: help setup run serve test lint types unit mutants mutants-ci integration infra attempts fuzz abuse bench sbom audit image package dist picture schema fresh lock clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CALLS := build/calls.jsonl
 BENCH := build/bench-venv
+SUPPLY := build/supply-venv
 export PYTHONDONTWRITEBYTECODE := 1
 
 # What is locked is what is installed, whatever pip this Python came with: it resolves and builds nothing.
@@ -67,8 +68,11 @@ mutants-ci: setup ## the first hundred of them
 integration: setup ## the contract suite against a real Keystone, Cinder and Nova, started here
 	$(BIN)/python -m pytest tests/contract tests/integration --cloud=real -p no:xdist
 
-infra: setup ## judge templates, image and package; TERRAFORM_WRAPPER names what answers for the provider
+infra: setup $(SUPPLY)/.ready ## judge templates, image and package; TERRAFORM_WRAPPER names what answers for the provider
 	PYTHONWARNDEFAULTENCODING=1 RECORDED_CALLS=$(wildcard $(CALLS)) $(BIN)/python -m pytest tests/infra
+
+image: setup ## build the image with buildah and run it with runc (Linux, root); IMAGE_BASE names a base to pull
+	$(BIN)/python -m pytest tests/image -p no:xdist
 
 fuzz: setup ## have schemathesis try the served function by its own OpenAPI description
 	$(BIN)/python -m tests.fuzz
@@ -85,6 +89,16 @@ bench: $(BENCH)/.ready ## compare with peers: ratios, printed
 
 $(BENCH)/.ready: tests/bench/requirements.txt
 	$(call install,$(BENCH),$<)
+
+# Due after `make lock` and with each new version, which the bills name; a test says so.
+sbom: setup $(SUPPLY)/.ready ## write the bills of materials (CycloneDX) of image and zips anew
+	$(BIN)/python -m infra.supply.sbom --tools $(SUPPLY)/bin
+
+audit: setup $(SUPPLY)/.ready ## ask the index for known vulnerabilities of all that is locked for run time
+	$(BIN)/python -m infra.supply.audit --tools $(SUPPLY)/bin requirements.txt infra/container/requirements.txt
+
+$(SUPPLY)/.ready: infra/supply/requirements.txt
+	$(call install,$(SUPPLY),$<)
 
 package: setup ## write the zips for FunctionGraph's Python runtime to dist/
 	$(BIN)/python infra/functiongraph/package.py
@@ -107,12 +121,13 @@ fresh: setup ## the README's commands on Debian 12, 13 and sid as they come, and
 # `make lock UPGRADE=` keeps the versions that still fit.
 UPGRADE ?= --upgrade
 LOCK = $(BIN)/uv pip compile --quiet $(UPGRADE) --universal --generate-hashes --no-strip-extras --only-binary :all:
-LOCKS := requirements.txt infra/container/requirements.txt tests/requirements.txt tests/bench/requirements.txt tests/integration/openstack/requirements.txt
+LOCKS := requirements.txt infra/container/requirements.txt tests/requirements.txt tests/bench/requirements.txt infra/supply/requirements.txt tests/integration/openstack/requirements.txt
 lock: setup ## lock the newest versions that pyproject.toml allows, with hashes
 	$(LOCK) --python-version 3.10 pyproject.toml -o requirements.txt
 	$(LOCK) --python-version 3.10 -c requirements.txt --extra openstack --extra otel pyproject.toml -o infra/container/requirements.txt
 	$(LOCK) --python-version 3.10 -c infra/container/requirements.txt --extra openstack --extra otel --group dev pyproject.toml -o tests/requirements.txt
 	$(LOCK) --python-version 3.10 -c tests/requirements.txt --group bench pyproject.toml -o tests/bench/requirements.txt
+	$(LOCK) --python-version 3.10 -c tests/requirements.txt --group supply pyproject.toml -o infra/supply/requirements.txt
 	cd tests/integration/openstack && ../../../$(LOCK) --python-version 3.11 requirements.in -o requirements.txt
 	sha256sum $(LOCKS) > tests/locks.sha256
 

@@ -1,8 +1,9 @@
 """Packs the function for FunctionGraph's Python runtime: one zip, the same bytes each time.
 
 In the zip, side by side at its root: ``index.py``, our ``handler`` and what it needs but for
-functions-framework, as the platform calls ``index.handler`` itself. Wheels come from the locked, hashed
-requirements, for the chosen Python on Linux x86-64 with glibc 2.17 or newer, whatever machine this runs on.
+functions-framework, as the platform calls ``index.handler`` itself, and the bill of materials. Wheels come
+from the locked, hashed requirements, for the chosen Python on Linux x86-64 with glibc 2.17 or newer, whatever
+machine this runs on.
 
     python infra/functiongraph/package.py --python 3.12
 
@@ -62,17 +63,19 @@ def package(python: str, output: Path) -> int:
         install(python, tree)
         keep_only(needed(python, tree), tree)
         shutil.copytree(ROOT / "handler", tree / "handler")
-        shutil.copy(Path(__file__).with_name("index.py"), tree)
+        beside = Path(__file__).parent
+        shutil.copy(beside / "index.py", tree)
+        shutil.copy(beside / f"sbom-py{python}.cdx.json", tree / "sbom.cdx.json")
         output.parent.mkdir(parents=True, exist_ok=True)
         return pack(tree, output)
 
 
-def install(python: str, tree: Path) -> None:
-    """Unpack the locked wheels of this Python version, with uv: pip judges markers by its own Python."""
+def install(python: str, tree: Path, lock: Path = ROOT / "requirements.txt") -> None:
+    """Unpack a lock's wheels for this Python version, with uv: pip judges markers by its own Python."""
     command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--no-config", "--target", str(tree)]
     command += ["--python", sys.executable, "--python-version", python, "--python-platform", PLATFORM]
     command += ["--only-binary", ":all:", "--no-deps", "--require-hashes", "--link-mode", "copy"]
-    subprocess.run([*command, "-r", str(ROOT / "requirements.txt")], check=True)
+    subprocess.run([*command, "-r", str(lock)], check=True)
 
 
 def needed(python: str, tree: Path) -> set[NormalizedName]:

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +84,8 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("context")
     lock = folder / "infra" / "container"
     lock.mkdir(parents=True)
-    shutil.copy(DOCKERFILE.with_name("requirements.txt"), lock)
+    for name in ("requirements.txt", "sbom.cdx.json"):
+        shutil.copy(DOCKERFILE.with_name(name), lock)
     shutil.copytree(ROOT / "handler", folder / "handler")
     return folder
 
@@ -108,6 +110,13 @@ def test_holds_our_code_and_the_locked_packages(image: dict[str, Root], context:
         path.name for path in app.iterdir()
     }
     assert not (app / "bin").exists()
+
+
+def test_its_bill_lists_what_is_inside(image: dict[str, Root]) -> None:
+    app = image["final"].files / "app"
+    bill = json.loads((app / "sbom.cdx.json").read_text(encoding="utf-8"))
+    inside = {(found.name, found.version) for found in distributions(path=[str(app)])}
+    assert {(each["name"], each["version"]) for each in bill["components"]} == inside
 
 
 def test_every_module_has_bytecode_that_no_clock_decides_on(image: dict[str, Root]) -> None:

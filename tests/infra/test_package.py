@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email
 import hashlib
 import json
 import stat
@@ -88,6 +89,19 @@ def test_holds_the_entry_our_code_and_its_dependencies_only(package: tuple[str, 
     sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / "handler").rglob("*.py")}
     assert sources <= ours
     assert not [name for name in names if name.endswith((".pyc", ".pth", "/RECORD", "/INSTALLER", ".lock"))]
+
+
+def test_its_bill_lists_what_is_inside(package: tuple[str, Path]) -> None:
+    with zipfile.ZipFile(package[1]) as archive:
+        bill = json.loads(archive.read("sbom.cdx.json"))
+        metadata = [
+            email.message_from_bytes(archive.read(name))
+            for name in archive.namelist()
+            if name.endswith(".dist-info/METADATA")
+        ]
+    assert {(each["name"], each["version"]) for each in bill["components"]} == {
+        (each["Name"], each["Version"]) for each in metadata
+    }
 
 
 def test_compiled_parts_are_for_that_python_and_an_old_linux(package: tuple[str, Path]) -> None:
