@@ -29,8 +29,13 @@ output "caller_keys" {
 }
 
 output "failure_topic_urn" {
-  description = "SMN topic of the events that could not be settled; subscribe whom it should wake."
+  description = "SMN topic of the events that could not be settled; subscriptions hear of it."
   value       = huaweicloud_smn_topic.failures.topic_urn
+}
+
+output "alarm_topic_urn" {
+  description = "SMN topic of the alarms; null without them."
+  value       = one(huaweicloud_smn_topic.alarms[*].topic_urn)
 }
 
 output "log_group" {

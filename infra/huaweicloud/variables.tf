@@ -85,6 +85,11 @@ variable "runtime" {
     condition     = contains(["Python3.10", "Python3.12"], var.runtime)
     error_message = "The runtime must be Python3.10 or Python3.12."
   }
+
+  validation {
+    condition     = try(regex("-py(3\\.[0-9]+)\\.zip$", var.package_file)[0], trimprefix(var.runtime, "Python")) == trimprefix(var.runtime, "Python")
+    error_message = "The package's name says that it was packed for another Python than the runtime's."
+  }
 }
 
 variable "memory_size" {
@@ -373,6 +378,66 @@ variable "retry" {
   validation {
     condition     = var.retry.max_age_seconds >= 1 && var.retry.max_age_seconds <= 86400 && floor(var.retry.max_age_seconds) == var.retry.max_age_seconds
     error_message = "The greatest age must be whole seconds from 1 to 86400."
+  }
+
+  validation {
+    condition     = var.retry.attempts == 0 || var.retry.max_age_seconds > var.timeout
+    error_message = "An event that took the whole timeout would be too old to be tried again: the greatest age must be more than the timeout, or attempts 0."
+  }
+}
+
+variable "subscriptions" {
+  description = "Who hears of failures and alarms: each is subscribed to the failure topic and, where there are alarms, to theirs, and has to confirm it once. protocol: email, sms, https, functiongraph, dingding, wechat, feishu or welink; endpoint: the address, number or URL."
+  type = list(object({
+    protocol = string
+    endpoint = string
+  }))
+  default  = []
+  nullable = false
+
+  validation {
+    condition     = alltrue([for each in var.subscriptions : contains(["email", "sms", "https", "functiongraph", "dingding", "wechat", "feishu", "welink"], each.protocol)])
+    error_message = "The protocol must be one of email, sms, https, functiongraph, dingding, wechat, feishu, welink; http would show ids to whoever listens."
+  }
+
+  validation {
+    condition     = alltrue([for each in var.subscriptions : each.protocol != "email" || can(regex("^[^@\\s]+@[^@\\s]+$", each.endpoint))])
+    error_message = "An email's endpoint must be an address."
+  }
+
+  validation {
+    condition     = alltrue([for each in var.subscriptions : !contains(["https", "dingding", "wechat", "feishu", "welink"], each.protocol) || startswith(each.endpoint, "https://")])
+    error_message = "The endpoint of https, dingding, wechat, feishu and welink must start with https://."
+  }
+}
+
+variable "alarms" {
+  description = "Alarms on the function's log (LTS), sent to subscriptions: something is to be mended, a sweep was refused, more than clearings records were cleared in an hour and, with daily_sweep, no sweep ended well for 26 hours. user_name: the IAM user in whose name LTS sends them. None by default."
+  type = object({
+    user_name   = string
+    clearings   = optional(number, 20)
+    daily_sweep = optional(bool, true)
+  })
+  default = null
+
+  validation {
+    condition     = var.alarms == null || length(var.subscriptions) > 0
+    error_message = "Without subscriptions the alarms reach nobody."
+  }
+
+  validation {
+    condition     = try(var.alarms.clearings, 0) >= 0 && floor(try(var.alarms.clearings, 0)) == try(var.alarms.clearings, 0)
+    error_message = "The number of clearings must be whole, 0 or more."
+  }
+
+  validation {
+    condition     = !try(var.alarms.daily_sweep, false) || (var.schedule != null && !can(regex("^([2-9]|[12][0-9]|30)d$", var.schedule.rate)))
+    error_message = "daily_sweep needs a schedule that sweeps each day or more often; with another, set it to false."
+  }
+
+  validation {
+    condition     = !try(var.alarms.daily_sweep, false) || contains(["DEBUG", "INFO"], upper(lookup(var.settings, "DETACH_LOG_LEVEL", "INFO")))
+    error_message = "daily_sweep looks for a line of level INFO: with that DETACH_LOG_LEVEL there is none."
   }
 }
 

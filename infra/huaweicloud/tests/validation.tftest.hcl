@@ -538,3 +538,113 @@ run "read_only_when_a_server_is_deleted" {
 
   expect_failures = [var.read_only]
 }
+
+run "subscription_in_the_clear" {
+  command = plan
+
+  variables {
+    subscriptions = [{ protocol = "http", endpoint = "http://hook.example.com" }]
+  }
+
+  expect_failures = [var.subscriptions]
+}
+
+run "subscription_of_no_address" {
+  command = plan
+
+  variables {
+    subscriptions = [{ protocol = "email", endpoint = "ops" }]
+  }
+
+  expect_failures = [var.subscriptions]
+}
+
+run "subscription_of_no_url" {
+  command = plan
+
+  variables {
+    subscriptions = [{ protocol = "https", endpoint = "hook.example.com" }]
+  }
+
+  expect_failures = [var.subscriptions]
+}
+
+run "alarms_that_reach_nobody" {
+  command = plan
+
+  variables {
+    schedule = { rate = "1d" }
+    alarms   = { user_name = "ops" }
+  }
+
+  expect_failures = [var.alarms]
+}
+
+run "half_a_clearing" {
+  command = plan
+
+  variables {
+    subscriptions = [{ protocol = "email", endpoint = "ops@example.com" }]
+    schedule      = { rate = "1d" }
+    alarms        = { user_name = "ops", clearings = 0.5 }
+  }
+
+  expect_failures = [var.alarms]
+}
+
+run "daily_sweep_without_a_schedule" {
+  command = plan
+
+  variables {
+    subscriptions = [{ protocol = "email", endpoint = "ops@example.com" }]
+    alarms        = { user_name = "ops" }
+  }
+
+  expect_failures = [var.alarms]
+}
+
+run "daily_sweep_each_week" {
+  command = plan
+
+  variables {
+    subscriptions = [{ protocol = "email", endpoint = "ops@example.com" }]
+    schedule      = { rate = "7d" }
+    alarms        = { user_name = "ops" }
+  }
+
+  expect_failures = [var.alarms]
+}
+
+run "daily_sweep_in_a_silent_log" {
+  command = plan
+
+  variables {
+    subscriptions = [{ protocol = "email", endpoint = "ops@example.com" }]
+    schedule      = { rate = "1d" }
+    alarms        = { user_name = "ops" }
+    settings      = { DETACH_LOG_LEVEL = "warning" }
+  }
+
+  expect_failures = [var.alarms]
+}
+
+run "runtime_of_another_package" {
+  command = plan
+
+  variables {
+    package_file = "dist/evs-detach-functiongraph-py3.12.zip"
+    runtime      = "Python3.10"
+  }
+
+  expect_failures = [var.runtime]
+}
+
+run "retry_that_is_always_too_late" {
+  command = plan
+
+  variables {
+    retry = { attempts = 1, max_age_seconds = 120 }
+  }
+
+  expect_failures = [var.retry]
+}
