@@ -2,6 +2,12 @@
 # finds each word in upper and lower case as it is written (LTS user guide, "Using Search Syntax"); every word that is
 # looked for here is a name of the log's own (docs/operating.md, "Logs").
 locals {
+  # the codes that a sweep as a whole can end with
+  failures = [
+    "sweep_refused", "configuration", "secret_unavailable", "token_rejected", "permission_denied", "upstream_rejected",
+    "throttled", "upstream_unavailable", "listing_failed", "deadline_exceeded", "internal", "server_unknown",
+  ]
+
   alarms = var.alarms == null ? {} : merge(
     {
       mend = {
@@ -17,11 +23,11 @@ locals {
         says  = "More records were cleared in an hour than expected"
       }
     },
-    # A line of a sweep that ended well, in none of three looks at the last 24 hours, an hour apart each: for 26 hours.
-    # The service can't look back farther at once.
+    # The one line of a sweep without the code of a failure as a whole, in none of three looks at the last 24 hours, an
+    # hour apart each: for 26 hours. The service can't look back farther at once.
     var.alarms.daily_sweep ? {
       quiet = {
-        level = "MAJOR", words = "over_limit and INFO", condition = "<", number = 1, minutes = 1440
+        level = "MAJOR", words = join(" and not ", concat(["over_limit"], local.failures)), condition = "<", number = 1, minutes = 1440
         says  = "No sweep ended well for 26 hours"
       }
     } : {},

@@ -437,7 +437,7 @@ variable "alarms" {
 
   validation {
     condition     = !try(var.alarms.daily_sweep, false) || contains(["DEBUG", "INFO"], upper(lookup(var.settings, "DETACH_LOG_LEVEL", "INFO")))
-    error_message = "daily_sweep looks for a line of level INFO: with that DETACH_LOG_LEVEL there is none."
+    error_message = "daily_sweep looks for the line of a good sweep, which is of level INFO: with that DETACH_LOG_LEVEL there is none."
   }
 }
 

@@ -22,11 +22,21 @@ from handler.settings import NAMES, Settings, read_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = ROOT / "infra" / "huaweicloud"
-EXAMPLE = MODULE / "examples" / "scheduled-dry-run"
 EVENT_DATA = json.loads(
     Path(__file__).with_name("schemas").joinpath("fgs_trigger_event_data.json").read_text(encoding="utf-8")
 )
 CALLS = json.loads((MODULE / "calls.json").read_text(encoding="utf-8"))["calls"]
+REQUIRED = {"region": "ap-southeast-3", "package_file": "../../tests/empty.zip"}
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "scheduled-dry-run": REQUIRED,
+    "server-deletions": {**REQUIRED, "email": "ops@example.com", "user_name": "ops"},
+    "private-api": {
+        **REQUIRED,
+        "gateway": {"instance_id": "i", "group_id": "g", "environment_id": "e"},
+        "email": "ops@example.com",
+        "user_name": "ops",
+    },
+}
 PLANTED = "planted-5f2c.internal.example"
 EVERYTHING = {
     "region": "ap-southeast-3",
@@ -132,23 +142,72 @@ def test_its_own_tests_pass(workspace: Workspace) -> None:
     assert f"Success! {runs} passed, 0 failed." in workspace.run("test", "-no-color")
 
 
-def test_example_is_valid_and_can_clear_nothing(workspace: Workspace) -> None:
-    below = str(EXAMPLE.relative_to(MODULE))
+def applied(workspace: Workspace, example: str) -> list[dict[str, Any]]:
+    """Give the resources of an example that was validated and applied as its variables ask."""
+    below = f"examples/{example}"
     workspace.run("init", "-backend=false", below=below)
     assert "configuration is valid" in workspace.run("validate", "-no-color", below=below)
-    variables = ["-var=region=ap-southeast-3", "-var=package_file=../../tests/empty.zip"]
-    workspace.run("apply", "-no-color", "-auto-approve", "-input=false", *variables, below=below)
+    given = json.dumps(EXAMPLES[example])
+    (workspace.folder / below / "given.auto.tfvars.json").write_text(given, encoding="utf-8")
+    workspace.run("apply", "-no-color", "-auto-approve", "-input=false", below=below)
     state = json.loads(workspace.run("show", "-json", below=below))["values"]
     (module,) = state["root_module"]["child_modules"]
-    made = {
-        resource["type"].removeprefix("huaweicloud_"): resource["values"] for resource in module["resources"]
-    }
-    triggers = [r["values"]["type"] for r in module["resources"] if "trigger" in r["type"]]
-    assert triggers == ["TIMER"]
-    assert json.loads(made["fgs_function"]["user_data"])["DETACH_SWEEP_DRY_RUN"] == "true"
-    policies = [r["values"]["policy"] for r in module["resources"] if r["type"].endswith("identity_role")]
-    assert "evs:volumes:list" in str(policies)
-    assert "evs:volumes:detach" not in str(policies)
+    resources: list[dict[str, Any]] = module["resources"]
+    return resources
+
+
+def policy_of(resources: list[dict[str, Any]]) -> str:
+    return str([r["values"]["policy"] for r in resources if r["type"].endswith("identity_role")])
+
+
+def triggers_of(resources: list[dict[str, Any]]) -> set[str]:
+    return {r["values"]["type"] for r in resources if r["type"] == "huaweicloud_fgs_function_trigger"}
+
+
+def made(resources: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [resource["values"] for resource in resources if resource["type"] == f"huaweicloud_{kind}"]
+
+
+def test_every_example_is_tried() -> None:
+    assert {path.name for path in (MODULE / "examples").iterdir()} == set(EXAMPLES)
+
+
+def test_the_dry_run_s_example_can_clear_nothing(workspace: Workspace) -> None:
+    resources = applied(workspace, "scheduled-dry-run")
+    assert triggers_of(resources) == {"TIMER"}
+    (function,) = made(resources, "fgs_function")
+    assert json.loads(function["user_data"])["DETACH_SWEEP_DRY_RUN"] == "true"
+    assert "evs:volumes:list" in policy_of(resources)
+    assert "evs:volumes:detach" not in policy_of(resources)
+
+
+def test_the_deletions_example_clears_and_wakes_somebody(workspace: Workspace) -> None:
+    resources = applied(workspace, "server-deletions")
+    assert triggers_of(resources) == {"SMN", "TIMER"}
+    assert "evs:volumes:detach" in policy_of(resources)
+    (function,) = made(resources, "fgs_function")
+    assert json.loads(function["user_data"])["DETACH_SWEEP_DRY_RUN"] == "true"
+    assert len(made(resources, "lts_keywords_alarm_rule")) == 4
+    assert [each["endpoint"] for each in made(resources, "smn_subscription")] == ["ops@example.com"] * 2
+
+
+def test_the_api_s_example_is_private_and_asks_for_keys(workspace: Workspace) -> None:
+    resources = applied(workspace, "private-api")
+    (api,) = made(resources, "apig_api")
+    assert (api["type"], api["security_authentication"], api["request_protocol"]) == (
+        "Private",
+        "IAM",
+        "HTTPS",
+    )
+    (function,) = made(resources, "fgs_function")
+    settings = json.loads(function["user_data"])
+    assert (settings["DETACH_INVOKE_AUTH"], settings["DETACH_INVOKE_SECRET"]) == (
+        "bearer",
+        "csms:evs-detach-callers",
+    )
+    (keys,) = made(resources, "csms_secret")
+    assert (keys["name"], keys["secret_text"]) == ("evs-detach-callers", "{}")
+    assert triggers_of(resources) == set()
 
 
 def test_what_is_private_or_secret_is_hidden_in_plans(workspace: Workspace) -> None:
