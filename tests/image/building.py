@@ -20,8 +20,17 @@ from tests.pythons import find_python
 
 DEBIAN, PYTHON = "bookworm", "3.12"
 _MADE_HERE = "localhost/python-made-here"
-# what Debian's own images leave out too, and what no image of Python has
-_OF_DEBIAN = ("./var/cache/*", "./var/lib/apt/lists/*", "./usr/share/doc/*", "./usr/share/man/*")
+# what Debian's own slim images leave out too, what that machine has besides, and what no image of Python has
+_OF_DEBIAN = (
+    *(
+        "./var/cache/*",
+        "./var/lib/apt/lists/*",
+        "./usr/share/doc/*",
+        "./usr/share/man/*",
+        "./usr/share/locale/*",
+    ),
+    *("./usr/lib/git-core", "./usr/lib/python3*", "./usr/bin/python3*", "./usr/share/perl/*"),
+)
 _OF_PYTHON = ("./lib/python*/test", "./lib/python*/config-*", "__pycache__")
 # Nothing of it gets into the image: it is mounted while the recipe's lines run, as the resolver's file is.
 _CERTIFICATE = "/etc/ssl/packages.pem"

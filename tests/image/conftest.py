@@ -38,6 +38,13 @@ def context(folder: Path) -> Path:
     return folder
 
 
+def roomy() -> Path | None:
+    """In memory, where there is room for some ten copies of a small system; None for the usual place."""
+    memory = Path("/dev/shm")
+    usable = memory.is_mount() and not os.statvfs(memory).f_flag & os.ST_NOEXEC
+    return memory if usable and shutil.disk_usage(memory).free > 6 * 2**30 else None
+
+
 @pytest.fixture(scope="session")
 def image() -> Iterator[Image]:
     try:
@@ -47,7 +54,7 @@ def image() -> Iterator[Image]:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "evs-detach-fresh"
     cache.mkdir(parents=True, exist_ok=True)
     # not pytest's own folder: only its owner may enter that, and the image runs as somebody else
-    folder = Path(tempfile.mkdtemp(prefix="image-"))
+    folder = Path(tempfile.mkdtemp(prefix="image-", dir=roomy()))
     folder.chmod(0o755)
     try:
         builder = building.Builder(folder)
