@@ -35,7 +35,10 @@ def load(path: Path) -> Any:
 
 
 JOBS: dict[str, dict[str, Any]] = {
-    f"{path.stem}-{name}": job for path in WORKFLOWS for name, job in load(path)["jobs"].items()
+    f"{path.stem}-{name}": job
+    for path in WORKFLOWS
+    for name, job in load(path)["jobs"].items()
+    if "uses" not in job  # another workflow's jobs, which are here too
 }
 
 
