@@ -15,10 +15,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 
 from handler import __version__
 from infra.functiongraph.package import PYTHONS, ROOT, install, keep_only, needed
@@ -40,6 +41,7 @@ ALLOWED = frozenset(
         "Apache-2.0 OR BSD-2-Clause",
         "Apache-2.0 OR BSD-3-Clause",
         # what packages say that don't name theirs by its SPDX id
+        "3-Clause BSD License",
         "License :: OSI Approved :: Apache Software License",
         "License :: OSI Approved :: BSD License",
         "License :: OSI Approved :: Mozilla Public License 2.0 (MPL 2.0)",
@@ -100,6 +102,7 @@ def bill(tools: Path, tree: Path, locked: Mapping[str, Any]) -> dict[str, Any]:
     bare = tree.with_name(f"{tree.name}-python")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(bare)], check=True)
     installed = _told(tools, "environment", bare, {"PYTHONPATH": str(tree)})
+    add_named(installed["components"], tree)
     made = joined(installed, locked)
     judged = [str(tools / "python"), "-c", VALIDATE, SPECIFICATION]
     subprocess.run(judged, input=json.dumps(made), encoding="utf-8", check=True)
@@ -117,6 +120,21 @@ def _told(tools: Path, way: str, source: Path, environment: Mapping[str, str]) -
     )
     told: dict[str, Any] = json.loads(done.stdout)
     return told
+
+
+def add_named(components: Iterable[Component], tree: Path) -> None:
+    """Give each component without a licence the one that its metadata names in a line of its own.
+
+    cyclonedx-py leaves out what is no SPDX expression, as the field may hold a whole text.
+    """
+    named = {
+        (canonicalize_name(found.name), found.version): found.metadata.get_all("License", [])
+        for found in distributions(path=[str(tree)])
+    }
+    for component in components:
+        for name in named.get(key(component), ()):
+            if not component.get("licenses") and name and "\n" not in name:
+                component["licenses"] = [{"license": {"acknowledgement": "declared", "name": name}}]
 
 
 def joined(installed: Mapping[str, Any], locked: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,7 +174,7 @@ def joined(installed: Mapping[str, Any], locked: Mapping[str, Any]) -> dict[str,
     }
 
 
-def key(component: Component) -> tuple[str, str]:
+def key(component: Component) -> tuple[NormalizedName, str]:
     """Give the canonical name and version of a component."""
     return canonicalize_name(component["name"]), component["version"]
 

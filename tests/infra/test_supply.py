@@ -98,6 +98,26 @@ def test_a_licence_that_is_not_allowed_ends_it(licences: list[Any]) -> None:
         sbom.check_licences({"name": "tree", "version": "1.0", "licenses": licences})
 
 
+@pytest.mark.parametrize(
+    ("said", "known", "expected"),
+    [
+        ("License: Own words", None, [{"license": {"acknowledgement": "declared", "name": "Own words"}}]),
+        ("License: Whole text\n        of it", None, None),
+        ("License: Own words", [{"license": {"id": "MIT"}}], [{"license": {"id": "MIT"}}]),
+        ("Summary: of a tree", None, None),
+    ],
+)
+def test_a_licence_that_is_named_in_own_words_is_listed(
+    tmp_path: Path, said: str, known: list[Any] | None, expected: list[Any] | None
+) -> None:
+    (tmp_path / "tree-1.0.dist-info").mkdir()
+    metadata = f"Metadata-Version: 2.1\nName: tree\nVersion: 1.0\n{said}\n"
+    (tmp_path / "tree-1.0.dist-info" / "METADATA").write_text(metadata, encoding="utf-8")
+    component = {"name": "tree", "version": "1.0", "licenses": known}
+    sbom.add_named([component], tmp_path)
+    assert component["licenses"] == expected
+
+
 def test_what_is_not_in_the_lock_ends_it() -> None:
     component = {
         "name": "Tree",
