@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 class Home:
     """A project of a lab, the user whose password the function is given, and a deployment for it."""
 
-    def __init__(self, lab: Lab, functions: Functions) -> None:
+    def __init__(
+        self, lab: Lab, functions: Functions, role: str = "member", project_id: str | None = None
+    ) -> None:
         self.lab = lab
         self.functions = functions
-        self.project_id = lab.project()
-        user = lab.user(self.project_id)
+        self.project_id = project_id or lab.project()
+        user = lab.user(self.project_id, role)
         self.user = user
         self.secret = functions.secret(
             {"username": user.name, "password": user.password, "domain": "Default"}

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
-from tests.contract.lab import Disk, Link, User
+from tests.contract.lab import LISTER, PARTIAL, SINGLE_VIEWER, VOLUME_LISTER, Disk, Link, User
 from tests.contract.observer import Observer
 from tests.embedded_cloud import Attachment, Cloud, Volume
 from tests.embedded_cloud.detach_job import Course
@@ -37,6 +37,12 @@ class EmbeddedLab:
         self.look = observer.look
         self.held = observer.held
         self.entries = observer.entries
+        policies = cloud.policies
+        policies.compute_admins |= {SINGLE_VIEWER, VOLUME_LISTER}
+        policies.filters_servers |= {SINGLE_VIEWER, VOLUME_LISTER}
+        policies.lists_all_servers |= {LISTER, VOLUME_LISTER}
+        policies.volume_admins |= set(PARTIAL)
+        policies.shows_volumes |= {LISTER, SINGLE_VIEWER}
         self._compute = Session(cloud.compute_endpoint, token, _ADMIN_PROJECT, "admin")
 
     def project(self) -> str:

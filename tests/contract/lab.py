@@ -6,6 +6,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+LISTER, SINGLE_VIEWER, VOLUME_LISTER = "lister", "single_viewer", "volume_lister"
+"""Roles, beside a member's, that see all projects' servers in lists only, singly only, and all but single
+volumes of others."""
+
+PARTIAL = (LISTER, SINGLE_VIEWER, VOLUME_LISTER)
+
 
 @dataclass(frozen=True)
 class Link:
@@ -73,7 +79,7 @@ class Lab(Protocol):
     # Whose calls they are.
 
     def user(self, project_id: str, role: str = "member") -> User:
-        """Make a user with one role on the project."""
+        """Make a user with one role on the project, which may be one of PARTIAL."""
 
     def application_credential(self, project_id: str) -> tuple[str, str]:
         """Make an application credential of a member; give its id and secret."""

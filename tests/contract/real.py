@@ -7,7 +7,7 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
-from tests.contract.lab import ABSENT, Disk, User
+from tests.contract.lab import ABSENT, PARTIAL, Disk, User
 from tests.contract.observer import Observer
 from tests.integration.openstack.api import ApiError, Identity, Session
 from tests.integration.openstack.catalogue import FLAVOUR, IMAGE, SHARED_TYPE
@@ -62,8 +62,17 @@ class RealLab:
     def user(self, project_id: str, role: str = "member") -> User:
         name, password = f"user-{secrets.token_hex(4)}", secrets.token_hex(16)
         user = self._keystone.post("/users", {"user": {"name": name, "password": password}})["user"]
-        self._keystone.put(f"/projects/{project_id}/users/{user['id']}/roles/{self._roles[role]}")
+        granted = (role, "member") if role in PARTIAL else (role,)
+        for name_of_role in granted:
+            path = f"/projects/{project_id}/users/{user['id']}/roles/{self._role(name_of_role)}"
+            self._keystone.put(path)
         return User(name, password, project_id, self._project_names[project_id])
+
+    def _role(self, name: str) -> str:
+        if name not in self._roles:
+            self._roles[name] = self._keystone.post("/roles", {"role": {"name": name}})["role"]["id"]
+        role_id: str = self._roles[name]
+        return role_id
 
     def _log_in(self, user: User, endpoint: str | None = None) -> Session:
         identity = Identity(endpoint or self._cloud.identity)

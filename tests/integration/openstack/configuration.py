@@ -1,7 +1,11 @@
-"""The services' configuration files: their defaults (policies among them) but for what a rig needs."""
+"""The services' configuration files: their defaults (policies among them) but for what a rig needs.
+
+Three roles more are told apart by policy: see POLICIES.
+"""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +21,27 @@ SERVICE_USER = "service"
 VOLUME_TYPE = "keepless"
 HYPERVISOR = "hypervisor.json"  # what the hypervisor is told, in the run folder
 TOKEN_CACHE_SECONDS = 2  # the services' own default is 300: a revoked token is good for so long
+
+LISTER, SINGLE_VIEWER, VOLUME_LISTER = "lister", "single_viewer", "volume_lister"
+"""Roles that see a part of all projects: Nova's lists, single servers, all but single volumes."""
+
+_MEMBERS_VOLUME = "(role:reader and project_id:%(project_id)s)"
+# What these roles may besides the services' own policies; for everybody else these say the same
+POLICIES = {
+    "nova": {
+        "context_is_admin": f"role:admin or role:{SINGLE_VIEWER} or role:{VOLUME_LISTER}",
+        "os_compute_api:servers:index:get_all_tenants": (
+            f"role:admin or role:{LISTER} or role:{VOLUME_LISTER}"
+        ),
+        "os_compute_api:servers:detail:get_all_tenants": (
+            f"role:admin or role:{LISTER} or role:{VOLUME_LISTER}"
+        ),
+    },
+    "cinder": {
+        "context_is_admin": f"role:admin or role:{LISTER} or role:{SINGLE_VIEWER} or role:{VOLUME_LISTER}",
+        "volume:get": f"role:admin or role:{LISTER} or role:{SINGLE_VIEWER} or {_MEMBERS_VOLUME}",
+    },
+}
 
 Sections = dict[str, dict[str, object]]
 
@@ -61,6 +86,12 @@ def write_all(site: Site) -> None:
         ("nova", _nova(site)),
     ):
         site.file(name).write_text(_ini(sections), encoding="utf-8")
+    for name, rules in POLICIES.items():
+        _policy_file(site, name).write_text(json.dumps(rules), encoding="utf-8")  # JSON is YAML, too
+
+
+def _policy_file(site: Site, name: str) -> Path:
+    return site.file(name).with_name(f"{name}-policy.yaml")
 
 
 def _ini(sections: Sections) -> str:
@@ -158,6 +189,7 @@ def _cinder(site: Site) -> Sections:
         "keystone_authtoken": _guard(site),
         "service_user": {**_credentials(site), "send_service_user_token": True},
         "nova": {**_credentials(site), "interface": "public"},
+        "oslo_policy": {"policy_file": _policy_file(site, "cinder")},
         **_messages(),
     }
 
@@ -190,6 +222,7 @@ def _nova(site: Site) -> Sections:
         },
         "neutron": {**_credentials(site), "endpoint_override": f"{site.url('standins')}/network"},
         "glance": {**_credentials(site), "endpoint_override": f"{site.url('standins')}/image"},
+        "oslo_policy": {"policy_file": _policy_file(site, "nova")},
         "wsgi": {"api_paste_config": site.software.environment / "etc/nova/api-paste.ini"},
         "quota": {"cores": -1, "instances": -1, "ram": -1},
         "conductor": {"workers": 1},
