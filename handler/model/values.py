@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 
 _END = 253402300799.0  # the last second of the year 9999
 _CANONICAL = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_SPELLED = re.compile(r"\{?(?:urn:uuid:)?[0-9A-Fa-f]{8}-?(?:[0-9A-Fa-f]{4}-?){3}[0-9A-Fa-f]{12}\}?")
 _PROJECT = re.compile(r"[0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
 # RFC 3339's form. Cinder and Nova leave the zone out; ISO 8601 also has a comma, and +hhmm. What is read here
 # is spelled out before `datetime.fromisoformat` sees it, which reads other forms on each Python.
@@ -21,12 +22,16 @@ _ZONED = re.compile(r"\d{4}-\d\d-\d\d[Tt ][\d:]{8}(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\
 
 
 def canonical(spelling: str) -> str:
-    """A UUID in its canonical form, lower case with hyphens, from any spelling that `uuid.UUID` takes.
+    """A UUID in its canonical form, lower case with hyphens.
 
-    Raises ValueError for anything else.
+    From one in capitals, without hyphens, in braces or as a URN, too. Raises ValueError for anything else:
+    `uuid.UUID` by itself reads what `int` does (an underscore, a sign, a blank, other digits), and makes of a
+    garbled id another one, which nobody has.
     """
     if _CANONICAL.fullmatch(spelling):  # as clouds write it: a long listing is full of them
         return spelling
+    if not _SPELLED.fullmatch(spelling):
+        raise ValueError("no UUID")
     return str(uuid.UUID(spelling))
 
 

@@ -72,7 +72,23 @@ def test_a_server_is_gone_when_it_is_gone_by_both_spellings(
     assert asked == [_SERVER, spelling]
 
 
-@pytest.mark.parametrize("listed", ["compute-7", "0a0a0a0a", "", " ", "x" * 36, "-" * 200 + _SERVER])
+_GARBLED = [
+    _SERVER[:-1] + "\n",
+    " " + _SERVER[:-1],
+    _SERVER[:-2] + "_e",
+    "+" + _SERVER[1:],
+    "0x" + _SERVER[2:],
+    "\u0660" + _SERVER[1:],
+    "\uff10" + _SERVER[1:],
+    _SERVER + "\n",
+    "urn:" + _SERVER,
+]
+"""What `uuid.UUID` takes for a UUID all the same: another one, which nobody has."""
+
+
+@pytest.mark.parametrize(
+    "listed", ["compute-7", "0a0a0a0a", "", " ", "x" * 36, "-" * 200 + _SERVER, *_GARBLED]
+)
 def test_a_server_without_a_uuid_can_t_be_proven_gone(listed: str, cloud: Cloud, deploy: Deploy) -> None:
     _, target = _spelt(cloud, listed)
 
