@@ -1,6 +1,6 @@
 # One command each: `make run` shows it, `make test` proves it.
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test lint types unit mutants mutants-ci integration infra attempts fuzz abuse bench sbom audit image package dist picture schema fresh lock clean
+.PHONY: help setup run serve test lint types unit histories mutants mutants-ci integration infra attempts fuzz abuse bench sbom audit image package dist picture schema fresh lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -64,6 +64,12 @@ mutants: setup ## every mutant of the safety rules, in SEED's order; ended, it g
 
 mutants-ci: setup ## the first hundred of them
 	$(BIN)/python -m tests.mutation --seed $(SEED) --most 100
+
+# 100,000 take about half an hour of one core; ended, it goes on where it was (build/histories.json).
+HISTORIES := 3000
+histories: setup ## play HISTORIES of the function under faults, kills and others' deeds, then have wrong rules caught
+	$(BIN)/python -m tests.histories --most $(HISTORIES)
+	$(BIN)/python -m tests.histories --most $(HISTORIES) --mutated
 
 integration: setup ## the contract suite against a real Keystone, Cinder and Nova, started here
 	$(BIN)/python -m pytest tests/contract tests/integration --cloud=real -p no:xdist

@@ -92,6 +92,11 @@ class Cloud(Behaviour):
         self.identity.base_url = self.url
         return self
 
+    def answer(self, call: Call) -> Answer:
+        """Answer a call that came by no wire. The port must be said when the cloud is made."""
+        self.identity.base_url = self.url
+        return self._handle(call)
+
     def stop(self) -> None:
         self._listener.stop()
 

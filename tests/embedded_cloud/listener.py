@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
 import threading
 import time
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, unquote
 
-from tests.embedded_cloud.messages import Answer, Call
+from tests.embedded_cloud.messages import Answer, Call, read_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -186,32 +184,10 @@ def _receive(connection: socket.socket, data: bytes) -> tuple[Call | None, bool,
             return None, False, b""
         body += more
     raw, rest = body[:size], body[size:]
-    target, _, query = parts[1].partition("?")
-    path = unquote(target)
-    prefix, slash, tail = path[1:].partition("/")
-    call = Call(
-        service={"kms": "csms"}.get(prefix, prefix),
-        method=parts[0],
-        path=path,
-        tail=slash + tail,
-        query=dict(parse_qsl(query, keep_blank_values=True)),
-        headers=headers,
-        raw=raw,
-        body=_parsed(raw),
-        started_at=started_at,
-    )
+    call = read_call(parts[0], parts[1], headers, raw, started_at)
     token = headers.get("connection", "").lower()
     keep = token != "close" and (parts[2] == "HTTP/1.1" or token == "keep-alive")
     return call, keep, rest
-
-
-def _parsed(raw: bytes) -> object:
-    if not raw:
-        return None
-    try:
-        return json.loads(raw)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _reason(status: int) -> str:

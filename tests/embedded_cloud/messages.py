@@ -6,6 +6,7 @@ import json
 import uuid
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qsl, unquote
 
 JSON = "application/json"
 
@@ -63,6 +64,33 @@ class Answer:
     body: bytes = b""
     headers: list[tuple[str, str]] = field(default_factory=list)
     manner: Manner | None = None
+
+
+def read_call(method: str, target: str, headers: dict[str, str], raw: bytes, started_at: float) -> Call:
+    """Read a call from its request line, its headers (lower-case names) and its body."""
+    target, _, query = target.partition("?")
+    path = unquote(target)
+    prefix, slash, tail = path[1:].partition("/")
+    return Call(
+        service={"kms": "csms"}.get(prefix, prefix),
+        method=method,
+        path=path,
+        tail=slash + tail,
+        query=dict(parse_qsl(query, keep_blank_values=True)),
+        headers=headers,
+        raw=raw,
+        body=_parsed(raw),
+        started_at=started_at,
+    )
+
+
+def _parsed(raw: bytes) -> object:
+    if not raw:
+        return None
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
 
 
 def json_answer(status: int, content: Any, *headers: tuple[str, str]) -> Answer:

@@ -12,7 +12,8 @@ from tests.unit.pages import ROOT, Page
 
 ARCHITECTURE = Page("docs/architecture.md")
 UNLISTED = {"__init__.py", "__pycache__"}
-BESIDE = {"docs", "embedded_cloud", "mutation"}  # of tests/unit: what has no folder of handler/ to mirror
+BESIDE = {"docs", "embedded_cloud", "histories", "mutation"}
+"""Of tests/unit: what has no folder of handler/ to mirror."""
 
 
 def listing() -> dict[str, set[str]]:
