@@ -35,6 +35,7 @@ from handler.model.result import (
 )
 from handler.model.values import is_project
 from handler.settings import SweepSettings
+from handler.settings.regions import vendor_host
 from handler.telemetry import Event
 
 MOST_REPORTED = 1000
@@ -51,9 +52,10 @@ def clear_server(project: Project, work: GoneServer) -> ManyResult:
     targets: list[Target] = []
     unreadable = LeftOut(project)
     with ThreadPoolExecutor(1, "list") as ahead:
-        # Every filter is checked again on what comes back: a real Cinder ignores this one, of a member. To
-        # an administrator it shows no volume at all then
-        wanted = {} if project.all_projects else {"server_id": work.server_id}
+        # Every filter is checked again on what comes back. Cinder doesn't know this one: it ignores it of a
+        # member, and shows an administrator no volume at all then
+        vendor = vendor_host(project.volumes.endpoint, project.settings.domain) is not None
+        wanted = {"server_id": work.server_id} if vendor else {}
         listing = project.volumes.list(project.context.separate(), wanted)
         for page in listing.pages(ahead, project.told("volumes"), unreadable):
             go_on(project)

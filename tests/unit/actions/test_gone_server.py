@@ -6,7 +6,9 @@ import uuid
 
 import pytest
 
+from handler.actions import sweep
 from handler.model.result import Outcome
+from handler.settings.regions import VendorHost
 from tests.embedded_cloud import Call, Cloud
 from tests.unit.embedded_project import EmbeddedProject
 
@@ -84,7 +86,10 @@ def test_volumes_in_every_state_are_looked_at(bare_cloud: Cloud, project: Embedd
 
 
 @pytest.mark.parametrize("ignores", [True, False])
-def test_the_filter_is_checked_again(bare_cloud: Cloud, project: EmbeddedProject, ignores: bool) -> None:
+def test_the_vendors_filter_is_checked_again(
+    bare_cloud: Cloud, project: EmbeddedProject, monkeypatch: pytest.MonkeyPatch, ignores: bool
+) -> None:
+    monkeypatch.setattr(sweep, "vendor_host", lambda *_endpoint: VendorHost("evs", "region", "domain"))
     if not ignores:
         bare_cloud.ignore_filters.clear()
     gone = str(uuid.uuid4())
@@ -95,6 +100,16 @@ def test_the_filter_is_checked_again(bare_cloud: Cloud, project: EmbeddedProject
 
     assert [part.volume_id for part in result.results] == [wanted.id]
     assert bare_cloud.calls[0].query["server_id"] == gone
+
+
+def test_an_administrator_is_shown_all_that_names_it(bare_cloud: Cloud, project: EmbeddedProject) -> None:
+    project.token = bare_cloud.token(role="admin")
+    gone = str(uuid.uuid4())
+    wanted = bare_cloud.add_volume(attachments=[gone])
+
+    result = project.clear_server(gone)
+
+    assert [(part.volume_id, part.outcome) for part in result.results] == [(wanted.id, Outcome.DETACHED)]
 
 
 def test_a_dry_run_clears_nothing(bare_cloud: Cloud, project: EmbeddedProject) -> None:
