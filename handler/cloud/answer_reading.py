@@ -13,9 +13,16 @@ from __future__ import annotations
 import functools
 import http.client
 import io
+import re
 import time
 from collections.abc import Callable
 from typing import Any
+
+_LONGEST_LINE = 65536
+_MOST_HEADERS = 100
+"""What http.client reads of headers at most: bytes of a line, and lines, the empty one included."""
+
+_PLAIN_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t -~]*)\r\n")
 
 MOST_INTERIM = 16
 """Interim answers before an answer that are read past; who sends more is not understood."""
@@ -104,10 +111,25 @@ class BoundedAnswer(http.client.HTTPResponse):
         raise http.client.BadStatusLine("too many interim answers")
 
     def begin(self) -> None:
-        """See http.client. Where the answer ends must be said once and plainly, or the connection ends."""
-        super().begin()
-        if not self._framed_plainly():
-            self.will_close = True
+        """See http.client, whose fields are set here.
+
+        Where the answer ends must be said once and plainly, or the connection ends.
+        """
+        if self.headers is not None:
+            return
+        version, self.status, reason = self._read_status()
+        self.code, self.reason = self.status, reason.strip()
+        self.version = 10 if version in {"HTTP/1.0", "HTTP/0.9"} else 11
+        if self.version == 11 and not version.startswith("HTTP/1."):
+            raise http.client.UnknownProtocol(version)
+        self.headers = self.msg = _read_headers(self.fp)
+        self.chunked = self.headers.get("Transfer-Encoding", "").lower() == "chunked"
+        self.chunk_left = None
+        self.length = None if self.chunked else _whole_number(self.headers.get("Content-Length"))
+        if self.status in {204, 304}:
+            self.length = 0
+        endless = not self.chunked and self.length is None
+        self.will_close = endless or self._check_close() or not self._framed_plainly()
 
     def _framed_plainly(self) -> bool:
         headers = self.headers
@@ -119,3 +141,44 @@ class BoundedAnswer(http.client.HTTPResponse):
             chunked = [coding.strip().lower() for coding in codings] == ["chunked"]
             return chunked and not lengths and self.version == 11
         return len(lengths) <= 1 and all(length.isascii() and length.isdigit() for length in lengths)
+
+
+class _PlainHeaders(http.client.HTTPMessage):
+    """Headers that are plain ASCII: nothing is to be decoded, which takes as long as reading."""
+
+    def items(self) -> list[tuple[str, str]]:
+        """Names and values, as they came."""
+        return [*self._headers]  # type: ignore[attr-defined]
+
+
+def _read_headers(file: Any) -> http.client.HTTPMessage:
+    """The headers that come next. Lines that are not plain ones are left to http.client's parser.
+
+    That one takes whatever was ever sent by mail, too. Nothing is read in another way here than there.
+    """
+    lines: list[bytes] = []
+    while True:
+        line = file.readline(_LONGEST_LINE + 1)
+        if len(line) > _LONGEST_LINE:
+            raise http.client.LineTooLong("header line")
+        lines.append(line)
+        if len(lines) > _MOST_HEADERS:
+            raise http.client.HTTPException(f"more than {_MOST_HEADERS} lines of headers")
+        if line in {b"\r\n", b"\n", b""}:
+            break
+    plain = [_PLAIN_LINE.fullmatch(line) for line in lines[:-1]]
+    if not all(plain):
+        return http.client.parse_headers(io.BytesIO(b"".join(lines)))
+    headers = _PlainHeaders()
+    for found in plain:
+        name, value = found.groups() if found else (b"", b"")
+        headers.set_raw(name.decode(), value.decode())
+    return headers
+
+
+def _whole_number(text: str | None) -> int | None:
+    try:
+        number = int(text or "")
+    except ValueError:
+        return None
+    return number if number >= 0 else None

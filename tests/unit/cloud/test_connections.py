@@ -6,7 +6,7 @@ import base64
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +17,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from handler import __version__
 from handler.cloud.connection import BoundedAdapter, _Timed, split
+from handler.cloud.messages import Call
 from handler.errors import NoAnswer
 from handler.settings.environment import EnvironmentReader
 from handler.settings.trust import Trust, read_trust
@@ -53,16 +54,21 @@ def test_a_connection_is_kept_for_the_next_call() -> None:
     assert (server.connections, len(server.requests)) == (1, 5)
 
 
-def test_a_kept_connection_that_has_gone_stale_is_replaced() -> None:
+@pytest.mark.parametrize("call", [get, post])
+def test_a_kept_connection_that_has_gone_stale_is_replaced(call: Callable[[str], Call]) -> None:
     def script(client: Connection) -> None:
         client.request()
         client.say(answer())  # and closes, although it did not say so
 
     with raw_server(script) as server, transport() as sender:
         for _ in range(3):
-            assert sender.send(get(server.url), call_context()).status == 200
+            # noticed before anything is sent: a POST that nobody took would be looked after for seconds
+            counted = call_context()
+            assert sender.send(call(server.url), counted).status == 200
+            assert counted.calls == 1
 
     assert server.connections == 3
+    assert len(server.requests) == 3
 
 
 def test_a_connection_that_breaks_just_as_a_read_is_sent_is_mended() -> None:

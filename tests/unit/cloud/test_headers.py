@@ -1,0 +1,105 @@
+"""An answer's head is read as http.client reads it: the same fields of it, whatever stands there."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from handler.cloud.answer_reading import BoundedAnswer
+
+_NAMES = st.sampled_from(
+    [
+        "Content-Length",
+        "content-length",
+        "Transfer-Encoding",
+        "Connection",
+        "Keep-Alive",
+        "X-A",
+        "From ",
+        "a b",
+    ]
+)
+_VALUES = st.sampled_from(
+    [
+        "5",
+        " 5",
+        "5 ",
+        "+5",
+        "-1",
+        "",
+        "5, 5",
+        "chunked",
+        "Chunked",
+        "gzip, chunked",
+        "close",
+        "keep-alive",
+        "\xe9",
+    ]
+) | st.text(st.characters(max_codepoint=255), max_size=6)
+_ODD = st.sampled_from([b" folded", b"\tfolded", b"no colon", b": no name", b"x:y\rz: 1", b"\x00: 1"])
+_LINES = st.lists(
+    st.tuples(_NAMES, _VALUES).map(lambda pair: f"{pair[0]}:{pair[1]}".encode("latin-1")) | _ODD, max_size=6
+)
+
+
+def _read(reader: Any, raw: bytes) -> dict[str, Any]:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(raw)
+        theirs.shutdown(socket.SHUT_WR)
+        ours.settimeout(5)
+        answer = reader(ours)
+        try:
+            answer.begin()
+        except http.client.HTTPException as fault:
+            return {"fault": type(fault)}
+        headers = answer.headers
+        found = {name: getattr(answer, name) for name in ("status", "reason", "version", "chunked", "length")}
+        found |= {"items": headers.items(), "unparsed": bool(headers.get_payload())}
+        found["defects"] = [type(defect) for defect in headers.defects]
+        found["closes"] = answer.will_close
+        answer.close()
+        return found
+
+
+def _ours(sock: socket.socket) -> BoundedAnswer:
+    return BoundedAnswer(sock, method="GET", spoilt=lambda _: None)
+
+
+def _theirs(sock: socket.socket) -> http.client.HTTPResponse:
+    return http.client.HTTPResponse(sock, method="GET")
+
+
+@settings(max_examples=400, deadline=None)
+@example(b"HTTP/1.1", b"200", [b"X: 1"] * 99, b"\r\n")
+@example(b"HTTP/1.1", b"200", [b"X: 1"] * 100, b"\r\n")
+@example(b"HTTP/1.1", b"200", [b"X: " + b"y" * 65536], b"\r\n")
+@example(b"HTTP/1.1", b"200", [b"Content-Length: " + b"9" * 5000], b"\r\n")
+@given(
+    st.sampled_from([b"HTTP/1.1", b"HTTP/1.0", b"HTTP/0.9", b"HTTP/1.7", b"HTTP/2", b"ICY"]),
+    st.sampled_from([b"200", b"204", b"304", b"404", b"999"]),
+    _LINES,
+    st.sampled_from([b"\r\n", b"\n"]),
+)
+def test_it_is_read_as_the_library_reads_it(
+    version: bytes, status: bytes, lines: list[bytes], end: bytes
+) -> None:
+    raw = b"".join(line + end for line in (version + b" " + status + b" Word", *lines, b"")) + b"12345"
+    ours, theirs = _read(_ours, raw), _read(_theirs, raw)
+    # The connection is closed more often: wherever the end of the answer is not said plainly
+    assert ours.pop("closes", True) >= theirs.pop("closes", False)
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("cut", range(1, 40))
+def test_a_head_that_breaks_off_is_read_as_the_library_reads_it(cut: int) -> None:
+    raw = b"HTTP/1.1 200 OK\r\nX-A: 1\r\nContent-Length: 5\r\n\r\n"[:cut]
+    ours, theirs = _read(_ours, raw), _read(_theirs, raw)
+    ours.pop("closes", None)
+    theirs.pop("closes", None)
+    assert ours == theirs
