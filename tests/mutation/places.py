@@ -56,7 +56,10 @@ REQUIRED = (
         "handler.cloud.answer_reading:_AnswerFile.close",
         "not self.closed and (self._reads.end() or self.peek(1)) -> False",
     ),
-    ("handler.cloud.answer_reading:BoundedAnswer.begin", "self.will_close = True -> pass"),
+    (
+        "handler.cloud.answer_reading:BoundedAnswer.begin",
+        "endless or self._check_close() or not self._framed_plainly() -> (endless or self._check_close())",
+    ),
     ("handler.cloud.transport:Transport._sent_by", "response.raw.close() -> pass"),
     # A clock that is set back prolongs nothing
     (
