@@ -90,7 +90,7 @@ ATTEMPTS := 300
 attempts: setup ## try hundreds of times what is switched off or forbidden: not one record or disk may change
 	$(BIN)/python -m pytest tests/attempts -p no:xdist -s --attempts=$(ATTEMPTS)
 
-bench: $(BENCH)/.ready ## compare with peers: ratios, printed
+bench: $(BENCH)/.ready ## compare with peers: ratios, printed; ends with 1 where a bound is missed
 	$(BENCH)/bin/python -m tests.bench
 
 $(BENCH)/.ready: tests/bench/requirements.txt

@@ -1,7 +1,7 @@
 """All benches in one run, as a table: ``python -m tests.bench [--quick] [PART…]``.
 
-What is compared is measured in turns, in one run, on one machine: only the ratios mean something. A bound
-that is missed is said in the table and fails nothing: the machine may have been busy.
+What is compared is measured in turns, in one run, on one machine: only the ratios mean something. Ends with 1
+where a bound is missed. The machine may have been busy: no test asks for it.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def start_up(url: str, effort: Effort) -> Iterator[Row]:
         ratio = medians["ours"] / medians[other]
         return Row(what, _ms(medians["ours"]), f"{_ms(medians[other])}  {named}", ratio, at_most)
 
-    yield row("(a) start-up", "bare", named="functions_framework, requests, pydantic", at_most=1.10)
+    yield row("(a) start-up", "bare", named="functions_framework, requests, pydantic", at_most=1.03)
     yield row("    start-up", "cinderclient", named="import of cinderclient")
     yield row("    start-up", "openstacksdk", named="import of openstacksdk")
     yield row("(f) unused secret stores", "without stores", named="csms: and vault: taken away", at_most=1.05)
@@ -131,7 +131,7 @@ def _mib(size: int) -> str:
     return f"{size / _MIB:.1f} MiB"
 
 
-def main(arguments: Sequence[str]) -> None:
+def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rounds: a first impression")
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)} (default: all)")
@@ -147,7 +147,8 @@ def main(arguments: Sequence[str]) -> None:
             print(f"{name} …", file=sys.stderr, flush=True)
             rows += PARTS[name](url, effort)
     print(show(rows))
+    return int(any(row.missed for row in rows))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

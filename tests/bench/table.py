@@ -24,12 +24,15 @@ class Row:
         return f">= {self.at_least:.2f}" if self.at_least is not None else ""
 
     @property
+    def missed(self) -> bool:
+        over = self.at_most is not None and self.ratio > self.at_most
+        return over or (self.at_least is not None and self.ratio < self.at_least)
+
+    @property
     def verdict(self) -> str:
-        if self.at_most is not None:
-            return "met" if self.ratio <= self.at_most else "MISSED"
-        if self.at_least is not None:
-            return "met" if self.ratio >= self.at_least else "MISSED"
-        return ""
+        if self.at_most is None and self.at_least is None:
+            return ""
+        return "MISSED" if self.missed else "met"
 
 
 def show(rows: Sequence[Row]) -> str:
