@@ -1,6 +1,6 @@
 # One command each: `make run` shows it, `make test` proves it.
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test lint types unit histories mutants mutants-ci integration infra attempts fuzz abuse bench sbom audit image package dist picture schema fresh lock clean
+.PHONY: help setup run serve test lint types unit histories mutants mutants-ci integration infra attempts fuzz abuse bench sbom audit checkov image package dist picture schema fresh lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 CALLS := build/calls.jsonl
 BENCH := build/bench-venv
 SUPPLY := build/supply-venv
+CHECKOV := build/checkov-venv
 export PYTHONDONTWRITEBYTECODE := 1
 
 # What is locked is what is installed, whatever pip this Python came with: it resolves and builds nothing.
@@ -103,6 +104,12 @@ sbom: setup $(SUPPLY)/.ready ## write the bills of materials (CycloneDX) of imag
 audit: setup $(SUPPLY)/.ready ## ask the index for known vulnerabilities of all that is locked for run time
 	$(BIN)/python -m infra.supply.audit --tools $(SUPPLY)/bin requirements.txt infra/container/requirements.txt
 
+checkov: setup $(CHECKOV)/.ready ## judge manifests and the image's recipe by checkov, with a reason for each exception
+	$(BIN)/python -m pytest tests/infra/test_checkov.py -p no:xdist
+
+$(CHECKOV)/.ready: infra/supply/checkov/requirements.txt
+	$(call install,$(CHECKOV),$<)
+
 $(SUPPLY)/.ready: infra/supply/requirements.txt
 	$(call install,$(SUPPLY),$<)
 
@@ -127,13 +134,14 @@ fresh: setup ## the README's commands on Debian 12, 13 and sid as they come, and
 # `make lock UPGRADE=` keeps the versions that still fit.
 UPGRADE ?= --upgrade
 LOCK = $(BIN)/uv pip compile --quiet $(UPGRADE) --universal --generate-hashes --no-strip-extras --only-binary :all:
-LOCKS := requirements.txt infra/container/requirements.txt tests/requirements.txt tests/bench/requirements.txt infra/supply/requirements.txt tests/integration/openstack/requirements.txt
+LOCKS := requirements.txt infra/container/requirements.txt tests/requirements.txt tests/bench/requirements.txt infra/supply/requirements.txt infra/supply/checkov/requirements.txt tests/integration/openstack/requirements.txt
 lock: setup ## lock the newest versions that pyproject.toml allows, with hashes
 	$(LOCK) --python-version 3.10 pyproject.toml -o requirements.txt
 	$(LOCK) --python-version 3.10 -c requirements.txt --extra openstack --extra otel pyproject.toml -o infra/container/requirements.txt
 	$(LOCK) --python-version 3.10 -c infra/container/requirements.txt --extra openstack --extra otel --group dev pyproject.toml -o tests/requirements.txt
 	$(LOCK) --python-version 3.10 -c tests/requirements.txt --group bench pyproject.toml -o tests/bench/requirements.txt
 	$(LOCK) --python-version 3.10 -c tests/requirements.txt --group supply pyproject.toml -o infra/supply/requirements.txt
+	cd infra/supply/checkov && ../../../$(LOCK) --python-version 3.11 requirements.in -o requirements.txt
 	cd tests/integration/openstack && ../../../$(LOCK) --python-version 3.11 requirements.in -o requirements.txt
 	sha256sum $(LOCKS) > tests/locks.sha256
 

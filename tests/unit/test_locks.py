@@ -46,7 +46,7 @@ def said(lock: Lock) -> list[str]:
 @pytest.mark.parametrize("name", LOCKS)
 def test_holds_all_that_its_project_and_its_own_entries_ask_for(name: str) -> None:
     read = lock(name)
-    assert len(read.roots) > 5
+    assert read.roots
     assert said(read) == []
 
 
