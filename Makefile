@@ -87,9 +87,12 @@ fuzz: setup ## have schemathesis try the served function by its own OpenAPI desc
 abuse: setup ## 200 callers at once who withhold something: is /healthz answered?
 	$(BIN)/python -m tests.abuse
 
+# CLOUD=real starts that; ended by ATTEMPTS_SECONDS (exit code 3), the next run goes on where it was.
 ATTEMPTS := 300
+ATTEMPTS_SECONDS := inf
+CLOUD := embedded
 attempts: setup ## try hundreds of times what is switched off or forbidden: not one record or disk may change
-	$(BIN)/python -m pytest tests/attempts -p no:xdist -s --attempts=$(ATTEMPTS)
+	$(BIN)/python -m tests.attempts --cloud $(CLOUD) --attempts $(ATTEMPTS) --seconds $(ATTEMPTS_SECONDS)
 
 bench: $(BENCH)/.ready ## compare with peers: ratios, printed; ends with 1 where a bound is missed
 	$(BENCH)/bin/python -m tests.bench

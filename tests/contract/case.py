@@ -5,9 +5,13 @@ from __future__ import annotations
 import itertools
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tests.contract.lab import ABSENT, Disk, Lab
+from tests.contract.patience import wait
+from tests.contract.scenes import Stage, state
+from tests.contract.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +33,11 @@ class Home:
         self.secret = functions.secret(
             {"username": user.name, "password": user.password, "domain": "Default"}
         )
+
+    @cached_property
+    def token(self) -> str:
+        """A member's."""
+        return self.lab.token(self.project_id)
 
     def settings(self, extra: Mapping[str, str]) -> dict[str, str]:
         common = {"DETACH_TOKEN_SECRET": self.secret}
@@ -77,12 +86,20 @@ class Case:
         """Send work to the function, deployed with the case's settings, and expect nothing."""
         return self._function().post(work, headers)
 
+    def kill(self) -> None:
+        """End the function, deployed with the case's settings, as a host does that has crashed."""
+        self.home.functions.kill(self.home.settings(self.settings))
+
     def _function(self) -> Function:
         return self.home.functions.get(self.home.settings(self.settings))
 
     def _states(self, volumes: tuple[tuple[Disk, str, str], ...]) -> list[str]:
-        looks = [self.lab.look(disk.volume_id) for disk, _, _ in volumes]
-        return ["absent" if look == ABSENT else str(look) for look in looks]
+        return [self.state(disk) for disk, _, _ in volumes]
+
+    def state(self, disk: Disk) -> str:
+        """Read a volume's state, as ``ask`` is told it."""
+        look = self.lab.look(disk.volume_id)
+        return "absent" if look == ABSENT else str(look)
 
     # What cases start from.
 
@@ -111,6 +128,33 @@ class Case:
         disk = self.at_live_server()
         self.lab.stop(disk.server_id)
         return disk
+
+
+class StagedCase(Case):
+    """A case about the disks of a stage. States are the record, its entries, and whether a server has it."""
+
+    def __init__(self, home: Home, stage: Stage, steps: list[str]) -> None:
+        super().__init__(home, steps)
+        self.stage = stage
+
+    def state(self, disk: Disk) -> str:
+        return state(self.lab, disk)
+
+    @property
+    def wire(self) -> Wire:
+        """Calls of the project's own users, told in the table."""
+        return Wire(self, self.home.token)
+
+    def detaches(self, server_id: str) -> int:
+        """Count the detaches on a server's own record."""
+        quiet = Wire(self, self.home.token, [])
+        found = quiet.servers(f"/{server_id}/os-instance-actions", version="2.51").json()["instanceActions"]
+        return [action["action"] for action in found].count("detach_volume")
+
+    def becomes(self, disk: Disk, wanted: str) -> None:
+        """Wait until a volume is in a state."""
+        wait(wanted, lambda: self.state(disk) == wanted)
+        self.steps.append(f"then {wanted}")
 
 
 def summarize(answer: Answer, *, ordered: bool) -> str:

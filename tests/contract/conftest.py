@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from tests.contract.case import Case, Home
+from tests.contract.case import Case, Home, StagedCase
 from tests.contract.embedded import EmbeddedLab
 from tests.contract.function import Functions, deployments
+from tests.contract.scenes import Stage
 from tests.contract.table import CLOUDS, Name, Table, case_name
 from tests.contract.wire import Wire
 from tests.embedded_cloud import Cloud
@@ -108,6 +109,22 @@ def home(lab: Lab, functions: Functions) -> Home:
 @pytest.fixture
 def case(home: Home, steps: list[str]) -> Case:
     return Case(home, steps)
+
+
+@pytest.fixture(scope="session")
+def staged_home(lab: Lab, functions: Functions) -> Home:
+    """The project of the scenes: all of its servers are looked through, so it has only theirs."""
+    return Home(lab, functions)
+
+
+@pytest.fixture(scope="session")
+def stage(lab: Lab, staged_home: Home) -> Stage:
+    return Stage(lab, staged_home.project_id)
+
+
+@pytest.fixture
+def staged(staged_home: Home, stage: Stage, steps: list[str]) -> StagedCase:
+    return StagedCase(staged_home, stage, steps)
 
 
 @pytest.fixture

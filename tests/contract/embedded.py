@@ -9,14 +9,17 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
-from tests.contract.lab import LISTER, PARTIAL, SINGLE_VIEWER, VOLUME_LISTER, Disk, Link, User
+from tests.contract.embedded_faults import EmbeddedFaults, as_disk
+from tests.contract.lab import LISTER, PARTIAL, SINGLE_VIEWER, VOLUME_LISTER, Disk, User
 from tests.contract.observer import Observer
-from tests.embedded_cloud import Attachment, Cloud, Volume
+from tests.embedded_cloud import Attachment, Cloud
 from tests.embedded_cloud.detach_job import Course
 from tests.integration.openstack.api import Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.contract.faults import Faults
 
 _NOW = timedelta()
 _ADMIN_PROJECT = uuid.UUID(int=1).hex
@@ -43,7 +46,10 @@ class EmbeddedLab:
         policies.lists_all_servers |= {LISTER, VOLUME_LISTER}
         policies.volume_admins |= set(PARTIAL)
         policies.shows_volumes |= {LISTER, SINGLE_VIEWER}
+        self.holds = observer.holds
+        self.links = observer.links
         self._compute = Session(cloud.compute_endpoint, token, _ADMIN_PROJECT, "admin")
+        self.faults: Faults = EmbeddedFaults(cloud, self._compute)
 
     def project(self) -> str:
         return uuid.uuid4().hex
@@ -90,6 +96,9 @@ class EmbeddedLab:
     def soft_delete(self, server_id: str) -> None:
         self._cloud.server(server_id).status = "SOFT_DELETED"
 
+    def delete(self, server_id: str) -> None:
+        self._compute.delete(f"/servers/{server_id}")
+
     def vanish(self, server_id: str) -> None:
         self._cloud.delete_server(server_id)
 
@@ -111,16 +120,26 @@ class EmbeddedLab:
         finally:
             self._cloud.jobs.course, told.guest = usual, 0
 
+    @contextlib.contextmanager
+    def cell_down(self, project_id: str) -> Iterator[None]:
+        """Have a cell be down that has a server of the project: a real cloud would need a second one."""
+        server = self._cloud.add_server(project_id=project_id, host="far")
+        self._cloud.host("far").cell = "cell2"
+        self._cloud.cells_down.add("cell2")
+        try:
+            yield
+        finally:
+            self._cloud.cells_down.clear()
+            self._cloud.delete_server(server.id)
+
     def disk(self, project_id: str, *server_ids: str) -> Disk:
-        return _as_disk(
-            self._cloud.add_volume(project_id=project_id, attachments=server_ids, created_at=_NOW)
-        )
+        return as_disk(self._cloud.add_volume(project_id=project_id, attachments=server_ids, created_at=_NOW))
 
     def recorded_disk(self, project_id: str, server_id: str | None, *, connected: bool = True) -> Disk:
         host = "some-host" if server_id is None else None
         stamp = self._cloud.stamp(_NOW)
         link = Attachment(str(uuid.uuid4()), server_id, "/dev/vdb", stamp, host, connected)
-        return _as_disk(
+        return as_disk(
             self._cloud.add_volume(
                 project_id=project_id, attachments=[link], created_at=_NOW, known_to_compute=False
             )
@@ -135,7 +154,3 @@ class EmbeddedLab:
 
     def delete_volume(self, disk: Disk) -> None:
         self._cloud.delete_volume(disk.volume_id)
-
-
-def _as_disk(volume: Volume) -> Disk:
-    return Disk(volume.id, tuple(Link(entry.attachment_id, entry.server_id) for entry in volume.attachments))

@@ -139,6 +139,10 @@ class Functions:
         self._running.move_to_end(key)
         return self._running[key]
 
+    def kill(self, settings: Mapping[str, str]) -> None:
+        """End the deployment of these settings in the middle of whatever it does."""
+        self._running.pop(frozenset(settings.items())).close()
+
     def close(self) -> None:
         for function in self._running.values():
             function.close()

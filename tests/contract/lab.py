@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from tests.contract.faults import Faults
 
 LISTER, SINGLE_VIEWER, VOLUME_LISTER = "lister", "single_viewer", "volume_lister"
 """Roles, beside a member's, that see all projects' servers in lists only, singly only, and all but single
@@ -23,10 +26,14 @@ class Link:
 
 @dataclass(frozen=True)
 class Disk:
-    """A volume that a case has made, with its attachments of that moment, in the order they were made."""
+    """A volume that a case has made, with its attachments of that moment, in the order they were made.
+
+    ``others``: servers that no attachment names, and that may have the volume all the same.
+    """
 
     volume_id: str
     links: tuple[Link, ...] = ()
+    others: tuple[str, ...] = ()
 
     @property
     def attachment_id(self) -> str:
@@ -70,6 +77,10 @@ class Lab(Protocol):
     region: str
     """The catalog's only one."""
 
+    @property
+    def faults(self) -> Faults:
+        """What it can be made to suffer."""
+
     def project(self) -> str:
         """Make a project with nothing in it."""
 
@@ -110,11 +121,17 @@ class Lab(Protocol):
     def soft_delete(self, server_id: str) -> None:
         """Delete a server so that it can still be restored."""
 
+    def delete(self, server_id: str) -> None:
+        """Ask for a server's deletion for good; it may take its time."""
+
     def vanish(self, server_id: str) -> None:
         """Delete a server for good while its volumes' attachments stay: how an orphan comes about."""
 
     def forget(self, server_id: str, volume_id: str) -> None:
         """Have the compute service forget that the server has the volume; the volume's record stays."""
+
+    def holds(self, server_id: str, volume_id: str) -> bool:
+        """Ask the compute service whether a server has a volume; one that there is not has none."""
 
     def held(self, server_id: str) -> list[str]:
         """Ask the compute service which volumes the server has."""
@@ -153,6 +170,9 @@ class Lab(Protocol):
 
     def entries(self, volume_id: str) -> list[str]:
         """Read the states of all entries of a volume, those that its record hides too."""
+
+    def links(self, volume_id: str) -> tuple[Link, ...]:
+        """Read all entries of a volume, those that its record hides too, the oldest first."""
 
     def look(self, volume_id: str) -> Record:
         """Read a volume through the volume service's own API, as an administrator."""

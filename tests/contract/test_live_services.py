@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.contract.patience import wait
 from tests.contract.test_one import FREE, HELD
 from tests.contract.wire import Wire, shape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.contract.case import Case
     from tests.contract.lab import Disk
-
-_PATIENCE = 60.0
-
-
-def _await(what: str, there: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _PATIENCE
-    while not there():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.1)
 
 
 def _becomes(wire: Wire, disk: Disk, state: str, *, held: bool) -> None:
@@ -35,7 +24,7 @@ def _becomes(wire: Wire, disk: Disk, state: str, *, held: bool) -> None:
         listed = disk.volume_id in lab.held(disk.server_id)
         return (str(lab.look(disk.volume_id)), listed) == (state, held)
 
-    _await(f"{state}, held: {held}", there)
+    wait(f"{state}, held: {held}", there)
     wire.case.steps.append(f"then {state}, {'held' if held else 'not held'}")
 
 
@@ -56,7 +45,7 @@ def _ends(wire: Wire, disk: Disk, request: str, result: str) -> dict[str, Any]:
         found: dict[str, Any] = quiet.get(path, "2.51").json()["instanceAction"]
         return found
 
-    _await(result, lambda: [event["result"] for event in action()["events"]] == [result])
+    wait(result, lambda: [event["result"] for event in action()["events"]] == [result])
     found = action()
     told = f"{found['action']}: message {found['message']}, {found['events'][0]['event']} {result}"
     wire.case.steps.append(told)

@@ -45,6 +45,13 @@ def build(world: World, volumes: Iterable[Volume], project_id: str | None = None
         return server
 
 
+def place(world: World, server: Server) -> None:
+    """Bring a server that is being built to its host: its disks are attached before it runs."""
+    with world.lock:
+        server.task_state = "spawning"
+        connect_disks(world, server)
+
+
 def boot(world: World, server: Server) -> None:
     """Finish a server that was being built; one whose entries were taken away meanwhile ends in ERROR."""
     with world.lock:

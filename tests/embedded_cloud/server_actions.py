@@ -40,6 +40,7 @@ _CHANGES = {
     "rescue": _change("rescue", "active stopped error", "RESCUE"),
     "unrescue": _change("unrescue", "rescued active", "ACTIVE"),
     "shelve": _change("shelve", "active stopped paused suspended", "SHELVED_OFFLOADED"),
+    "restore": _change("restore", "soft-delete", "ACTIVE"),
     "unshelve": _change("unshelve", "shelved shelved_offloaded", "ACTIVE"),
 }
 

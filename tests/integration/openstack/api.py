@@ -47,8 +47,8 @@ class Session:
     def post(self, path: str, document: Any = None, headers: Mapping[str, str] | None = None) -> Any:
         return self._send("POST", path, document, headers)
 
-    def put(self, path: str, document: Any = None) -> Any:
-        return self._send("PUT", path, document, None)
+    def put(self, path: str, document: Any = None, headers: Mapping[str, str] | None = None) -> Any:
+        return self._send("PUT", path, document, headers)
 
     def patch(self, path: str, document: Any) -> Any:
         return self._send("PATCH", path, document, None)

@@ -57,6 +57,10 @@ class OpenStack:
         finally:
             told.unlink()
 
+    def process(self, name: str) -> int:
+        """Give the id of one of the cloud's processes."""
+        return Processes(Path(self.folder)).names()[name]
+
     def sql(self, statement: str, database: str) -> list[list[str]]:
         """Read or write a service's database: only for states that no API makes."""
         folder = Path(self.folder)

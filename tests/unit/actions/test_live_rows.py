@@ -34,7 +34,7 @@ ROWS: list[tuple[str, tuple[str, str | None, bool | None], bool, list[str], str]
     ("SHELVED_OFFLOADED", refused("volume_state"), True, [], "reserved 1, held"),
     ("SHELVED_OFFLOADED, delete_on_termination", refused("volume_state"), True, [], "reserved 1, held"),
     ("BUILD, scheduling", refused("volume_state"), False, [], "reserved 1, held"),
-    ("BUILD, spawning", refused("volume_state"), False, [], "reserved 1, held"),
+    ("BUILD, spawning", refused("server_busy"), True, [], HELD),
     *(
         (f"task {task}", refused("server_busy"), True, [], HELD)
         for task in ("deleting", "powering-off", "rebooting", "image_snapshot", "migrating", "spawning")

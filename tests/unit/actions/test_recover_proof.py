@@ -88,6 +88,20 @@ def test_it_names_the_entry_and_its_server(project: OptedIn, *, dry_run: bool) -
 
     assert result.attachment_id == planted.attachment_id
     assert (result.server.id, result.server.exists, result.server.checked) == (planted.server_id, False, True)
+    assert result.disk.device == "/dev/vdb"
+
+
+def test_it_names_a_server_that_lives(project: OptedIn) -> None:
+    planted = stuck.plant(project.cloud.world, "L5")
+
+    result = project.one(planted.volume.id, recover=True)
+
+    assert told(result) == refused("volume_held")
+    assert (result.server.id, result.server.exists, result.server.status) == (
+        planted.server_id,
+        True,
+        "ACTIVE",
+    )
 
 
 def test_it_names_none_where_there_is_none(project: OptedIn) -> None:
@@ -239,6 +253,46 @@ def test_a_servers_own_list_counts_whatever_its_record_shows(project: OptedIn, e
     )
 
     assert told(project.one(planted.volume.id, recover=True)) == refused("volume_held")
+    assert project.sent() == []
+
+
+def test_what_a_servers_record_shows_counts_whatever_its_own_list_says(project: OptedIn, edit: Edit) -> None:
+    planted = stuck.plant(project.cloud.world, "L5")
+    edit("compute", "/os-volume_attachments", lambda document: document["volumeAttachments"].clear())
+
+    assert told(project.one(planted.volume.id, recover=True)) == refused("volume_held")
+
+
+def test_a_server_that_shows_no_disks_at_all_may_be_about_to_use_it(project: OptedIn, edit: Edit) -> None:
+    planted = stuck.plant(project.cloud.world, "N5")
+    server = project.cloud.add_server(planted.server_id)
+    edit(
+        "compute",
+        server.id,
+        lambda document: document["server"].pop("os-extended-volumes:volumes_attached", None),
+    )
+
+    assert told(project.one(planted.volume.id, recover=True)) == refused("server_exists")
+    assert project.sent() == []
+
+
+def test_only_where_record_and_entry_are_reserved_are_the_others_left_aside(project: OptedIn) -> None:
+    volume = shared(project, "attaching", "reserved", "attaching")
+    chosen, other = volume.attachments
+    project.cloud.add_server(other.server_id)
+
+    result = project.one(volume.id, recover=True, attachment_id=chosen.attachment_id)
+
+    assert told(result) == refused("server_exists")
+    assert project.sent() == []
+
+
+@pytest.mark.parametrize("row", ["N1", "N5", "N6"])
+def test_endpoints_that_may_be_of_two_clouds_free_nothing(project: OptedIn, row: str) -> None:
+    volume = stuck.plant(project.cloud.world, row).volume
+    project.together = None  # and no volume in use is a witness
+
+    assert told(project.one(volume.id, recover=True)) == ("failed", "configuration", False)
     assert project.sent() == []
 
 

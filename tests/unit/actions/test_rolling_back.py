@@ -322,6 +322,15 @@ def test_of_several_entries_the_named_one_is_meant(marked: Marked) -> None:
     assert marked.project.sent() == [ROLL, DELETE]
 
 
+def test_another_entrys_server_is_not_the_one_that_is_meant(marked: Marked) -> None:
+    gone = Attachment(str(uuid.uuid4()), str(uuid.uuid4()), "/dev/vdc", None)
+    marked.volume.attachments.append(gone)
+
+    named = {"attachment_id": gone.attachment_id, "server_id": gone.server_id}
+    assert marked.ask(live=True, **named) == refused("volume_held")
+    assert marked.project.sent() == []
+
+
 @pytest.mark.parametrize("what", ["the record", "its moment", "the volume"])
 def test_what_changes_before_the_mark_is_taken_back_stops_it(marked: Marked, what: str) -> None:
     cloud, volume = marked.project.cloud, marked.volume

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tests.embedded_cloud import lifecycle
 from tests.unit.embedded_cloud.client import ask, servers
 
 if TYPE_CHECKING:
@@ -85,8 +86,10 @@ def _in_state(scene: Scene, status: str) -> None:
 def _stage(scene: Scene, word: str) -> None:
     cloud, server, volume = scene.cloud, scene.server, scene.volume
     first, _, last = word.partition(" ")
-    if first == "task" or word in {"scheduling", "spawning"}:
+    if first == "task" or word == "scheduling":
         server.task_state = last or word
+    elif word == "spawning":
+        lifecycle.place(cloud.world, server)  # its disks are attached by then
     elif first == "volume" and last in _STATES.split():
         volume.status = last
     elif first == "locked":
