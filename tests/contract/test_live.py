@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.contract.case import StagedCase
     from tests.contract.lab import Disk
 
-ON = {"DETACH_LIVE": "on", "DETACH_RECOVER": "on"}
+ON = {"DETACH_LIVE": "on", "DETACH_RECOVER": "on", "DETACH_TIMEOUT": "50"}  # a rig may be slow
 
 # By scene: what comes of form one with `live`; the state before; after, where it is another.
 ROWS: dict[str, tuple[str, ...]] = {

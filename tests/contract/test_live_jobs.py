@@ -14,7 +14,7 @@ from tests.contract.test_live import ON, ids, live
 if TYPE_CHECKING:
     from tests.contract.case import StagedCase
 
-SHORT = {**ON, "DETACH_TIMEOUT": "9", "DETACH_READ_TIMEOUT": "6"}
+SHORT = {**ON, "DETACH_TIMEOUT": "11", "DETACH_READ_TIMEOUT": "5"}
 UNDER_WAY = "detaching [attached], held"
 UNCONFIRMED, DONE = "202 unconfirmed not_confirmed again", "200 already_detached"
 
