@@ -1,6 +1,6 @@
 # One command each: `make run` shows it, `make test` proves it.
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test lint types unit histories mutants mutants-ci integration infra attempts fuzz abuse bench sbom audit checkov image package dist picture schema fresh lock clean
+.PHONY: help setup run serve test lint types unit histories bytes mutants mutants-ci integration infra attempts fuzz abuse bench sbom audit checkov image package dist picture schema fresh lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,6 +9,7 @@ CALLS := build/calls.jsonl
 BENCH := build/bench-venv
 SUPPLY := build/supply-venv
 CHECKOV := build/checkov-venv
+BYTES := build/bytes-venv
 export PYTHONDONTWRITEBYTECODE := 1
 
 # What is locked is what is installed, whatever pip this Python came with: it resolves and builds nothing.
@@ -71,6 +72,13 @@ HISTORIES := 3000
 histories: setup ## play HISTORIES of the function under faults, kills and others' deeds, then have wrong rules caught
 	$(BIN)/python -m tests.histories --most $(HISTORIES)
 	$(BIN)/python -m tests.histories --most $(HISTORIES) --mutated
+
+MINUTES := 9
+bytes: $(BYTES)/.ready ## fuzz all readers for MINUTES, guided by coverage (atheris); what is new is added to their corpus
+	$(BYTES)/bin/python -m tests.bytes --minutes $(MINUTES)
+
+$(BYTES)/.ready: tests/bytes/requirements.txt
+	$(call install,$(BYTES),$<)
 
 integration: setup ## the contract suite against a real Keystone, Cinder and Nova, started here
 	$(BIN)/python -m pytest tests/contract tests/integration --cloud=real -p no:xdist
@@ -137,7 +145,7 @@ fresh: setup ## the README's commands on Debian 12, 13 and sid as they come, and
 # `make lock UPGRADE=` keeps the versions that still fit.
 UPGRADE ?= --upgrade
 LOCK = $(BIN)/uv pip compile --quiet $(UPGRADE) --universal --generate-hashes --no-strip-extras --only-binary :all:
-LOCKS := requirements.txt infra/container/requirements.txt tests/requirements.txt tests/bench/requirements.txt infra/supply/requirements.txt infra/supply/checkov/requirements.txt tests/integration/openstack/requirements.txt
+LOCKS := requirements.txt infra/container/requirements.txt tests/requirements.txt tests/bench/requirements.txt tests/bytes/requirements.txt infra/supply/requirements.txt infra/supply/checkov/requirements.txt tests/integration/openstack/requirements.txt
 lock: setup ## lock the newest versions that pyproject.toml allows, with hashes
 	$(LOCK) --python-version 3.10 pyproject.toml -o requirements.txt
 	$(LOCK) --python-version 3.10 -c requirements.txt --extra openstack --extra otel pyproject.toml -o infra/container/requirements.txt
@@ -145,6 +153,7 @@ lock: setup ## lock the newest versions that pyproject.toml allows, with hashes
 	$(LOCK) --python-version 3.10 -c tests/requirements.txt --group bench pyproject.toml -o tests/bench/requirements.txt
 	$(LOCK) --python-version 3.10 -c tests/requirements.txt --group supply pyproject.toml -o infra/supply/requirements.txt
 	cd infra/supply/checkov && ../../../$(LOCK) --python-version 3.11 requirements.in -o requirements.txt
+	$(LOCK) --python-version 3.11 -c tests/requirements.txt --group bytes pyproject.toml -o tests/bytes/requirements.txt
 	cd tests/integration/openstack && ../../../$(LOCK) --python-version 3.11 requirements.in -o requirements.txt
 	sha256sum $(LOCKS) > tests/locks.sha256
 
