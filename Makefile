@@ -1,6 +1,6 @@
 # One command each: `make run` shows it, `make test` proves it.
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test lint types unit histories bytes mutants mutants-ci integration infra attempts fuzz abuse bench sbom audit checkov image package dist picture schema fresh lock clean
+.PHONY: help setup run serve test lint types unit histories bytes mutants mutants-ci integration infra attempts fuzz abuse bench sbom audit checkov image package dist picture dashboard schema fresh lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -126,6 +126,9 @@ $(SUPPLY)/.ready: infra/supply/requirements.txt
 
 package: setup ## write the zips for FunctionGraph's Python runtime to dist/
 	$(BIN)/python infra/functiongraph/package.py
+
+dashboard: setup ## write infra/grafana/evs-detach.json anew
+	$(BIN)/python infra/grafana/dashboard.py
 
 picture: setup ## draw docs/terminal.svg anew, from a real run of the command
 	$(BIN)/python -m tests.picture

@@ -46,6 +46,7 @@ class Event(str, Enum):
     ENDPOINTS_WITNESSED = "endpoints_witnessed"
     CLOUD_SEEN = "cloud_seen"
     SECRET_READ = "secret_read"
+    SECRET_ENDS = "secret_ends"
     CALLER_REFUSED = "caller_refused"
     SETTINGS_WRONG = "settings_wrong"
     RECORD_UNREADABLE = "record_unreadable"

@@ -38,12 +38,15 @@ class RunLine:
         self._told.update(counts)
 
     def write(self, result: ManyResult) -> None:
-        """Write it. `cleared` counts records seen changed; each outcome is counted under its own name."""
+        """Write it. `cleared` counts records seen changed; each outcome is counted under its own name.
+
+        Its level is about the sweep as a whole: what became of single targets, their own lines say.
+        """
         error = result.error
         counted: dict[str, Any] = {
             outcome.value: result.summary.get(outcome.value, 0) for outcome in _COUNTED
         }
-        write = self._log.ended(error, ok=result.ok)
+        write = self._log.ended(error, ok=error is None)
         write(
             Event.RUN,
             ok=result.ok,

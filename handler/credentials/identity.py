@@ -9,12 +9,15 @@ quoted but its code: it was sent a password.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from handler.cloud.catalog import Catalog, read_catalog
 from handler.cloud.endpoints import Endpoints, find_scopes_endpoints
 from handler.cloud.messages import Answer, Call
 from handler.cloud.transport import Transport
+from handler.credentials.ending import Ending
 from handler.credentials.identity_answers import (
     SETTING,
     delegated,
@@ -29,13 +32,16 @@ from handler.credentials.identity_answers import (
 )
 from handler.credentials.identity_requests import request_for
 from handler.credentials.secret_content import BareToken, Content, Login, Password, Scope, is_token
-from handler.credentials.stores.base import ask
-from handler.errors import Misconfigured, TokenRejected, UpstreamUnavailable
+from handler.credentials.stores.base import ask, body_of
+from handler.errors import Failure, Misconfigured, TokenRejected, UpstreamUnavailable
 from handler.invocation import CallContext
 from handler.model.values import epoch, is_project, same_project
 from handler.secret import Secret
 from handler.settings import Settings
 from handler.telemetry import Event
+
+_HURRY = 3.0
+"""Seconds that a question may take at most whose answer nobody needs to go on."""
 
 
 class Token(NamedTuple):
@@ -58,9 +64,11 @@ class Token(NamedTuple):
 class Identity:
     """The identity service, asked under the deadline of the invocation that needs the answer."""
 
-    def __init__(self, settings: Settings, transport: Transport) -> None:
+    def __init__(self, settings: Settings, transport: Transport, clock: Callable[[], float]) -> None:
         self._settings = settings
         self._transport = transport
+        self._ending = Ending(SETTING, clock)
+        self._looked: set[str] = set()
 
     def issue(self, login: Login, context: CallContext) -> Token:
         """Have a token issued. A refused password (TokenRejected) is never sent again: accounts lock."""
@@ -91,7 +99,33 @@ class Identity:
         if token.expires_at is None:
             raise UpstreamUnavailable("The identity service issued a token without a time that can be read.")
         context.log.info(Event.TOKEN_BOUGHT, project_id=token.project_id, expires_at=described["expires_at"])
+        if isinstance(login, Password):
+            ends_at = epoch(text_at(described, "user", "password_expires_at"))
+            self._ending.saw("password", ends_at, context.log)
+        self._look_at_credential(token, described, context)
         return token
+
+    def _look_at_credential(self, token: Token, described: dict[str, Any], context: CallContext) -> None:
+        """Say when an application credential ends, which its token doesn't. Asked once."""
+        id_, user = text_at(described, "application_credential", "id"), text_at(described, "user", "id")
+        if id_ is None or user is None or id_ in self._looked:
+            return
+        below = f"users/{quote(user, safe='')}/application_credentials/{quote(id_, safe='')}"
+        call = Call(
+            service="identity",
+            method="GET",
+            url=f"{self._settings.identity_endpoint}/{below}",
+            headers={"X-Auth-Token": token.value.reveal()},
+            secrets=(token.value.reveal(),),
+        )
+        try:
+            answer = ask(self._transport, call, context.separate(_HURRY))
+        except Failure:
+            return  # the next token's turn
+        self._looked.add(id_)
+        found = body_of(answer, "application_credential")
+        if answer.status == 200 and text_at(found, "id") == id_:
+            self._ending.saw("application_credential", epoch(text_at(found, "expires_at")), context.log)
 
     def look_up(self, value: Secret, project_id: str | None, context: CallContext) -> Token:
         """What a bare token is good for, by the token's own word.

@@ -102,7 +102,7 @@ class Credentials:
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._identity = identity = Identity(settings, transport)
+        self._identity = identity = Identity(settings, transport, clock)
         self._local: SecretStore | None = None
         self._secret: CachedSecret | None = None
         reference = settings.token_secret

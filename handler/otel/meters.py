@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from opentelemetry.metrics import Meter
@@ -48,6 +49,9 @@ class Meters:
             "evs_detach.last_sweep.timestamp", "s", "When a sweep last went through to its end."
         )
         self._tokens = meter.create_counter("evs_detach.tokens.issued", "{token}", "Tokens issued to us.")
+        self._secret_end = meter.create_gauge(
+            "evs_detach.secret.end.timestamp", "s", "When a secret ends, by the setting that names it."
+        )
         self._to_mend = meter.create_counter("evs_detach.errors", "{line}", "Log lines of level ERROR.")
         self._clearings.add(0)
 
@@ -65,6 +69,9 @@ class Meters:
             self._run(fields)
         elif event is Event.TOKEN_BOUGHT:
             self._tokens.add(1)
+        elif event is Event.SECRET_ENDS:
+            moment = datetime.strptime(fields["ends_at"], "%Y-%m-%dT%H:%M:%S%z").timestamp()
+            self._secret_end.set(moment, _attributes(setting=fields["setting"], kind=fields["kind"]))
 
     def _run(self, fields: Mapping[str, Any]) -> None:
         self._sweeps.add(1, _attributes(ok=fields["ok"], code=fields["code"], dry_run=fields["dry_run"]))

@@ -26,6 +26,7 @@ class _Version:
     id: str
     value: dict[str, str]
     created: int
+    expire_time: int | None = None
 
 
 @dataclass(slots=True)
@@ -51,6 +52,7 @@ class Csms:
         state: str = "ENABLED",
         *,
         project_id: str | None = None,
+        expire_time: int | None = None,
     ) -> str:
         """Add a version, which becomes the latest, and set the secret's state; give the version's id."""
         secret = self.secrets.setdefault((project_id or self.identity.project_id, name), _Secret())
@@ -59,7 +61,9 @@ class Csms:
         content = (
             {"secret_binary": base64.b64encode(text).decode()} if binary else {"secret_string": text.decode()}
         )
-        made = _Version(version or f"v{len(secret.versions) + 1}", content, int(self.behaviour.now()))
+        made = _Version(
+            version or f"v{len(secret.versions) + 1}", content, int(self.behaviour.now()), expire_time
+        )
         secret.versions = [v for v in secret.versions if v.id != made.id] + [made]
         return made.id
 
@@ -99,7 +103,7 @@ def _view(name: str, secret: _Secret, version: _Version) -> dict[str, Any]:
     metadata = {
         "id": version.id,
         "create_time": version.created,
-        "expire_time": None,
+        "expire_time": version.expire_time,
         "kms_key_id": "0b0ec2c4-1d5b-4a3a-9c51-3b3d5f0a8e77",
         "secret_name": name,
         "version_stages": stages,

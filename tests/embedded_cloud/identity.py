@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import random
+import re
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from tests.embedded_cloud import token_view
 from tests.embedded_cloud.messages import Answer, Call, json_answer, request_id
+from tests.embedded_cloud.token_view import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 Why = Literal["valid", "absent", "unknown", "expired"]
 
+_CREDENTIAL = re.compile(r"/v3/users/([^/]+)/application_credentials/([^/]+)")
 _UNAUTHORIZED = "The request you have made requires authentication."
 _EXPECTING = (
     "Expecting to find {} in {}. The server could not comply with the request since it is either malformed "
@@ -48,7 +51,7 @@ class Token:
 class Account:
     """Someone whom tokens are issued to: a user by name, or an application credential by id.
 
-    ``credential`` is an application credential's own name.
+    ``credential`` is an application credential's own name; ``ends_at`` is when it, or the password, ends.
     """
 
     user_id: str
@@ -61,6 +64,7 @@ class Account:
     failures: int = 0
     locked_until: float = 0.0
     credential: str | None = None
+    ends_at: float | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -143,13 +147,14 @@ class Identity:
         domain: str = "Default",
         projects: Iterable[str] | None = None,
         role: str = "member",
+        ends_at: float | None = None,
     ) -> str:
-        """Make a user (or change one's password, unlocking it) and give its id."""
+        """Make a user (or change one's password, which may end then, unlocking it) and give its id."""
         user_id = uuid.uuid5(uuid.NAMESPACE_DNS, f"{name}.{domain}").hex
         scope = [self.project_id] if projects is None else list(projects)
         for project_id in scope:
             self.projects.setdefault(project_id, Project(project_id, f"project-{project_id[:8]}", domain))
-        self.users[domain, name] = Account(user_id, name, domain, password, scope, role)
+        self.users[domain, name] = Account(user_id, name, domain, password, scope, role, ends_at=ends_at)
         return user_id
 
     def require_factor(self, name: str, factor: str, domain: str = "Default") -> None:
@@ -157,14 +162,20 @@ class Identity:
         self.users[domain, name].factor = factor
 
     def add_application_credential(
-        self, project_id: str | None = None, role: str = "member", user: str = "tester"
+        self,
+        project_id: str | None = None,
+        role: str = "member",
+        user: str = "tester",
+        ends_at: float | None = None,
     ) -> tuple[str, str]:
-        """Make an application credential; give its id and secret."""
+        """Make an application credential, which may end then (epoch seconds); give its id and secret."""
         credential_id, secret = uuid.uuid4().hex, uuid.uuid4().hex + uuid.uuid4().hex
         known = self.users.get(("Default", user))
         user_id = known.user_id if known else uuid.uuid5(uuid.NAMESPACE_DNS, user).hex
         scope = [project_id or self.project_id]
-        account = Account(user_id, user, "Default", secret, scope, role, credential=f"{user}'s")
+        account = Account(
+            user_id, user, "Default", secret, scope, role, credential=f"{user}'s", ends_at=ends_at
+        )
         self.credentials[credential_id] = account
         return credential_id, secret
 
@@ -218,6 +229,9 @@ class Identity:
         return answer
 
     def _route(self, call: Call) -> Answer:
+        own = _CREDENTIAL.fullmatch(call.tail)
+        if own is not None and call.method == "GET":
+            return self._credential_shown(own[1], own[2], call)
         if call.tail != "/v3/auth/tokens":
             raise _Denied(404, "The requested URL was not found on the server.")
         if call.method == "POST":
@@ -227,6 +241,25 @@ class Identity:
         if call.method in {"GET", "HEAD", "DELETE"}:
             return self._about(call)
         raise _Denied(404, "The requested URL was not found on the server.")
+
+    def _credential_shown(self, user_id: str, credential_id: str, call: Call) -> Answer:
+        asking = self.bearer(call)
+        if asking is None:
+            raise _Denied
+        if asking.user_id != user_id:
+            action = "identity:get_application_credential"
+            raise _Denied(403, f"You are not authorized to perform the requested action: {action}.")
+        found = self.credentials.get(credential_id)
+        if found is None or found.user_id != user_id:
+            raise _Denied(404, f"Could not find Application Credential: {credential_id}.")
+        ends_at = None if found.ends_at is None else moment(found.ends_at).rstrip("Z")
+        content = {
+            "id": credential_id,
+            "name": found.credential,
+            "expires_at": ends_at,
+            "unrestricted": False,
+        }
+        return json_answer(200, {"application_credential": content})
 
     def _about(self, call: Call) -> Answer:
         """Validate or revoke the token named in X-Subject-Token."""
@@ -400,7 +433,8 @@ class Identity:
         project = None
         if token.project_id is not None:
             project = self.projects.setdefault(token.project_id, Project(token.project_id, token.project_id))
-        content = token_view.shown(token, project)
+        user = self.users.get((token.domain, token.user_name))
+        content = token_view.shown(token, project, user.ends_at if user else None)
         if project is not None and "nocatalog" not in call.query:
             rows = token_view.catalogue(self.base_url, project.id, self.behaviour)
             shown = self.behaviour.catalogue(rows)

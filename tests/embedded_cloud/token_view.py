@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from tests.embedded_cloud.identity import Project, Token
 
 
-def shown(token: Token, project: Project | None) -> dict[str, Any]:
+def shown(token: Token, project: Project | None, ends_at: float | None = None) -> dict[str, Any]:
     user_domain = {"id": _domain_id(token.domain), "name": token.domain}
     user = {"domain": user_domain, "id": token.user_id, "name": token.user_name}
     content: dict[str, Any] = {
         "methods": token.methods,
-        "user": {**user, "password_expires_at": None},
+        "user": {**user, "password_expires_at": None if ends_at is None else moment(ends_at)},
         "audit_ids": [base64.urlsafe_b64encode(uuid.UUID(token.user_id).bytes).decode().rstrip("=")],
-        "expires_at": _moment(token.expires_at),
-        "issued_at": _moment(token.issued_at),
+        "expires_at": moment(token.expires_at),
+        "issued_at": moment(token.issued_at),
     }
     if token.credential is not None:
         credential_id, name = token.credential
@@ -69,5 +69,5 @@ def _domain_id(name: str) -> str:
     return "default" if name == "Default" else name
 
 
-def _moment(seconds: float) -> str:
+def moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

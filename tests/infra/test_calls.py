@@ -150,6 +150,14 @@ def made(folder: Path) -> Iterable[Recorded]:
         pod.write_text("pod-token", encoding="utf-8")
         bare = {"DETACH_TOKEN_SECRET": "env:SECRET", "SECRET": cloud.token()}
         issued = {"DETACH_TOKEN_SECRET": "env:SECRET", "SECRET": password}
+        credential = dict(
+            zip(
+                ("application_credential_id", "application_credential_secret"),
+                cloud.identity.add_application_credential(),
+                strict=True,
+            )
+        )
+        delegated = {"DETACH_TOKEN_SECRET": "env:SECRET", "SECRET": json.dumps(credential)}
         vault = {"DETACH_TOKEN_SECRET": "vault:kv/evs/detach#secret", "VAULT_TOKEN": "vault-token"}
         for work, settings in [
             (one, bare),
@@ -158,6 +166,7 @@ def made(folder: Path) -> Iterable[Recorded]:
             (stuck, {**issued, "DETACH_SERVER_CHECK": "not-held"}),
             ({"volume_id": seed.THIRD_ORPHAN_VOLUME}, {**issued, "DETACH_SERVER_CHECK": "recorded"}),
             (one, vault),
+            (one, delegated),
         ]:
             terminal(cloud, work, settings)
         cloud.put_csms_secret("asleep", password, state="DISABLED")

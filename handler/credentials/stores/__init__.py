@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from handler.cloud.transport import Transport
+from handler.credentials.ending import Ending
 from handler.credentials.platform_token import runtime_project
 from handler.credentials.stores.base import SecretStore
 from handler.credentials.stores.env import EnvStore
@@ -33,7 +34,8 @@ def open_store(
     if reference.store is Store.CSMS:
         from handler.credentials.stores.csms import CsmsStore  # noqa: PLC0415
 
-        return CsmsStore(setting, reference, settings, transport, runtime_project(environment))
+        ending = Ending(setting, clock)
+        return CsmsStore(setting, reference, settings, transport, runtime_project(environment), ending)
     if reference.store is Store.VAULT:
         from handler.credentials.stores.vault import SERVICE_ACCOUNT, VaultStore  # noqa: PLC0415
 

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from handler.cloud.faults import read_fault, upstream
 from handler.cloud.messages import Answer, Call
 from handler.cloud.transport import Transport
+from handler.credentials.ending import Ending
 from handler.credentials.platform_token import platform_project, platform_token
 from handler.credentials.stores.base import ask_store, body_of
 from handler.credentials.stores.file import decode
@@ -24,6 +25,7 @@ from handler.secret import Secret
 from handler.settings import Settings
 from handler.settings.secret_reference import SecretReference
 
+_LATEST = 32503680000  # seconds since the epoch: the year 3000
 _LARGEST = 262144  # bytes of an answer; a secret is 64 KiB at most
 _ABSENT = frozenset({"CSMS.0005", "CSMS.0106"})
 _STATES = {
@@ -43,6 +45,7 @@ class CsmsStore:
         settings: Settings,
         transport: Transport,
         runtime: str | None,
+        ending: Ending,
     ) -> None:
         self._setting = setting
         self._name = reference.name
@@ -50,13 +53,16 @@ class CsmsStore:
         self._settings = settings
         self._transport = transport
         self._runtime = runtime
+        self._ending = ending
 
     def read(self, context: CallContext) -> str:
         """The secret's text. Raises SecretUnavailable (retryable when it is an outage) or Misconfigured."""
         token = platform_token(context.platform, self._setting)
         answer = self._get(f"/versions/{quote(self._version, safe='')}", token, context)
         if answer.status == 200:
-            self._require_asked(body_of(answer, "version", "version_metadata"))
+            metadata = body_of(answer, "version", "version_metadata")
+            self._require_asked(metadata)
+            self._ending.saw("version", _seconds(metadata.get("expire_time")), context.log)
             return self._value(body_of(answer, "version"))
         raise SecretUnavailable(
             self._why_not(answer, token, context),
@@ -115,6 +121,13 @@ class CsmsStore:
             if read_fault(about).code in _ABSENT:
                 return f"{secret} does not exist in this project and region."
         return f"CSMS does not give the secret that {self._setting} names (it answered {answer.status})."
+
+
+def _seconds(moment: object) -> float | None:
+    """When a version ends, in seconds since the epoch. The vendor says both seconds and milliseconds."""
+    if isinstance(moment, bool) or not isinstance(moment, int) or not 0 < moment < _LATEST * 1000:
+        return None
+    return moment / 1000 if moment > _LATEST else float(moment)
 
 
 def _decoded(text: str) -> bytes | None:

@@ -86,7 +86,7 @@ def test_it_has_all_that_a_sweep_counted(
 
     line = run(capsys)
     assert line["ok"] is result.ok is False
-    assert (line["level"], line["code"], line["complete"], line["dry_run"]) == ("WARNING", None, False, False)
+    assert (line["level"], line["code"], line["complete"], line["dry_run"]) == ("INFO", None, False, False)
     assert {name: line[name] for name in COUNTS} == {
         "volumes": 17,
         "servers": 12,
