@@ -139,6 +139,8 @@ def sweep(
         results = _report(project, reported, distrust, limits)
         return many(results, project.context.invocation, scanned=scanned, failure=distrust)
     doubtful = _doubtful(census, orphans, limits) if project.all_projects else {}
+    for project_id, refusal in doubtful.items():
+        project.context.log.warning(Event.SWEEP_REFUSED, message=refusal.message, project_id=project_id)
     doubted = [orphan for orphan in ripe if orphan.project_id in doubtful]
     ripe = [orphan for orphan in ripe if orphan.project_id not in doubtful]
     if project.observer:

@@ -224,6 +224,7 @@ def target_result(cleared: Cleared, context: CallContext, seconds: float = 0.0) 
         attachment_id=result.attachment_id,
         server_id=result.server.id,
         server_status=result.server.status,
+        project_id=result.project_id,
         status_before=result.volume_status.before,
         status_after=result.volume_status.after,
         retryable=failure.retryable if failure else None,

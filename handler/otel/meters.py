@@ -42,6 +42,11 @@ class Meters:
         self._targets = meter.create_counter("evs_detach.targets", "{target}", "Targets by their outcome.")
         self._clearings = meter.create_counter("evs_detach.clearings", "{record}", "Records seen changed.")
         self._sweeps = meter.create_counter("evs_detach.sweeps", "{sweep}", "Sweeps by how they ended.")
+        self._refused = meter.create_counter(
+            "evs_detach.sweeps.refused",
+            "{sweep}",
+            "Sweeps, of one project or of all, that too much stood against.",
+        )
         self._candidates = meter.create_gauge(
             "evs_detach.candidates", "{attachment}", "Attachments whose server the last sweep did not find."
         )
@@ -61,12 +66,19 @@ class Meters:
         if level >= logging.ERROR:
             self._to_mend.add(1, _attributes(event=event.value, code=fields.get("code")))
         if event is Event.TARGET:
-            said = _attributes(outcome=fields["outcome"], code=fields["code"], dry_run=fields["dry_run"])
+            said = _attributes(
+                outcome=fields["outcome"],
+                code=fields["code"],
+                dry_run=fields["dry_run"],
+                project_id=fields["project_id"],
+            )
             self._targets.add(1, said)
             if fields["changed"] is True:
                 self._clearings.add(1)
         elif event is Event.RUN:
             self._run(fields)
+        elif event is Event.SWEEP_REFUSED:
+            self._refused.add(1, _attributes(project_id=fields.get("project_id")))
         elif event is Event.TOKEN_BOUGHT:
             self._tokens.add(1)
         elif event is Event.SECRET_ENDS:

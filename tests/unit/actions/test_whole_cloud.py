@@ -18,6 +18,7 @@ from handler.invocation import Invocation, Trigger
 from handler.model.request import Batch, GoneServer, SweepBounds, Target, read_form
 from handler.model.result import ManyResult, Outcome, TargetResult, to_json
 from handler.runtime import Runtime
+from handler.telemetry import configure
 from tests.embedded_cloud import Cloud
 from tests.embedded_cloud.policies import Policies
 from tests.unit.embedded_project import APPLY, EmbeddedProject
@@ -538,7 +539,7 @@ def test_a_sweep_keeps_to_its_projects(
 
 
 def test_a_project_none_of_whose_servers_is_shown_is_left_alone(
-    cloud: Cloud, project: EmbeddedProject
+    cloud: Cloud, project: EmbeddedProject, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A view that is limited by domain or project, and shows the proof its server all the same."""
     hidden = [live(cloud, THIRD) for _ in range(10)]
@@ -546,6 +547,7 @@ def test_a_project_none_of_whose_servers_is_shown_is_left_alone(
     for _ in range(12):
         live(cloud, cloud.other_project_id)
     cloud.policies.unlisted = cloud.policies.hidden = lambda server: server.project_id == THIRD
+    configure("INFO")
 
     result = project.sweep()
 
@@ -555,6 +557,8 @@ def test_a_project_none_of_whose_servers_is_shown_is_left_alone(
     ] * 10
     assert {cloud.volume(id_).status for id_ in hidden} == {"in-use"}
     assert result.complete is True
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["project_id"] for line in lines if line["event"] == "sweep_refused"] == [THIRD]
 
 
 def test_candidates_go_to_the_broker_with_their_project(cloud: Cloud, project: EmbeddedProject) -> None:

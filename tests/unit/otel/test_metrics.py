@@ -128,6 +128,32 @@ def test_what_somebody_has_to_mend_is_counted(
     assert not cloud.posts()
 
 
+def test_a_sweep_that_is_refused_is_counted(
+    cloud: Cloud, collector: Collector, sent: Sent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DETACH_SWEEP_MAX_FRACTION", "0.01")
+    functiongraph(TIMER, Context())
+    sent()
+
+    assert collector.points("evs_detach.sweeps.refused") == [({}, 1)]
+    assert not cloud.posts()
+
+
+def test_a_secret_s_end_is_told(
+    cloud: Cloud, collector: Collector, client: FlaskClient, sent: Sent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends_at = 1_900_000_000
+    cloud.add_user("robot", "planted-password", ends_at=ends_at)
+    login = {"username": "robot", "password": "planted-password", "domain": "Default"}
+    monkeypatch.setenv("DETACH_TOKEN_SECRET", "env:LOGIN")
+    monkeypatch.setenv("LOGIN", json.dumps(login))
+    client.post("/", json=LIVE, headers=AUTHORIZED)
+    sent()
+
+    about = {"evs_detach.setting": "DETACH_TOKEN_SECRET", "evs_detach.kind": "password"}
+    assert collector.points("evs_detach.secret.end.timestamp") == [(about, ends_at)]
+
+
 @pytest.mark.usefixtures("cloud")
 def test_only_what_a_collector_is_named_for_is_sent(
     collector: Collector, client: FlaskClient, sent: Sent, monkeypatch: pytest.MonkeyPatch
