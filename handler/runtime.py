@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from handler import otel, telemetry
+from handler import telemetry
 from handler.actions.dispatch import carry_out
 from handler.actions.observer import Observer
 from handler.actions.project import Project
@@ -27,7 +27,7 @@ from handler.model.result import Handled, ManyResult, Outcome, Result, TargetRes
 from handler.settings import InvokeAuth, Settings, read_settings
 from handler.settings.scope import Scope
 from handler.telemetry import Event
-from handler.tracing import NO_INSTRUMENTS, Origin
+from handler.tracing import NO_INSTRUMENTS, Origin, asked_for
 
 _FLUSH = 1.0
 """Seconds that an answer waits at most for what was measured to be sent, and only where it has to."""
@@ -161,7 +161,10 @@ class Measuring:
     def begin(self, environment: Mapping[str, str]) -> Invocation:
         """The same invocation with its span."""
         invocation = self._invocation
-        self._instruments = otel.instruments(environment)
+        if asked_for(environment):
+            from handler import otel  # noqa: PLC0415 (nobody else pays for it)
+
+            self._instruments = otel.instruments(environment)
         trigger, request_id, origin = invocation.trigger.value, invocation.request_id, invocation.origin
         span = self._instruments.invocation(trigger, request_id, origin)
         self._invocation = invocation._replace(span=span)
@@ -295,4 +298,6 @@ def reset() -> None:
         for known in _warm.values():
             known.transport.close()
         _warm.clear()
+    from handler import otel  # noqa: PLC0415 (nothing but tests comes here)
+
     otel.reset()

@@ -11,7 +11,30 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+COLLECTORS = (
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+)
+"""Variables that name a collector. With none of them nothing is measured."""
+
+READ = (
+    *COLLECTORS,
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "OTEL_EXPORTER_OTLP_TIMEOUT",
+    "OTEL_EXPORTER_OTLP_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
+    "OTEL_RESOURCE_ATTRIBUTES",
+    "OTEL_SDK_DISABLED",
+    "OTEL_SERVICE_NAME",
+    "OTEL_TRACES_SAMPLER",
+    "OTEL_TRACES_SAMPLER_ARG",
+)
+"""What FunctionGraph's user data is asked for, since it is not in the environment of each of its runtimes."""
+
+_TRACEPARENT = (
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"  # compiled when needed
+)
 _LONGEST_STATE = 512  # characters, the least that has to be passed on
 _MOST_LINKS = 32
 _NO_ATTRIBUTES: Mapping[str, object] = MappingProxyType({})
@@ -49,10 +72,16 @@ NO_ORIGIN = Origin()
 
 def read_parent(traceparent: object, tracestate: object = None) -> Parent | None:
     """The caller's span; None where there is none, or what is said of it is not valid."""
-    if not isinstance(traceparent, str) or not TRACEPARENT.fullmatch(traceparent):
+    if not isinstance(traceparent, str) or not re.fullmatch(_TRACEPARENT, traceparent):
         return None
     state = tracestate if isinstance(tracestate, str) and len(tracestate) <= _LONGEST_STATE else ""
     return Parent(traceparent, state)
+
+
+def asked_for(environment: Mapping[str, str]) -> bool:
+    """Whether a collector is named, and OpenTelemetry not switched off."""
+    named = any(environment.get(name, "").strip() for name in COLLECTORS)
+    return named and environment.get("OTEL_SDK_DISABLED", "").strip().lower() != "true"
 
 
 class Span:

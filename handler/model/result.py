@@ -213,8 +213,7 @@ def target_result(cleared: Cleared, context: CallContext, seconds: float = 0.0) 
     """The result of one target. `seconds` is what it took. Logs it, too."""
     failure = cleared.failure
     result = _made(cleared, context.invocation, tuple(context.request_ids), context.calls, seconds)
-    write = context.log.ended(failure, ok=result.ok)
-    write(
+    context.log.ended(failure, ok=result.ok)(
         Event.TARGET,
         outcome=result.outcome.value,
         code=failure.code.value if failure else None,

@@ -1,7 +1,7 @@
-"""Traces and metrics by OpenTelemetry, where a collector is named and the extra `evs-detach[otel]` is there.
+"""Traces and metrics by OpenTelemetry, of which nothing is imported before somebody asks for it.
 
-Nothing of OpenTelemetry's is imported before. Variables and their meaning: OpenTelemetry specification,
-"Environment Variable Specification" and "OpenTelemetry Protocol Exporter".
+Without the extra `evs-detach[otel]` that is said, and nothing is measured. Variables and their meaning:
+OpenTelemetry specification, "Environment Variable Specification" and "OpenTelemetry Protocol Exporter".
 """
 
 from __future__ import annotations
@@ -10,28 +10,7 @@ import threading
 from collections.abc import Mapping
 
 from handler.telemetry import Event, Log, ensure_configured
-from handler.tracing import NO_INSTRUMENTS, Instruments
-
-COLLECTORS = (
-    "OTEL_EXPORTER_OTLP_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
-)
-"""Variables that name a collector. With none of them nothing is measured."""
-
-READ = (
-    *COLLECTORS,
-    "OTEL_EXPORTER_OTLP_HEADERS",
-    "OTEL_EXPORTER_OTLP_TIMEOUT",
-    "OTEL_EXPORTER_OTLP_CERTIFICATE",
-    "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
-    "OTEL_RESOURCE_ATTRIBUTES",
-    "OTEL_SDK_DISABLED",
-    "OTEL_SERVICE_NAME",
-    "OTEL_TRACES_SAMPLER",
-    "OTEL_TRACES_SAMPLER_ARG",
-)
-"""What FunctionGraph's user data is asked for, since it is not in the environment of each of its runtimes."""
+from handler.tracing import NO_INSTRUMENTS, READ, Instruments
 
 _PROTOCOLS = frozenset({"", "http/protobuf"})
 
@@ -50,9 +29,6 @@ def instruments(environment: Mapping[str, str]) -> Instruments:
 
 
 def _choose(environment: Mapping[str, str]) -> Instruments:
-    named = any(environment.get(name, "").strip() for name in COLLECTORS)
-    if not named or environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        return NO_INSTRUMENTS
     if environment.get("OTEL_EXPORTER_OTLP_PROTOCOL", "").strip() not in _PROTOCOLS:
         return _without("OTEL_EXPORTER_OTLP_PROTOCOL is not http/protobuf")
     try:

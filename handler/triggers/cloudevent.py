@@ -11,7 +11,7 @@ from cloudevents.http import CloudEvent, from_dict, from_http
 from handler.model.request import GoneServer, Work
 from handler.model.result import Handled, TargetResult, to_json
 from handler.telemetry import ended_by_host
-from handler.tracing import TRACEPARENT, Origin
+from handler.tracing import Origin, read_parent
 from handler.triggers.parse import decode_base64, invalid, parse_json, read_each
 from handler.triggers.reply import Reply, advice, settle
 
@@ -70,8 +70,9 @@ class Exchange:
         subject = _subject(handled)
         if subject:
             attributes["subject"] = subject
-        if isinstance(self._traceparent, str) and TRACEPARENT.fullmatch(self._traceparent):
-            attributes["traceparent"] = self._traceparent
+        parent = read_parent(self._traceparent)
+        if parent is not None:
+            attributes["traceparent"] = parent.traceparent
         headers, body = to_binary(CloudEvent(attributes, to_json(handled.result)), lambda text: text)
         return Reply(status, {**headers, **advice(handled, delivery, status)}, body.decode())
 

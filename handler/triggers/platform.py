@@ -17,10 +17,9 @@ from handler.errors import Misconfigured
 from handler.invocation import NO_PLATFORM, Invocation, Platform, Trigger
 from handler.model.bounded_json import loads
 from handler.model.values import project_uuid
-from handler.otel import READ
 from handler.secret import Secret
 from handler.settings import NAMES
-from handler.tracing import Origin, read_parent
+from handler.tracing import READ, Origin, read_parent
 
 _MARGIN = 0.5
 """Seconds of what the platform leaves us that are kept for answering."""

@@ -66,7 +66,7 @@ def test_where_no_collector_is_named_nothing_of_it_is_imported(
     done = run(["-c", ONE_EVENT], settings, tmp_path)
 
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-2:] == ["[]", "['handler.otel']"]
+    assert done.stdout.splitlines()[-2:] == ["[]", "[]"]
 
 
 def test_a_process_that_ends_with_its_event_has_sent_it(
