@@ -263,7 +263,7 @@ def tokens(data: bytes) -> None:
     answer, context = _answer(data), _context()
     value = Secret(answer.headers.get("X-Subject-Token") or "gAAAAAB")
     for project in (_PROJECT, None):
-        identity = Identity(_settings()._replace(project_id=project), _Answering(answer))
+        identity = Identity(_settings()._replace(project_id=project), _Answering(answer), lambda: 0.0)
         _each(partial(identity.issue, _login(), context), partial(identity.look_up, value, project, context))
 
 
