@@ -19,7 +19,7 @@ from tests.unit.deployment import MAIN
 from tests.unit.pages import ROOT
 
 FOLDERS = {
-    "handler": {"errors", "invocation", "otel", "routes", "runtime", "secret", "telemetry", "tracing"},
+    "handler": {"errors", "invocation", "routes", "runtime", "secret", "telemetry", "tracing"},
     "handler.actions": {
         "batch",
         "belonging",
@@ -52,6 +52,7 @@ FOLDERS = {
     },
     "handler.credentials": {
         "caller_keys",
+        "ending",
         "identity",
         "identity_answers",
         "identity_requests",
