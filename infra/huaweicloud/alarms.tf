@@ -22,6 +22,11 @@ locals {
         level = "MAJOR", words = "changing and attachment_id", condition = ">", number = var.alarms.clearings, minutes = 60
         says  = "More records were cleared in an hour than expected"
       }
+      # once at each start of an instance, so about daily where something runs daily
+      ends = {
+        level = "MINOR", words = "secret_ends and WARNING", condition = ">=", number = 1, minutes = 60
+        says  = "A secret ends within 14 days"
+      }
     },
     # The one line of a sweep without the code of a failure as a whole, in none of three looks at the last 24 hours, an
     # hour apart each: for 26 hours. The service can't look back farther at once.

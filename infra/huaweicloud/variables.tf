@@ -412,7 +412,7 @@ variable "subscriptions" {
 }
 
 variable "alarms" {
-  description = "Alarms on the function's log (LTS), sent to subscriptions: something is to be mended, a sweep was refused, more than clearings records were cleared in an hour and, with daily_sweep, no sweep ended well for 26 hours. user_name: the IAM user in whose name LTS sends them. None by default."
+  description = "Alarms on the function's log (LTS), sent to subscriptions: something is to be mended, a sweep was refused, more than clearings records were cleared in an hour, a secret ends within 14 days and, with daily_sweep, no sweep ended well for 26 hours. user_name: the IAM user in whose name LTS sends them. None by default."
   type = object({
     user_name   = string
     clearings   = optional(number, 20)

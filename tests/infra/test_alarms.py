@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -60,7 +62,7 @@ def cloud() -> Cloud:
 
 
 def test_every_alarm_has_its_words() -> None:
-    assert list(WORDS) == ["mend", "refused", "clearings", "quiet"]
+    assert list(WORDS) == ["mend", "refused", "clearings", "ends", "quiet"]
     assert 'words = join(" and not ", concat(["over_limit"], local.failures))' in ALARMS
     assert {*FAILURES} <= {code.value for code in ErrorCode}
     assert len(FAILURES) < 30  # LTS user guide, "Search and Analysis": words of one search
@@ -70,7 +72,7 @@ def test_a_good_sweep_is_no_alarm(cloud: Cloud) -> None:
     with cloud:
         cloud.seed()
         log = lines(cloud, "sweep")
-    assert alarmed(log) == {"mend": 0, "refused": 0, "clearings": 0, "quiet": 1}
+    assert alarmed(log) == {"mend": 0, "refused": 0, "clearings": 0, "ends": 0, "quiet": 1}
 
 
 def test_each_clearing_is_counted_once(cloud: Cloud) -> None:
@@ -79,7 +81,7 @@ def test_each_clearing_is_counted_once(cloud: Cloud) -> None:
         log = lines(cloud, "sweep", "--apply", "--limit", "3")
         cleared = len(cloud.posts())
     assert cleared == 3
-    assert alarmed(log) == {"mend": 0, "refused": 0, "clearings": 3, "quiet": 1}
+    assert alarmed(log) == {"mend": 0, "refused": 0, "clearings": 3, "ends": 0, "quiet": 1}
 
 
 def test_a_server_in_error_is_nothing_to_mend(cloud: Cloud) -> None:
@@ -117,3 +119,14 @@ def test_what_is_to_be_mended_is_found(cloud: Cloud, settings: dict[str, str]) -
         log = lines(cloud, "sweep", **settings)
     assert alarmed(log)["mend"] >= 1
     assert alarmed(log)["quiet"] == 0
+
+
+@pytest.mark.parametrize(("days", "found_lines"), [(3, 1), (100, 0)])
+def test_a_secret_that_ends_soon_is_found(cloud: Cloud, days: int, found_lines: int) -> None:
+    with cloud:
+        cloud.seed()
+        cloud.add_user("robot", "pw", ends_at=time.time() + days * 86400)
+        secret = json.dumps({"username": "robot", "password": "pw", "domain": "Default"})
+        log = lines(cloud, "sweep", TOKEN=secret)
+    assert any("secret_ends" in line for line in log)
+    assert alarmed(log)["ends"] == found_lines

@@ -27,7 +27,7 @@ run "all_alarms" {
   }
 
   assert {
-    condition     = toset(keys(huaweicloud_lts_keywords_alarm_rule.this)) == toset(["mend", "refused", "clearings", "quiet"])
+    condition     = toset(keys(huaweicloud_lts_keywords_alarm_rule.this)) == toset(["mend", "refused", "clearings", "ends", "quiet"])
     error_message = "There must be an alarm for each."
   }
 
