@@ -3,5 +3,5 @@
 NAME = "evs-detach"
 """What it calls itself: in its log, to the services that it asks, and as a command."""
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 """Written here and nowhere else: a zip, an image and a working copy have no installed package to ask."""

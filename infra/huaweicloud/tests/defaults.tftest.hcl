@@ -117,7 +117,7 @@ run "settings_and_tags_of_the_user" {
 run "image" {
   variables {
     package_file = null
-    image        = { url = "swr.ap-southeast-3.myhuaweicloud.com/storage/evs-detach:0.1.0" }
+    image        = { url = "swr.ap-southeast-3.myhuaweicloud.com/storage/evs-detach:1.0.0" }
   }
 
   assert {

@@ -480,7 +480,7 @@ run "api_of_a_container" {
   variables {
     api          = { instance_id = "i", group_id = "g", environment_id = "e" }
     package_file = null
-    image        = { url = "swr.ap-southeast-3.myhuaweicloud.com/ours/evs-detach:0.1.0" }
+    image        = { url = "swr.ap-southeast-3.myhuaweicloud.com/ours/evs-detach:1.0.0" }
   }
 
   expect_failures = [var.api]
