@@ -117,9 +117,14 @@ def _ended(server: Server) -> bool:
 
 
 def holders(cloud: Cloud) -> dict[str, frozenset[str]]:
-    """By volume the servers that have it, as far as the compute service can know of a server's disks."""
+    """By volume the servers that have it, as far as the compute service knows and may tell our token.
+
+    No list of ours has a server of another project, which looks the same as none (README).
+    """
     found: dict[str, set[str]] = {}
     for server in cloud.world.servers.values():
+        if server.project_id != cloud.project_id:
+            continue
         for volume_id in server.known_disks:
             found.setdefault(volume_id, set()).add(server.id)
     return {volume_id: frozenset(servers) for volume_id, servers in found.items()}

@@ -13,12 +13,14 @@ from random import Random
 
 import pytest
 
+from tests.embedded_cloud import Cloud
 from tests.histories import mutated
 from tests.histories.__main__ import Run, failed_once
 from tests.histories.history import play
 from tests.histories.pools import Future, Pool, wait
 from tests.histories.scheduler import Endless, Lock, Scheduler
 from tests.histories.seams import _found, _stands, places, played, replaced
+from tests.histories.truth import holders
 from tests.mutation.places import ROOT
 
 _MANAGED = {"Lock", "RLock", "local", "Event"}
@@ -33,6 +35,17 @@ def test_nothing_is_wrong(seed: int) -> None:
 @pytest.mark.parametrize("seed", failed_once())
 def test_what_was_wrong_once_is_not_any_more(seed: int) -> None:
     assert play(seed).wrong == []
+
+
+def test_a_server_of_another_project_is_in_no_list_of_ours() -> None:
+    cloud = Cloud(port=80)
+    ours, others = cloud.add_server(), cloud.add_server()
+    volume, moved = cloud.add_volume(attachments=[ours]), cloud.add_volume(attachments=[others])
+    assert holders(cloud).keys() == {volume.id, moved.id}
+
+    others.project_id = cloud.other_project_id
+
+    assert holders(cloud) == {volume.id: frozenset({ours.id})}
 
 
 def test_a_seed_says_all() -> None:
