@@ -59,7 +59,12 @@ class _OneProject:
 
     @property
     def endpoints(self) -> Endpoints:
+        """The first token's. That they belong together a later one may be the first to know."""
         known: Endpoints = self._first("endpoints")
+        if known.together is None:
+            now = self._auth.endpoints
+            if (now.volume, now.compute) == (known.volume, known.compute):
+                known.together = now.together
         return known
 
     def _first(self, name: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import pytest
 from requests.models import PreparedRequest
 from responses import RequestsMock
 
@@ -92,3 +93,45 @@ def test_who_waits_for_the_token_s_project_waits_under_a_deadline() -> None:
     slow.join()
     assert auth.project_id == PROJECT, "the first to know counts for all"
     assert swapped.asked == 2
+
+
+class _Renewed(_Swapped):
+    """Credentials whose token is renewed in the middle: what is known by the first one, and by the next."""
+
+    def __init__(self, first: Together | None, host: str, then: Together | None) -> None:
+        super().__init__()
+        self._known = [
+            Endpoints(VOLUME_ENDPOINT, COMPUTE_ENDPOINT.replace("//", f"//{host}"), then),
+            Endpoints(VOLUME_ENDPOINT, COMPUTE_ENDPOINT, first),
+        ]
+
+    @property
+    def endpoints(self) -> Endpoints:
+        return self._known[-1]
+
+    def renew(self, refused: PreparedRequest) -> bool:  # noqa: ARG002 (a token is renewed for one)
+        self._known.pop()
+        return True
+
+
+@pytest.mark.parametrize(
+    ("first", "host", "then", "known"),
+    [
+        (None, "", Together.CATALOG, Together.CATALOG),
+        (None, "", None, None),
+        (None, "other-", Together.CATALOG, None),
+        (Together.WITNESS, "", None, Together.WITNESS),
+        (Together.WITNESS, "", Together.CATALOG, Together.WITNESS),
+    ],
+)
+def test_a_renewed_token_may_be_the_first_to_know_that_the_endpoints_belong_together(
+    first: Together | None, host: str, then: Together | None, known: Together | None
+) -> None:
+    auth = _OneProject(_Renewed(first, host, then))  # type: ignore[arg-type]  # signs with nothing
+    began = auth.endpoints
+    assert began.together is first
+
+    auth.renew(PreparedRequest())
+
+    assert auth.endpoints.together is known
+    assert auth.endpoints is began, "the addresses stay those that it began with"
