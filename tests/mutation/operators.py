@@ -264,6 +264,10 @@ class _Function(ast.NodeVisitor):
         function = node.func
         if isinstance(function, ast.Name) and function.id in _CHOICES:
             self._change("choice", function, _CHOICES[function.id])
+        if isinstance(function, ast.Attribute) and function.attr == "setdefault" and len(node.args) == 2:
+            self._change(
+                "kept", node, f"({ast.unparse(node.args[1])})"
+            )  # the first counts no more than others
         if ast.unparse(function) == "time.monotonic":
             self._change("clock", function, "time.time")
         self.generic_visit(node)

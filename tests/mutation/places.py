@@ -49,7 +49,10 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
 
 REQUIRED = (
     # An invocation's project and endpoints stay what they were, whatever becomes of the secret
-    ("handler.actions.project:_OneProject._first", "known is None -> True"),
+    (
+        "handler.actions.project:_OneProject._first",
+        "self._known.setdefault(name, getattr(self._auth, name)) -> (getattr(self._auth, name))",
+    ),
     # A connection on which something was not as it should be is closed
     ("handler.cloud.connection:_Timed._spoilt", "self.sock is sock -> False"),
     (

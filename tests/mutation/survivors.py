@@ -30,12 +30,21 @@ _NO_INT = "a length of other digits is none to http.client, whose answer then en
 _NO_MORE_PAGES = "the threads that fetch are being ended by then, and take no further page either"
 _COLLECTED = "what nobody holds any more is closed by the interpreter at once; this only says so"
 
+_AS_MANY = "the ids are made of the records: there are as many"
+_READ_OTHERWISE = "a page that lacks them is read by the slower parser, to the same end"
+_THE_SAME_LINE = "requests makes the same line of it: this only saves the making"
+_ONLY_A_PROOF = "for the type checker: only a proof finds a server"
+_LEFT_OUT_LATER = "what a listed server holds is left out at the end all the same"
+_ONE_PROXY = "a transport finds an origin's proxy out once, and asks by no other"
+
 EXPLAINED: dict[str, dict[str, str]] = {
     "handler.actions.belonging:Belonging.witness": {
         "self._servers is None or endpoints.witness is not None -> (self._servers is None)": _LOOKED_AT_AGAIN,
     },
     "handler.actions.clear:Clearing.ask_once": {"self._proof is not None -> True": _ASKED_WITH_A_PROOF},
+    "handler.actions.clear:Clearing._require_let_go": {"self._proof is None -> False": _ONLY_A_PROOF},
     "handler.actions.lists:count": {"failing.is_set() -> False": _NO_MORE_PAGES},
+    "handler.actions.sweep_candidates:Census._add": {"server in self._servers -> False": _LEFT_OUT_LATER},
     "handler.actions.sweep_candidates:Census._sort_out": {
         "max -> min": _OFTEN,
         "self._room = max(_ROOM, 2 * len(kept)) -> pass": _OFTEN,
@@ -59,9 +68,13 @@ EXPLAINED: dict[str, dict[str, str]] = {
             "(deletion.since is None or context.deadline.remaining() <= pause)"
         ): _ENDED_IS_ENDED,
     },
-    "handler.cloud.answer_reading:BoundedReads.close": {"super().close() -> pass": _RAW_IS_CLOSED},
+    "handler.cloud.answer_reading:BoundedReads.close": {
+        "self._raw.close() -> pass": _COLLECTED,
+        "super().close() -> pass": _RAW_IS_CLOSED,
+    },
     "handler.cloud.answer_reading:_AnswerFile.close": {"super().close() -> pass": _COLLECTED},
-    "handler.cloud.paging:Listing._pages": {"coming.cancel() -> pass": _IN_VAIN},
+    "handler.cloud.paging:Listing._pages": {"coming.cancel() -> pass": _IN_VAIN, "True -> False": _AS_MANY},
+    "handler.cloud.paging:record": {"False -> True (2)": _READ_OTHERWISE},
     "handler.cloud.paging:Listing.pages": {
         "isinstance(fault, DeadlineExceeded) or self.deadline.expired -> (self.deadline.expired)": (
             _NO_TIME_IS_LEFT
@@ -79,16 +92,29 @@ EXPLAINED: dict[str, dict[str, str]] = {
     "handler.cloud.connection:_Timed.request": {
         "time.monotonic() > self.latest -> (time.monotonic() >= self.latest)": _THAT_VERY_MOMENT,
     },
+    "handler.cloud.connection:_Timed.getresponse": {
+        "self.timeout or left -> (self.timeout)": _HAS_A_TIME_OUT
+    },
+    "handler.cloud.connection:BoundedAdapter.get_connection_with_tls_context": {
+        "proxies -> False": _ONE_PROXY,
+        "proxies -> True": _ONE_PROXY,
+    },
+    "handler.cloud.connection:BoundedAdapter.request_url": {
+        'request.url or "" -> (request.url)': _HAS_A_URL,
+        'proxies and not origin.startswith("https:") -> True': _THE_SAME_LINE,
+        "proxies and not origin.startswith(\"https:\") -> (not origin.startswith('https:'))": _THE_SAME_LINE,
+    },
+    "handler.cloud.dial:dial": {"left <= 0 -> (left < 0)": _THAT_VERY_MOMENT},
     "handler.cloud.connection:split": {"end >= 0 -> (end > 0)": _NEVER_THE_FIRST},
     "handler.cloud.faults:_fault": {
         'message and message.lstrip().startswith("{") -> (message)': _NO_OBJECT,
     },
     "handler.cloud.faults:retry_hint": {"isinstance(hint, (str, int)) -> True": _NO_NUMBER},
+    "handler.cloud.transport:Transport._exchange": {"adapter.close() -> pass": _COLLECTED},
     "handler.cloud.transport:Transport._sent_by": {
         "not response.raw.closed -> False": _COLLECTED,
         "True -> False": _NOT_READ,
         "False -> True": _NOT_ENCODED,
     },
-    "handler.cloud.connection:BoundedAdapter.request_url": {'request.url or "" -> (request.url)': _HAS_A_URL},
 }
 """By place, then by change, why it is no gap. A change `*` stands for all in that place."""

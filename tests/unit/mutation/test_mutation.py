@@ -179,6 +179,7 @@ def test_a_mutant_keeps_its_name_wherever_its_line_goes() -> None:
         ("self.log.info(a < b)", set()),
         ("self.open = True", {"self.open = True -> pass", "True -> False"}),
         ("return min(a, b)", {"min -> max"}),
+        ("return a.setdefault(b, a[0])", {"a.setdefault(b, a[0]) -> (a[0])"}),
         (
             "return time.monotonic() - a",
             {"time.monotonic -> time.time", "time.monotonic() - a -> (time.monotonic() + a)"},
