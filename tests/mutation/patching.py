@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -18,7 +19,7 @@ _PLAIN = (frozenset, tuple, dict, list, str, float, int)
 
 def put_in_place(mutant: Mutant, source: str) -> None:
     """Let the imported module be the mutated one from here on. There is no way back: fork before."""
-    module = sys.modules[mutant.module]
+    module = import_module(mutant.module)  # some are imported only where they are switched on
     text = mutant.applied(source)
     compiled = compile(text, module.__file__ or "", "exec", dont_inherit=True)
     if mutant.operator == "element":
