@@ -140,6 +140,26 @@ def test_who_does_not_say_live_detaches_nothing_from_a_server_that_lives(held: H
 
     assert told(result) == ("refused", "server_exists", False)
     assert (held.project.sent(), held.state()) == ([], HELD)
+    assert result.error is not None
+    assert "Detach the volume at the server instead" in result.error.message
+
+
+@pytest.mark.parametrize(
+    ("live", "says"),
+    [(True, "its own list doesn't hold the volume"), (False, "Detach the volume at the server instead")],
+)
+def test_what_a_live_server_does_not_list_is_said_to_whoever_had_that_looked_at(
+    held: Held, says: str, *, live: bool
+) -> None:
+    forgotten = held.cloud.add_volume(attachments=[held.server], known_to_compute=False)
+    entry = forgotten.attachments[0].attachment_id
+
+    result = held.project.one(forgotten.id, live=live, attachment_id=entry, server_id=held.server.id)
+
+    assert told(result) == ("refused", "server_exists", False)
+    assert held.project.sent() == []
+    assert result.error is not None
+    assert says in result.error.message
 
 
 def test_who_does_not_say_live_follows_nothing(held: Held) -> None:
