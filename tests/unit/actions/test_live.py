@@ -372,24 +372,6 @@ def test_what_is_under_way_at_a_server_that_is_gone_since_is_no_plain_rule_s(hel
     assert held.project.sent() == []
 
 
-def test_a_record_that_changes_last_of_all_stops_it(held: Held) -> None:
-    changed: list[Call] = []
-
-    def change(call: Call) -> None:
-        if call.path.endswith("/os-volume_attachments"):
-            changed.append(call)
-            held.volume.status = "extending"
-
-    held.cloud.hook(change)
-
-    result = held.detach()
-
-    assert told(result) == ("refused", "volume_state", False)
-    assert result.error is not None
-    assert result.error.retryable
-    assert held.project.sent() == []
-
-
 # Who may.
 
 
