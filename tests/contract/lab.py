@@ -169,10 +169,10 @@ class Lab(Protocol):
         """Delete a free volume, and wait until it is gone."""
 
     def entries(self, volume_id: str) -> list[str]:
-        """Read the states of all entries of a volume, those that its record hides too."""
+        """Read the states of all entries of a volume, by the alphabet, those that its record hides too."""
 
     def links(self, volume_id: str) -> tuple[Link, ...]:
-        """Read all entries of a volume, those that its record hides too, the oldest first."""
+        """Read all entries of a volume, those that its record hides too, in any order."""
 
     def look(self, volume_id: str) -> Record:
         """Read a volume through the volume service's own API, as an administrator."""

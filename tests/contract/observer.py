@@ -26,11 +26,12 @@ class Observer:
         return Record(volume["status"], _shown(volume))
 
     def links(self, volume_id: str) -> tuple[Link, ...]:
-        """Read all entries of a volume, those that its record hides too, the oldest first."""
-        return tuple(Link(entry["id"], entry["instance"]) for entry in reversed(self._listed(volume_id)))
+        """Read all entries of a volume, those that its record hides too, in any order."""
+        return tuple(Link(entry["id"], entry["instance"]) for entry in self._listed(volume_id))
 
     def entries(self, volume_id: str) -> list[str]:
-        return [entry["status"] for entry in self._listed(volume_id)]
+        """Read their states, by the alphabet: those of one second come in any order."""
+        return sorted(entry["status"] for entry in self._listed(volume_id))
 
     def _listed(self, volume_id: str) -> list[dict[str, Any]]:
         path = f"/attachments?volume_id={volume_id}&all_tenants=1"

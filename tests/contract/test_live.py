@@ -156,7 +156,7 @@ def test_a_reservation_of_another_server_stands_in_the_way_until_it_is_freed(cas
     case.lab.faults.write_entry(disk.links[1], "reserved")
     case.lab.faults.write_record(disk, "reserved", "attached")
     case.lab.faults.age(disk)
-    marked = "reserved [reserved, attached], held"
+    marked = "reserved [attached, reserved], held"
     case.ask(live(disk), "409 refused volume_state", (disk, marked, marked))
     free = {"volume_id": disk.volume_id, "recover": True}
     case.ask(free, "409 refused attachment_required", (disk, marked, marked))
