@@ -34,7 +34,7 @@ def described_in(answer: Answer) -> dict[str, Any]:
     return described
 
 
-def text_at(described: dict[str, Any], *path: str) -> str | None:
+def text_at(described: object, *path: str) -> str | None:
     """The text that lies there, None where there is none."""
     found: Any = described
     for name in path:
@@ -46,7 +46,7 @@ def role_names(roles: object) -> tuple[str, ...] | None:
     """The roles' names, None where not each of them is known."""
     if not isinstance(roles, list):
         return None
-    names = [text_at(role, "name") if isinstance(role, dict) else None for role in roles]
+    names = [text_at(role, "name") for role in roles]
     return tuple(filter(None, names)) if all(names) else None
 
 

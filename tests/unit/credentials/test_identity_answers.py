@@ -174,6 +174,26 @@ def test_a_token_of_another_application_credential_is_not_believed(
         project_of(deploy, SECRET=json.dumps(secret))
 
 
+@pytest.mark.parametrize(
+    ("user", "another"),
+    [
+        ({"name": "robot", "domain": {"name": "Default"}}, None),
+        ({"name": "ROBOT", "domain": {"name": "default"}}, None),
+        ({"name": "somebody", "domain": {"name": "Default"}}, "another user "),
+        ({"name": "robot", "domain": {"name": "Elsewhere"}}, "another user's domain"),
+    ],
+)
+def test_a_token_of_another_user_is_not_believed(
+    wire: responses.RequestsMock, deploy: Deploy, user: dict[str, Any], another: str | None
+) -> None:
+    issues(wire, user=user)
+    if another is None:
+        assert project_of(deploy, SECRET=password("pw")) == PROJECT
+    else:
+        with pytest.raises(UpstreamUnavailable, match=another):
+            project_of(deploy, SECRET=password("pw"))
+
+
 @pytest.mark.parametrize("name", ["Demo", "DEMO"])
 def test_names_are_compared_as_keystone_does(wire: responses.RequestsMock, deploy: Deploy, name: str) -> None:
     issues(wire, name=name)
