@@ -13,7 +13,7 @@ from handler.cloud.absence import Absence
 from handler.cloud.detaching import DetachApi, JobState, NovaDetach
 from handler.cloud.servers import HeldDisk, Servers
 from handler.cloud.volumes import Attachment, Volume, Volumes
-from handler.errors import Failure, NotConfirmed, UpstreamRejected, UpstreamUnavailable
+from handler.errors import Failure, NotConfirmed, Upstream, UpstreamRejected, UpstreamUnavailable
 from handler.model.result import Findings, Outcome
 from tests.unit.contexts import call_context
 
@@ -359,20 +359,24 @@ def test_a_job_that_cannot_be_read_is_not_known() -> None:
 def test_a_record_of_actions_that_cannot_be_read_is_no_mark_by_hand() -> None:
     script = play(look("detaching", UpstreamUnavailable("no")), job_id=None)
 
-    assert ends(script)[0] == "not_confirmed"
+    assert "still under way" in ends(script)[1]
 
 
 @pytest.mark.parametrize("fault", [None, FAULT])
 def test_a_server_that_cannot_be_looked_at_leaves_it_open(fault: Failure | None) -> None:
-    blind = UpstreamUnavailable("the compute service does not answer")
+    said = Upstream(503, None, "busy", "req-2")
+    blind = UpstreamUnavailable("the compute service does not answer", upstream=said)
     script = play(Look("detaching", RUNNING, blind))
 
     with pytest.raises(Failure) as raised:
         script.follow(fault)
 
-    assert raised.value is fault or (
-        isinstance(raised.value, NotConfirmed) and blind.message in raised.value.message
-    )
+    if fault is not None:
+        assert raised.value is fault
+    else:
+        assert isinstance(raised.value, NotConfirmed)
+        assert blind.message in raised.value.message
+        assert raised.value.upstream is said
 
 
 @pytest.mark.parametrize("absent", [True, False])
@@ -395,6 +399,12 @@ def test_its_job_is_looked_for_since_the_mark() -> None:
     assert script.follow() is Outcome.DETACHED
     assert script.since == MARKED_AT - CLOCKS_APART
     assert script.found.job is None
+
+
+def test_a_mark_without_entry_or_job_that_the_server_has_is_no_mark_by_hand() -> None:
+    script = play(look("detaching", None, "held"), job_id=None)
+
+    assert "still under way" in ends(script)[1]
 
 
 def test_a_mark_of_unknown_age_has_no_known_job() -> None:
