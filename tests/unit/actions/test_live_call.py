@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from handler.cloud.detaching import NovaDetach
 from handler.errors import UpstreamUnavailable
 from handler.model.result import TargetResult
-from tests.embedded_cloud import Attachment, Call, Cloud
+from tests.embedded_cloud import Answer, Attachment, Call, Cloud
 from tests.unit.actions.opted_in import OptedIn, told
 
 DELETE = "DELETE os-volume_attachments"
@@ -148,6 +149,76 @@ def test_a_members_token_leaves_the_lock_to_the_service(held: Held) -> None:
     assert told(held.detach()) == DETACHED
 
 
+def test_a_server_that_does_not_tell_its_task_is_not_idle(
+    held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = held.cloud._services["compute"]
+
+    def answer(call: Call) -> Answer:
+        given = plain(call)
+        if call.method == "GET" and call.path.endswith(f"/servers/{held.server.id}"):
+            document = json.loads(given.body)
+            del document["server"]["OS-EXT-STS:task_state"]
+            given.body = json.dumps(document).encode()
+        return given
+
+    monkeypatch.setitem(held.cloud._services, "compute", answer)
+
+    assert told(held.detach()) == refused("server_busy")
+    assert held.project.sent() == []
+
+
+LOOKED_AT_AGAIN: dict[str, tuple[Callable[[Held], object], str, str | None]] = {
+    "gone": (lambda held: held.cloud.delete_server(held.server.id), "server_unknown", "ACTIVE"),
+    "paused": (lambda held: setattr(held.server, "status", "PAUSED"), "server_busy", "PAUSED"),
+    "deleted": (lambda held: setattr(held.server, "status", "DELETED"), "server_exists", "DELETED"),
+}
+
+
+@pytest.mark.parametrize("what", LOOKED_AT_AGAIN)
+def test_a_server_that_changes_between_two_looks_is_judged_by_the_second(held: Held, what: str) -> None:
+    change, code, status = LOOKED_AT_AGAIN[what]
+    looks: list[Call] = []
+
+    def second(call: Call) -> None:
+        if call.method == "GET" and call.path.endswith(f"/servers/{held.server.id}"):
+            looks.append(call)
+            if len(looks) == 2:
+                change(held)
+
+    held.cloud.hook(second)
+
+    result = held.detach()
+
+    assert told(result) == refused(code)
+    assert result.server.status == status
+    assert held.project.sent() == []
+
+
+def test_a_dry_run_is_not_in_time_either(held: Held) -> None:
+    assert told(held.detach(dry_run=True, not_after="2026-01-01T00:00:00Z")) == refused("live_expired")
+
+
+@pytest.mark.parametrize(
+    ("roles", "word"), [(None, "the token's roles are not known"), (("admin",), "the token has the role")]
+)
+def test_whose_token_it_may_not_be_is_said(held: Held, roles: tuple[str, ...] | None, word: str) -> None:
+    held.project.roles = roles
+
+    result = held.detach()
+
+    assert result.error is not None
+    assert word in result.error.message
+
+
+def test_endpoints_that_may_be_of_two_clouds_detach_nothing(held: Held) -> None:
+    held.project.together = None
+    held.cloud.misbehave(method="GET", path_contains="/volumes/detail", status=403, body=b"", times=None)
+
+    assert told(held.detach()) == ("failed", "configuration", False)
+    assert held.project.sent() == []
+
+
 # The record, as it is read last.
 
 
@@ -177,6 +248,8 @@ def test_the_record_is_told_as_it_was_last(held: Held) -> None:
     result = held.detach()
 
     assert (result.volume_status.before, result.volume_status.after) == ("in-use", "extending")
+    assert result.error is not None
+    assert result.error.retryable
 
 
 def test_a_volume_that_is_gone_by_then_is_absent(held: Held) -> None:
@@ -302,7 +375,28 @@ def test_a_call_that_was_not_sent_has_changed_nothing(
 
     monkeypatch.setattr(NovaDetach, "send", send)
 
+    began = held.project.seconds
+
     assert told(held.detach()) == ("failed", "upstream_unavailable", changed)
+    assert (held.project.seconds == began) is unsent  # what was not sent is not followed
+
+
+def test_an_accepted_call_that_does_nothing_is_no_fault_of_its_answer(held: Held) -> None:
+    held.cloud.misbehave(method="DELETE", status=202, body=b"", headers={"X-Openstack-Request-Id": "req-1"})
+
+    assert told(held.detach()) == ("unconfirmed", "not_confirmed", None)
+
+
+def test_a_job_that_can_not_be_followed_is_named(held: Held) -> None:
+    held.on_the_call(
+        lambda: held.cloud.misbehave(service="volume", method="GET", status=403, body=b"", times=None)
+    )
+
+    result = held.detach()
+
+    assert told(result) == ("unconfirmed", "not_confirmed", None)
+    assert result.job is not None
+    assert result.job.id.startswith("req-")
 
 
 def test_an_answer_that_names_no_job_is_followed_without(held: Held) -> None:

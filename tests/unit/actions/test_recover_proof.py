@@ -296,6 +296,101 @@ def test_endpoints_that_may_be_of_two_clouds_free_nothing(project: OptedIn, row:
     assert project.sent() == []
 
 
+# The list of all servers.
+
+
+def _holder(project: OptedIn, volume: Volume) -> str:
+    server = project.cloud.add_server()
+    server.disks[volume.id] = Disk("/dev/vdb", str(uuid.uuid4()), str(uuid.uuid4()))
+    return server.id
+
+
+def _rows(change: Callable[[dict[str, Any]], object]) -> Callable[[dict[str, Any]], None]:
+    def each(document: dict[str, Any]) -> None:
+        for row in document["servers"]:
+            change(row)
+
+    return each
+
+
+def test_a_row_without_its_disks_is_asked_by_its_own_list(project: OptedIn, edit: Edit) -> None:
+    project.settings["DETACH_RECOVER"] = "unlisted"
+    held, free = (stuck.plant(project.cloud.world, "N6").volume for _ in range(2))
+    _holder(project, held)
+    edit("compute", "/servers/detail", _rows(lambda row: row.pop("os-extended-volumes:volumes_attached")))
+
+    assert told(project.one(held.id, recover=True)) == refused("volume_held")
+    assert told(project.one(free.id, recover=True)) == RECOVERED
+
+
+def test_a_row_of_unknown_state_is_of_a_cell_that_is_down(project: OptedIn, edit: Edit) -> None:
+    volume = stuck.plant(project.cloud.world, "N6").volume
+    project.cloud.add_server()
+    edit("compute", "/servers/detail", _rows(lambda row: row.update(status="UNKNOWN")))
+
+    result = project.one(volume.id, recover=True)
+
+    assert told(result) == refused("server_unknown")
+    assert result.error is not None
+    assert result.error.retryable
+    assert project.sent() == []
+
+
+def test_a_deleted_row_among_the_changes_holds_nothing(project: OptedIn, edit: Edit) -> None:
+    """Of a server that was deleted while its host was down."""
+    volume = stuck.plant(project.cloud.world, "N6").volume
+    server_id = project.cloud.add_server().id
+
+    def deleted(call: Call) -> None:
+        shown["changes"] = "changes-since" in call.query
+
+    shown = {"changes": False}
+    project.cloud.hook(deleted)
+
+    def add(document: dict[str, Any]) -> None:
+        if shown["changes"] and not document["servers"]:
+            row = {"id": server_id, "status": "DELETED", "created": "2026-01-01T00:00:00Z"}
+            document["servers"].append({**row, "os-extended-volumes:volumes_attached": [{"id": volume.id}]})
+
+    edit("compute", "/servers/detail", add)
+
+    assert told(project.one(volume.id, recover=True)) == RECOVERED
+
+
+@pytest.mark.parametrize(
+    ("rule", "outcome"),
+    [
+        ({"status": 403, "body": b""}, ("failed", "permission_denied", False)),
+        ({"status": 200, "body": b"<html>"}, ("failed", "upstream_unavailable", False)),
+        ({"status": 200, "body": {"servers": [5]}}, ("failed", "upstream_unavailable", False)),
+        ({"status": 406, "body": b""}, refused("server_unknown")),
+    ],
+)
+def test_what_can_not_be_read_of_the_cells_frees_nothing(
+    project: OptedIn, rule: dict[str, Any], outcome: tuple[str, str | None, bool]
+) -> None:
+    volumes = [stuck.plant(project.cloud.world, "N6").volume for _ in range(3)]
+    project.cloud.misbehave(path_contains="/servers/detail", times=None, **rule)
+
+    assert told(project.one(volumes[0].id, recover=True)) == outcome
+    project.cloud.clear_calls()
+    result = project.batch(*({"volume_id": volume.id, "recover": True} for volume in volumes))
+    # Once in an invocation, whatever came of it
+    assert {told(one) for one in result.results} == {outcome}
+    assert len([call for call in project.cloud.calls if call.path.endswith("/servers/detail")]) == 1
+    assert project.sent() == []
+
+
+def test_an_operator_who_knows_all_cells_to_be_up_is_believed(project: OptedIn) -> None:
+    project.settings["DETACH_RECOVER"] = "unlisted"
+    volume = stuck.plant(project.cloud.world, "N6").volume
+    project.cloud.add_server(host="far")
+    project.cloud.host("far").cell = "cell2"
+    project.cloud.cells_down.add("cell2")
+
+    assert told(project.one(volume.id, recover=True)) == RECOVERED
+
+
 # Servers that are being built.
 
 
