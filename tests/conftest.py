@@ -8,8 +8,14 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.embedded_cloud import Cloud
+
+# The same examples each time: a change is judged by what it changes. Others: --hypothesis-seed=random.
+# None has a time limit, since the machine may be busy.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.load_profile("same")
 
 _SETTINGS = ("DETACH_", "VAULT_")
 _PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"})
