@@ -187,7 +187,7 @@ def test_the_deletions_example_clears_and_wakes_somebody(workspace: Workspace) -
     assert "evs:volumes:detach" in policy_of(resources)
     (function,) = made(resources, "fgs_function")
     assert json.loads(function["user_data"])["DETACH_SWEEP_DRY_RUN"] == "true"
-    assert len(made(resources, "lts_keywords_alarm_rule")) == 4
+    assert len(made(resources, "lts_keywords_alarm_rule")) == 5
     assert [each["endpoint"] for each in made(resources, "smn_subscription")] == ["ops@example.com"] * 2
 
 
