@@ -13,14 +13,22 @@ _CLOUDEVENTS = ("application/cloudevents+json", "application/cloudevents-batch+j
 
 @schemathesis.hook
 def filter_case(_ctx: schemathesis.HookContext, case: schemathesis.Case[Any]) -> bool:
-    """Leave out what JSON Schema can't forbid: an attachment_id that is the volume_id, an integer as 5.0."""
+    """Leave out what JSON Schema can't forbid.
+
+    An attachment_id that is the volume_id, an integer as 5.0, projects named to a deployment of one.
+    """
     return not _unspeakable(case.body)
 
 
 def _unspeakable(part: object) -> bool:
     if isinstance(part, dict):
         ids = part.get("volume_id"), part.get("attachment_id")
-        return (isinstance(ids[0], str) and ids[0] == ids[1]) or any(map(_unspeakable, part.values()))
+        projects = part.get("project_ids"), part.get("exclude_project_ids")
+        return (
+            (isinstance(ids[0], str) and ids[0] == ids[1])
+            or projects != (None, None)
+            or any(map(_unspeakable, part.values()))
+        )
     if isinstance(part, list):
         return any(map(_unspeakable, part))
     return isinstance(part, float) and part.is_integer()
