@@ -54,6 +54,8 @@ class RawServer:
     url: str
     requests: list[bytes] = field(default_factory=list)
     connections: int = 0
+    closed: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    """Released for each connection that is closed."""
 
 
 @contextlib.contextmanager
@@ -70,6 +72,7 @@ def raw_server(script: Script) -> Iterator[RawServer]:
             connection = _Recording(number, client, stopping, server.requests)
             with client, contextlib.suppress(OSError):
                 script(connection)
+            server.closed.release()
 
         def accept() -> None:
             while not stopping.is_set():

@@ -66,6 +66,7 @@ def test_a_kept_connection_that_has_gone_stale_is_replaced(call: Callable[[str],
             counted = call_context()
             assert sender.send(call(server.url), counted).status == 200
             assert counted.calls == 1
+            assert server.closed.acquire(timeout=10)
 
     assert server.connections == 3
     assert len(server.requests) == 3
