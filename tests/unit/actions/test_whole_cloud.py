@@ -370,11 +370,9 @@ def test_a_policy_that_changes_under_a_sweep_clears_nothing(
     assert cloud.changes() == []
 
 
-def test_a_renewed_token_that_sees_less_judges_nothing(cloud: Cloud, project: EmbeddedProject) -> None:
-    """The role is taken away in the middle, which revokes the token; the next one sees its own project."""
+def of_operator(cloud: Cloud, project: EmbeddedProject) -> Runtime:
+    """A deployment whose secret is an administrator's password, so that its token can be renewed."""
     cloud.add_user("operator", "correct-horse-battery", projects=[cloud.project_id], role="admin")
-    victim = cloud.volume(live(cloud, THIRD))
-    keep_the_proof(cloud)
     environment = {
         **cloud.environment(),
         **project.settings,
@@ -383,7 +381,14 @@ def test_a_renewed_token_that_sees_less_judges_nothing(cloud: Cloud, project: Em
             {"username": "operator", "password": "correct-horse-battery", "domain": "Default"}
         ),
     }
-    runtime = Runtime(environment, network=False)
+    return Runtime(environment, network=False)
+
+
+def test_a_renewed_token_that_sees_less_judges_nothing(cloud: Cloud, project: EmbeddedProject) -> None:
+    """The role is taken away in the middle, which revokes the token; the next one sees its own project."""
+    victim = cloud.volume(live(cloud, THIRD))
+    keep_the_proof(cloud)
+    runtime = of_operator(cloud, project)
 
     def degrade(call: Any) -> None:
         if call.method == "GET" and call.path.endswith(victim.id) and call.service == "volume":
@@ -451,18 +456,9 @@ def test_a_volume_of_nobody_knows_whose_project_passes_no_filter(bounds: dict[st
 
 
 def test_a_token_that_ends_amid_the_proof_is_renewed(cloud: Cloud, project: EmbeddedProject) -> None:
-    cloud.add_user("operator", "correct-horse-battery", projects=[cloud.project_id], role="admin")
     gone = orphan(cloud, cloud.other_project_id)
     keep_the_proof(cloud)
-    environment = {
-        **cloud.environment(),
-        **project.settings,
-        "DETACH_TOKEN_SECRET": "env:LOGIN",
-        "LOGIN": json.dumps(
-            {"username": "operator", "password": "correct-horse-battery", "domain": "Default"}
-        ),
-    }
-    runtime = Runtime(environment, network=False)
+    runtime = of_operator(cloud, project)
 
     def end(call: Any) -> None:
         if call.service == "compute":  # the second half of the proof
@@ -480,18 +476,9 @@ def test_a_token_that_ends_amid_the_proof_is_renewed(cloud: Cloud, project: Embe
 
 
 def test_an_expired_token_is_renewed_and_looked_at_anew(cloud: Cloud, project: EmbeddedProject) -> None:
-    cloud.add_user("operator", "correct-horse-battery", projects=[cloud.project_id], role="admin")
     gone = orphan(cloud, cloud.other_project_id)
     keep_the_proof(cloud)
-    environment = {
-        **cloud.environment(),
-        **project.settings,
-        "DETACH_TOKEN_SECRET": "env:LOGIN",
-        "LOGIN": json.dumps(
-            {"username": "operator", "password": "correct-horse-battery", "domain": "Default"}
-        ),
-    }
-    runtime = Runtime(environment, network=False)
+    runtime = of_operator(cloud, project)
     runtime.carry_out([Target(volume_id=gone, dry_run=True)], Invocation(Trigger.HTTP, "test"))
     for token in list(cloud.identity.tokens.values()):
         if token.user_name == "operator":
