@@ -152,5 +152,14 @@ class CallContext:
     def called(self, request_id: str | None) -> None:
         """Note one call at the cloud, and the id that the cloud gave it (of the first `MOST_REQUEST_IDS`)."""
         self.calls += 1
+        self._remember(request_id)
+
+    def took(self, other: CallContext) -> None:
+        """Note what another context's calls were: they were made for this one's sake."""
+        self.calls += other.calls
+        for request_id in other.request_ids:
+            self._remember(request_id)
+
+    def _remember(self, request_id: str | None) -> None:
         if request_id and request_id not in self.request_ids and len(self.request_ids) < MOST_REQUEST_IDS:
             self.request_ids.append(request_id)

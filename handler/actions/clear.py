@@ -7,7 +7,6 @@ for. Nothing here knows HTTP or a trigger.
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from handler.actions.guards import find_attachment, require_in_use, require_own
 from handler.actions.os_detach import OsDetach
-from handler.actions.proof import Proof, Proven
+from handler.actions.proof import Early, Proof, Proven
 from handler.cloud.servers import Server
 from handler.cloud.volumes import Attachment, Volume, Volumes
 from handler.errors import ErrorCode, Failure, NotConfirmed, Refused
@@ -65,15 +64,13 @@ class Clearing:
         """Take one target through the rule. Whatever stops it is in the answer, not raised."""
         found = self._nothing_yet(target)
         try:
-            return Cleared(self._steps(target, context, found), found)
+            return Cleared(self._begun(target, context, found), found)
         except Exception as stop:  # noqa: BLE001 (a bug at one target must not take the others with it)
             return _stopped(self._switched_off(stop, target), context, found)
 
-    def ask_once(self, server_id: str, context: CallContext) -> None:
-        """Have the proof remember what it finds of this server, before its attachments are judged."""
-        if self._proof is not None:
-            with contextlib.suppress(Failure):  # each attachment's own judgement meets it again
-                self._proof.find((server_id,), context)
+    def early(self, server_id: str | None, context: CallContext) -> Early | None:
+        """See `Proof.early`; None without a proof."""
+        return None if self._proof is None else self._proof.early(server_id, context)
 
     def resolve(self, target: Target, context: CallContext) -> Target | Cleared:
         """Steps 1 and 2 only: the same target with its attachment_id, or what became of it already there."""
@@ -101,7 +98,17 @@ class Clearing:
                 require_own(volume, self._project_id)
         return volume
 
-    def _steps(self, target: Target, context: CallContext, found: Findings) -> Outcome:
+    def _begun(self, target: Target, context: CallContext, found: Findings) -> Outcome:
+        """All steps, with a look at the server beside the first where it is known which one."""
+        # At a live server, or a record that is stuck, it proves nothing
+        early = None if target.live or target.recover else self.early(target.server_id, context)
+        try:
+            return self._steps(target, context, found, early)
+        finally:
+            if early is not None:
+                early.end()
+
+    def _steps(self, target: Target, context: CallContext, found: Findings, early: Early | None) -> Outcome:
         volume = self._read(target, context, found)  # 1
         if volume is None:
             return Outcome.VOLUME_ABSENT
@@ -116,7 +123,7 @@ class Clearing:
         under_way = target.live and self._live is not None and volume.status == "detaching"
         if not under_way:
             require_in_use(volume, self._now())  # 3
-        judged = self._find_server(attachment, context, found)  # 4
+        judged = self._find_server(attachment, early, context, found)  # 4
         if isinstance(judged, Server):
             # Shown as deleted for an instant: then the rule for one that is gone decides
             if target.live and self._live is not None and judged.status != "DELETED":
@@ -133,11 +140,16 @@ class Clearing:
             return Outcome.WOULD_DETACH
         return self._os_detach.detach(volume, attachment, judged, context, found)  # 6, 7
 
-    def _find_server(self, attachment: Attachment, context: CallContext, found: Findings) -> Server | Proven:
+    def _find_server(
+        self, attachment: Attachment, early: Early | None, context: CallContext, found: Findings
+    ) -> Server | Proven:
         if self._proof is None:
             return Proven.UNCHECKED
         found.server = replace(found.server, checked=True)
-        judged = self._proof.find(attachment.server_spellings, context)
+        spellings = attachment.server_spellings
+        judged: Server | Proven | None = early.proven(spellings) if early is not None else None
+        if judged is None:
+            judged = self._proof.find(spellings, context)
         if isinstance(judged, Proven):
             found.server = replace(found.server, exists=False)
         else:

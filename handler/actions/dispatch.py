@@ -68,13 +68,13 @@ def _several(targets: Sequence[Target], project: Project) -> list[TargetResult]:
 
 
 def _listed(work: GoneServer | Sweep, project: Project) -> ManyResult:
-    from handler.actions import sweep  # noqa: PLC0415 (single targets don't pay for it)
+    from handler.actions import gone_server, sweep  # noqa: PLC0415 (single targets don't pay for them)
     from handler.actions.run_line import RunLine  # noqa: PLC0415 (the same)
 
     line = RunLine(project.context) if isinstance(work, Sweep) else None
     try:
         if isinstance(work, GoneServer):
-            result = sweep.clear_server(project, work)
+            result = gone_server.clear_server(project, work)
         else:
             result = sweep.sweep(project, work.sweep, line)
     except Failure as failure:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from enum import Enum
 
 from handler.cloud.absence import Absence
@@ -53,6 +55,56 @@ class Proven(str, Enum):
 
     UNCHECKED = "off"
     """Nothing was asked: the deployment has no compute service."""
+
+
+class Early:
+    """What is found of a server whose id is known before its volume's record says which it is.
+
+    Asked for beside that record, so that nobody waits for one after the other. It counts only where the
+    record then names this very server, in this very spelling, and only where it proves the server gone: one
+    that is gone doesn't come back. Any other state is judged after the record: then it is asked for again.
+    """
+
+    def __init__(
+        self,
+        find: Callable[[Sequence[str], CallContext], Server | Proven],
+        server_id: str,
+        context: CallContext,
+    ) -> None:
+        self._spellings = (server_id,)
+        self._context = context
+        self._own = context.separate()
+        self._pool = ThreadPoolExecutor(1, "server")
+        self._asked: Future[Server | Proven] = self._pool.submit(find, self._spellings, self._own)
+        self._ended = False
+
+    def proven(self, spellings: Sequence[str]) -> Proven | None:
+        """What proves this server gone; None where it is another's proof that is wanted, or there is none.
+
+        Raises the look's own Failure: to ask again would only take as long once more.
+        """
+        if tuple(spellings) != self._spellings:
+            self.end()
+            return None
+        try:
+            found = self._asked.result()
+        finally:
+            self.end()
+        return found if isinstance(found, Proven) else None
+
+    def wait(self) -> None:
+        """Let the look have its time. What it fails by is met again by whoever needs it."""
+        with suppress(Failure):
+            self._asked.result()
+
+    def end(self) -> None:
+        """Wait for the look, which is not repeated any more; its calls are the context's then."""
+        if self._ended:
+            return
+        self._ended = True
+        self._own.deadline = self._own.deadline.sooner(0)
+        self._pool.shutdown()
+        self._context.took(self._own)
 
 
 class Proof:
@@ -108,6 +160,12 @@ class Proof:
         if isinstance(known, Failure):
             raise known
         return known
+
+    def early(self, server_id: str | None, context: CallContext) -> Early | None:
+        """Begin to look for a server; None where it is known already, or not which. To be ended."""
+        if server_id is None or (self._known is not None and (server_id,) in self._known):
+            return None
+        return Early(self.find, server_id, context)
 
     def _ask(self, spellings: Sequence[str], context: CallContext) -> Server | Proven:
         """It has to be gone by every spelling: Nova knows a server by one alone."""

@@ -13,15 +13,15 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from typing import TypeVar
 
-from handler.actions.batch import clear_all, clear_one, timed
-from handler.actions.lists import LeftOut, count, go_on, servers_of
+from handler.actions.batch import clear_one, timed
+from handler.actions.lists import count
 from handler.actions.project import Project
 from handler.actions.run_line import RunLine
 from handler.actions.stuck import Candidate, find_stuck, recoverer
 from handler.actions.sweep_candidates import Census, Orphan
 from handler.errors import DeadlineExceeded, ErrorCode, Refused
 from handler.model.disk import Disk
-from handler.model.request import GoneServer, SweepBounds, Target
+from handler.model.request import SweepBounds, Target
 from handler.model.result import (
     Cleared,
     ManyResult,
@@ -35,7 +35,6 @@ from handler.model.result import (
 )
 from handler.model.values import is_project
 from handler.settings import SweepSettings
-from handler.settings.regions import vendor_host
 from handler.telemetry import Event
 
 MOST_REPORTED = 1000
@@ -44,43 +43,6 @@ MOST_REPORTED = 1000
 _C = TypeVar("_C", Orphan, Candidate)
 
 _FEW = 10  # attachments; of fewer a fraction says nothing
-
-
-def clear_server(project: Project, work: GoneServer) -> ManyResult:
-    """Form *server*: clear every attachment that still names this server. Raises Failure."""
-    servers_of(project)
-    targets: list[Target] = []
-    unreadable = LeftOut(project)
-    with ThreadPoolExecutor(1, "list") as ahead:
-        # Every filter is checked again on what comes back. Cinder doesn't know this one: it ignores it of a
-        # member, and shows an administrator no volume at all then
-        vendor = vendor_host(project.volumes.endpoint, project.settings.domain) is not None
-        wanted = {"server_id": work.server_id} if vendor else {}
-        listing = project.volumes.list(project.context.separate(), wanted)
-        for page in listing.pages(ahead, project.told("volumes"), unreadable):
-            go_on(project)
-            targets += [
-                Target(
-                    volume_id=volume.id,
-                    attachment_id=attachment.id,
-                    server_id=work.server_id,
-                    dry_run=work.dry_run,
-                )
-                for volume in page
-                for attachment in volume.attachments
-                if attachment.server_id == work.server_id
-            ]
-    failure = (
-        unreadable.failure(f"whether they still name server {work.server_id}") if unreadable.ids else None
-    )
-    if not targets:
-        return many([], project.context.invocation, complete=failure is None, failure=failure)
-    clearing = project.clearing(remember=True)
-    clearing.ask_once(work.server_id, project.context.separate())
-    if project.observer:
-        project.observer.listed(None, len(targets))
-    results = clear_all(clearing, targets, project.context, project.settings.concurrency, project.observer)
-    return many(results, project.context.invocation, complete=failure is None, failure=failure)
 
 
 def sweep(

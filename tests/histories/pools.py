@@ -84,8 +84,11 @@ class Pool:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def shutdown(self) -> None:
         self._scheduler.wait(lambda: not self._workers)
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
 
 
 def wait(scheduler: Scheduler, futures: Iterable[Future], *, return_when: str) -> Waited:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 import requests
 import responses
@@ -122,6 +124,44 @@ class Clock:
         self.now += seconds
 
 
+class Beside:
+    """Stands for the pool in which a server is looked for beside its volume: in a known order.
+
+    What is begun is carried out when it is waited for, so after what goes on beside it; with `first` at once.
+    """
+
+    first = False
+
+    def __init__(self, workers: int, name: str) -> None:
+        assert (workers, name) == (1, "server")
+
+    def submit(self, work: Callable[..., Any], *arguments: Any) -> Beside:
+        self._work: Callable[[], Any] | None = partial(work, *arguments)
+        if self.first:
+            self.shutdown()
+        return self
+
+    def result(self) -> Any:
+        self.shutdown()
+        if isinstance(self._result, Exception):
+            raise self._result
+        return self._result
+
+    def shutdown(self) -> None:
+        work, self._work = self._work, None
+        if work is not None:
+            try:
+                self._result = work()
+            except Exception as failed:  # noqa: BLE001 (raised where it is waited for)
+                self._result = failed
+
+
+class BesideFirst(Beside):
+    """The other order."""
+
+    first = True
+
+
 class Signer:
     """Signs with the planted token, and has as many others after it as it is told."""
 
@@ -172,12 +212,18 @@ class Row:
     renewals: int = 0
     listed: str = ATTACHMENT
 
-    def run(self, quote: Quote | None = None) -> tuple[TargetResult, list[PreparedRequest], Clock]:
+    def run(
+        self, quote: Quote | None = None, beside: type[Beside] = Beside
+    ) -> tuple[TargetResult, list[PreparedRequest], Clock]:
         """Play it. The result, the requests that were sent, and the clock with its sleeps.
 
-        `quote` changes an answer, given the token that it was asked with.
+        `quote` changes an answer, given the token that it was asked with. `beside` says when a server is
+        looked for whose id is given.
         """
-        with responses.RequestsMock(registry=OrderedRegistry, assert_all_requests_are_fired=True) as cloud:
+        with (
+            patch("handler.actions.proof.ThreadPoolExecutor", beside),
+            responses.RequestsMock(registry=OrderedRegistry, assert_all_requests_are_fired=True) as cloud,
+        ):
             for number, said in enumerate(self.answers):
                 stub(cloud, said, number, quote)
             result, clock = play(self)

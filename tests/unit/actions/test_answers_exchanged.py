@@ -81,11 +81,30 @@ def _targets(*numbers: int) -> Batch:
     )
 
 
+def _named(*servers: str) -> Batch:
+    """Targets that name their servers, which are asked for beside their volumes then."""
+    return Batch(
+        targets=[
+            target._replace(server_id=server_id)
+            for target, server_id in zip(_targets(0, 1, 2).targets, servers, strict=True)
+        ]
+    )
+
+
 _SWEEP = Sweep(sweep=SweepBounds())
 
 SCENES = {
     "a batch of 3": Scene((GONE[0], LIVE[0], GONE[1]), _targets(0, 1, 2), 2),
     "a batch of 3, two alive": Scene((LIVE[0], GONE[0], LIVE[1]), _targets(0, 1, 2), 1),
+    "a batch of 3 that names its servers": Scene(
+        (GONE[0], LIVE[0], GONE[1]), _named(GONE[0], LIVE[0], GONE[1]), 2
+    ),
+    "a batch of 3 that names others": Scene(
+        (GONE[0], LIVE[0], LIVE[1]), _named(GONE[0], GONE[0], GONE[1]), 1
+    ),
+    "a batch of 3 that names its servers, by the record": Scene(
+        (GONE[0], LIVE[0], GONE[1]), _named(GONE[0], LIVE[0], GONE[1]), 2, "recorded"
+    ),
     "a batch of 3 by the record": Scene((GONE[0], LIVE[0], GONE[1]), _targets(0, 1, 2), 2, "recorded"),
     "a batch of 3 by what is held": Scene((OFF, FORGETFUL, GONE[0]), _targets(0, 1, 2), 2, "not-held"),
     "two servers that are off": Scene((OFF, FORGETFUL, LIVE[0]), _targets(0, 1, 2), 1, "not-held"),

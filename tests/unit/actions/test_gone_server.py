@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from handler.actions import sweep
+from handler.actions import gone_server
 from handler.model.result import Outcome
 from handler.settings.regions import VendorHost
 from tests.embedded_cloud import Call, Cloud
@@ -40,7 +40,7 @@ def test_nothing_that_names_it_is_fine(project: EmbeddedProject) -> None:
     assert result.ok
     assert result.complete
     assert result.results == ()
-    assert project.calls() == {"volume pages": 1, "server pages": 0, "looks": 0, "detaches": 0}
+    assert project.calls() == {"volume pages": 1, "server pages": 0, "looks": 1, "detaches": 0}
 
 
 def test_a_server_that_exists_keeps_all(bare_cloud: Cloud, project: EmbeddedProject) -> None:
@@ -89,7 +89,7 @@ def test_volumes_in_every_state_are_looked_at(bare_cloud: Cloud, project: Embedd
 def test_the_vendors_filter_is_checked_again(
     bare_cloud: Cloud, project: EmbeddedProject, monkeypatch: pytest.MonkeyPatch, ignores: bool
 ) -> None:
-    monkeypatch.setattr(sweep, "vendor_host", lambda *_endpoint: VendorHost("evs", "region", "domain"))
+    monkeypatch.setattr(gone_server, "vendor_host", lambda *_endpoint: VendorHost("evs", "region", "domain"))
     if not ignores:
         bare_cloud.ignore_filters.clear()
     gone = str(uuid.uuid4())
@@ -128,7 +128,7 @@ def test_an_attachment_that_moves_on_the_way_is_kept(bare_cloud: Cloud, project:
     new = bare_cloud.add_server()
 
     def hook(call: Call) -> None:
-        if call.path.endswith(f"/servers/{gone}"):
+        if call.path.endswith(f"/volumes/{volume.id}"):
             volume.attachments[0].server_id = new.id
 
     bare_cloud.hook(hook)

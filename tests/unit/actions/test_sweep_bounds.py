@@ -138,7 +138,7 @@ def test_a_server_that_appears_after_the_listing_keeps_its_disk(
     volume_id, attachment_id, server_id = project.add_orphan()
 
     def hook(call: Call) -> None:
-        if call.path.endswith(f"/volumes/{volume_id}") and server_id not in {
+        if call.path.endswith(f"/servers/{server_id}") and server_id not in {
             s.id for s in bare_cloud.servers
         }:
             bare_cloud.add_server(server_id)
@@ -249,8 +249,8 @@ def test_the_limit_counts_clearings_and_not_looks(bare_cloud: Cloud, project: Em
         project.add_orphan(attached_at=timedelta(days=30))
 
     def hook(call: Call) -> None:
-        for volume_id, _, server_id in alive:
-            if call.path.endswith(f"/volumes/{volume_id}") and server_id not in bare_cloud.world.servers:
+        for _, _, server_id in alive:
+            if call.path.endswith(f"/servers/{server_id}") and server_id not in bare_cloud.world.servers:
                 bare_cloud.add_server(server_id)
 
     bare_cloud.hook(hook)

@@ -1,0 +1,249 @@
+"""A server whose id is given is asked for beside its volume, and counts only for being gone."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from handler.actions.dispatch import carry_out
+from handler.actions.proof import Early, Proven
+from handler.cloud.servers import Server
+from handler.errors import Failure, UpstreamUnavailable
+from handler.invocation import CallContext
+from handler.model.request import GoneServer, Target
+from handler.model.result import ManyResult, Outcome, TargetResult
+from tests.embedded_cloud import Call, Cloud
+from tests.unit.actions.answers import ATTACHMENT, FREE, SERVER, THE_SERVER, THE_VOLUME, BesideFirst, Row, get
+from tests.unit.actions.test_rule import ROWS
+from tests.unit.contexts import call_context
+from tests.unit.embedded_project import EmbeddedProject
+
+GONE = "22222222-2222-4222-8222-000000000000"
+_PATIENCE = 20.0  # seconds that a test waits for a call that should come
+
+
+class Meeting:
+    """Holds the first look at a volume's record, or list, and at its server until both are under way."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._both = threading.Barrier(2)
+        self._met = {"volume": False, "compute": False}
+        cloud.hook(self._hold)
+
+    def _hold(self, call: Call) -> None:
+        if not self._met.get(call.service, True):
+            self._met[call.service] = True
+            self._both.wait(_PATIENCE)
+
+    @property
+    def broken(self) -> bool:
+        return self._both.broken or not all(self._met.values())
+
+
+def _do(project: EmbeddedProject, target: Target, **settings: Any) -> TargetResult:
+    result = carry_out([target], project.services(**settings))
+    assert isinstance(result, TargetResult)
+    return result
+
+
+def _asked(cloud: Cloud) -> list[str]:
+    return [call.path.rpartition("/")[2] for call in cloud.calls]
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_volume_and_server_are_asked_for_side_by_side(
+    bare_cloud: Cloud, project: EmbeddedProject, dry_run: bool
+) -> None:
+    volume_id, attachment_id, server_id = project.add_orphan()
+    meeting = Meeting(bare_cloud)
+
+    result = _do(project, Target(volume_id, attachment_id, server_id, dry_run))
+
+    assert not meeting.broken
+    assert result.outcome is (Outcome.WOULD_DETACH if dry_run else Outcome.DETACHED)
+    assert result.calls == len(bare_cloud.calls) == (2 if dry_run else 4)
+    assert len(result.upstream_request_ids) == result.calls
+
+
+def test_form_server_asks_for_it_beside_the_list(bare_cloud: Cloud, project: EmbeddedProject) -> None:
+    bare_cloud.add_volume(attachments=[GONE])
+    meeting = Meeting(bare_cloud)
+
+    result = carry_out([GoneServer(server_id=GONE)], project.services())
+
+    assert not meeting.broken
+    assert isinstance(result, ManyResult)
+    assert result.summary == {"detached": 1}
+    assert _asked(bare_cloud).count(GONE) == 1
+
+
+@pytest.mark.parametrize("order", ["volume first", "server first"])
+def test_no_call_that_changes_anything_leaves_before_both_are_known(
+    bare_cloud: Cloud, project: EmbeddedProject, order: str
+) -> None:
+    """Whichever comes late, the POST comes after it."""
+    volume_id, attachment_id, server_id = project.add_orphan()
+    late = "compute" if order == "volume first" else "volume"
+    bare_cloud.misbehave(late, "GET", delay=0.2)
+
+    result = _do(project, Target(volume_id, attachment_id, server_id))
+
+    assert result.outcome is Outcome.DETACHED
+    answered = [call for call in bare_cloud.calls if call.service == late and call.method == "GET"]
+    posted = next(call for call in bare_cloud.calls if call.method == "POST")
+    assert bare_cloud.calls.index(posted) == 2
+    assert answered[0].answer is not None
+
+
+def test_a_server_that_was_there_is_judged_by_the_look_after_the_record(
+    bare_cloud: Cloud, project: EmbeddedProject
+) -> None:
+    server = bare_cloud.add_server()
+    volume = bare_cloud.add_volume(attachments=[server])
+
+    result = _do(project, Target(volume.id, volume.attachments[0].attachment_id, server.id))
+
+    assert (result.outcome, result.server.exists, result.server.status) == (Outcome.REFUSED, True, "ACTIVE")
+    assert _asked(bare_cloud).count(server.id) == 2
+    assert result.calls == 3
+    assert not bare_cloud.posts()
+
+
+def test_what_let_go_after_the_early_look_is_cleared(bare_cloud: Cloud, project: EmbeddedProject) -> None:
+    server = bare_cloud.add_server()
+    volume = bare_cloud.add_volume(attachments=[server], known_to_compute=False)
+    looks: list[Call] = []
+
+    def vanish(call: Call) -> None:
+        if call.service == "compute":
+            looks.append(call)
+            if len(looks) == 2:
+                bare_cloud.delete_server(server.id)
+
+    bare_cloud.hook(vanish)
+    result = _do(project, Target(volume.id, volume.attachments[0].attachment_id, server.id))
+
+    assert result.outcome is Outcome.DETACHED
+
+
+def test_a_look_that_failed_is_not_made_once_more(bare_cloud: Cloud, project: EmbeddedProject) -> None:
+    volume_id, attachment_id, server_id = project.add_orphan()
+    bare_cloud.misbehave("compute", "GET", times=None, status=500)
+
+    result = _do(project, Target(volume_id, attachment_id, server_id))
+
+    assert (result.outcome, result.error and result.error.code.value) == ("failed", "upstream_unavailable")
+    assert _asked(bare_cloud).count(server_id) == 1
+    assert not bare_cloud.posts()
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [GONE.upper(), GONE.replace("-", ""), f"urn:uuid:{GONE}", "11111111-1111-4111-8111-000000000000"],
+)
+def test_what_is_known_of_one_id_says_nothing_of_another_spelling_or_server(
+    bare_cloud: Cloud, project: EmbeddedProject, listed: str
+) -> None:
+    """The canonical id is unknown to the cloud; the server that has the disk lives."""
+    bare_cloud.add_server(listed)
+    volume = bare_cloud.add_volume(attachments=[listed])
+
+    result = _do(project, Target(volume.id, volume.attachments[0].attachment_id, GONE))
+
+    assert result.outcome is Outcome.REFUSED
+    assert result.error is not None
+    assert result.error.code.value in {"server_exists", "server_mismatch"}
+    assert not bare_cloud.posts()
+
+
+@pytest.mark.parametrize(
+    ("target", "settings"),
+    [
+        ({"live": True}, {"DETACH_LIVE": "admin"}),
+        ({"recover": True}, {"DETACH_RECOVER": "on"}),
+        ({"server_id": None}, {}),
+        ({}, {"DETACH_SERVER_CHECK": "off"}),
+    ],
+)
+def test_all_is_asked_in_order_where_that_proves_nothing(
+    bare_cloud: Cloud, project: EmbeddedProject, target: dict[str, object], settings: dict[str, str]
+) -> None:
+    volume_id, attachment_id, server_id = project.add_orphan()
+    wanted = Target(volume_id, attachment_id, server_id)._replace(**target)  # type: ignore[arg-type]
+
+    result = _do(project, wanted, **settings)
+
+    assert result.outcome is Outcome.DETACHED
+    assert _asked(bare_cloud)[0] == volume_id
+    assert [call.service for call in bare_cloud.calls[:2]] in (["volume", "compute"], ["volume", "volume"])
+
+
+def test_a_look_that_nobody_needs_any_more_is_not_repeated() -> None:
+    context = call_context(25.0)
+    looks: list[bool] = []
+    begun = threading.Event()
+
+    def find(spellings: Sequence[str], own: CallContext) -> Server | Proven:
+        assert tuple(spellings) == (GONE,)
+        begun.set()
+        while not own.deadline.expired:
+            looks.append(True)
+            threading.Event().wait(0.005)
+        own.called("req-early")
+        raise UpstreamUnavailable("planted")
+
+    early = Early(find, GONE, context)
+    assert begun.wait(_PATIENCE)
+    early.end()
+    early.end()
+
+    assert looks
+    assert (context.calls, context.request_ids) == (1, ["req-early"])
+    assert not context.deadline.expired
+
+
+def test_a_failure_is_raised_to_whoever_needs_the_proof() -> None:
+    def find(_spellings: Sequence[str], _own: CallContext) -> Server | Proven:
+        raise UpstreamUnavailable("planted")
+
+    early = Early(find, GONE, call_context(25.0))
+    early.wait()
+
+    assert early.proven((GONE, "another spelling")) is None
+    with pytest.raises(Failure, match="planted"):
+        Early(find, GONE, call_context(25.0)).proven((GONE,))
+
+
+NAMED = [row for row in ROWS if row.target.get("server_id") is not None]
+
+
+@pytest.mark.parametrize("row", NAMED, ids=lambda row: row.name)
+def test_the_rule_is_the_same_when_the_server_s_answer_is_the_first(row: Row) -> None:
+    """The rows of the rule whose target names its server, in the other order."""
+    compute = THE_SERVER.partition("/servers/")[0]
+    looks = [said for said in row.answers if said[1].startswith(compute)]
+    asked = f"{compute}/servers/{row.target['server_id']}"
+    first = next((said for said in looks if said[1] == asked), get(asked, 500))
+    # Listed in another spelling it is asked for anew, in each
+    rest = [said for said in row.answers if said is not first or len(looks) > 1]
+
+    result, _sent, _clock = replace(row, answers=[first, *rest]).run(beside=BesideFirst)
+
+    assert (result.outcome, result.error and result.error.code) == (row.outcome, row.code)
+    assert (result.changed, result.volume_status.after) == (row.changed, row.status[1])
+
+
+def test_there_are_such_rows() -> None:
+    assert len(NAMED) >= 4
+    assert any(row.outcome == "detached" for row in NAMED)
+
+
+def test_an_already_free_record_says_so_whatever_the_compute_service_says() -> None:
+    row = Row("", [get(f"{THE_SERVER}", 500), get(THE_VOLUME, 200, FREE)], "already_detached")
+    result, _sent, _clock = replace(row, target={"server_id": SERVER}).run(beside=BesideFirst)
+
+    assert (result.outcome, result.attachment_id) == (Outcome.ALREADY_DETACHED, ATTACHMENT)
