@@ -1,8 +1,8 @@
-"""The four calls of one target, in process: ``python -m tests.bench.calls URL ROUNDS TARGETS``.
+"""The four calls of one target, in process: ``python -m tests.bench.calls URL ROUNDS TARGETS [WHO…]``.
 
 Each contender clears the same number of volumes per round, one after the other, over a kept connection. Ours
 does what an invocation does once it is read: all checks, the log lines, the result. `requests` reads nothing
-of what comes back. Prints the seconds per target of each round as JSON.
+of what comes back. Prints what a target took in each round as JSON.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from importlib import import_module
 
 import requests
@@ -102,26 +103,36 @@ def openstacksdk(url: str) -> Clear:
 CONTENDERS = {OURS: ours, REQUESTS: plain, CINDERCLIENT: cinderclient, SDK: openstacksdk}
 
 
-def measure(url: str, rounds: int, targets: int) -> dict[str, list[float]]:
-    """Seconds per target, round by round. The first round only warms up."""
-    clears = {name: make(url) for name, make in CONTENDERS.items()}
-    seconds: dict[str, list[float]] = {name: [] for name in clears}
-    for _ in range(rounds + 1):
+@dataclass
+class Taken:
+    """Seconds per target, round by round: by the clock, and of processor time."""
+
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+
+
+def measure(url: str, rounds: int, targets: int, names: Sequence[str]) -> dict[str, Taken]:
+    """What each contender takes, in turns. The round before the first one only warms up."""
+    clears = {name: CONTENDERS[name](url) for name in names}
+    found = {name: Taken() for name in clears}
+    for turn in range(rounds + 1):
         for name, clear in clears.items():
             ids = [stuck() for _ in range(targets)]
-            started = time.perf_counter()
+            started, busy = time.perf_counter(), time.process_time()
             for one in ids:
                 clear(one)
-            seconds[name].append((time.perf_counter() - started) / targets)
-    return {name: each[1:] for name, each in seconds.items()}
+            if turn:
+                found[name].wall.append((time.perf_counter() - started) / targets)
+                found[name].cpu.append((time.process_time() - busy) / targets)
+    return found
 
 
 def main() -> None:
-    url, rounds, targets = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    url, rounds, targets, *names = sys.argv[1:]
     # Our log goes to standard output, as deployed; here nobody reads it
     with open(os.devnull, "w", encoding="utf-8") as nobody, contextlib.redirect_stdout(nobody):  # noqa: PTH123
-        measured = measure(url, rounds, targets)
-    print(json.dumps(measured))
+        measured = measure(url, int(rounds), int(targets), names or [*CONTENDERS])
+    print(json.dumps({name: asdict(taken) for name, taken in measured.items()}))
 
 
 if __name__ == "__main__":

@@ -46,8 +46,8 @@ class _Caller:
         return True
 
 
-def drive(port: int, connections: int, seconds: float) -> float:
-    """Requests per second that were answered."""
+def drive(port: int, connections: int, seconds: float) -> tuple[float, int]:
+    """Requests per second that were answered, and how many."""
     callers = [_Caller(port) for _ in range(connections)]
     answers = 0
     with selectors.DefaultSelector() as selector:
@@ -69,4 +69,4 @@ def drive(port: int, connections: int, seconds: float) -> float:
         took = time.perf_counter() - started
     for caller in callers:
         caller.connection.close()
-    return answers / took
+    return answers / took, answers

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -58,6 +60,29 @@ def run(arguments: Sequence[str], settings: Mapping[str, str] | None = None) -> 
         check=True,
     )
     return done.stdout
+
+
+def instructions(arguments: Sequence[str]) -> int | None:
+    """How many `python ARGUMENTS…` executes, by valgrind's callgrind. None where that is not installed.
+
+    Hashes are not salted, so that the next run counts the same but for what the system is asked for.
+    """
+    valgrind = shutil.which("valgrind")
+    if valgrind is None:
+        return None
+    done = subprocess.run(
+        [valgrind, "--tool=callgrind", "--callgrind-out-file=/dev/null", sys.executable, *arguments],
+        cwd=ROOT,
+        env=environment(PYTHONHASHSEED="0"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        check=True,
+    )
+    counted = re.search(r"Collected : (\d+)", done.stderr)
+    if counted is None:
+        raise RuntimeError(f"callgrind counted nothing: {done.stderr}")
+    return int(counted[1])
 
 
 def peak(pid: int | str = "self") -> int:

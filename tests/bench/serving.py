@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import time
@@ -22,26 +23,35 @@ _SIZE = {"WORKERS": "1", "THREADS": "10"}
 
 @dataclass
 class Served:
-    """What was measured of one handler: requests per second, round by round, and the peak in bytes."""
+    """What was measured of one handler, round by round, and its peak in bytes.
+
+    `rates` are requests per second, `cpu` the worker's seconds of processor time for each of them.
+    """
 
     rates: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
     peak: int = 0
 
 
 OURS, PLAIN, PARSED = "handler/main.py", "tests/bench/plain.py", "tests/bench/plain_parsed.py"
+NOTHING = "tests/bench/nothing.py"
 
 
 def measure(url: str, rounds: int, seconds: float) -> dict[str, Served]:
     """Load ours and those by hand in turns, `seconds` at a time. `url` is the stub's."""
-    found = {source: Served() for source in (OURS, PLAIN, PARSED)}
+    found = {source: Served() for source in (OURS, PLAIN, PARSED, NOTHING)}
     with ExitStack() as stack:
         running = {source: stack.enter_context(_served(source, url)) for source in found}
         for _ in range(rounds + 1):
-            for source, (_, port) in running.items():
-                found[source].rates.append(drive(port, CONNECTIONS, seconds))
+            for source, (process, port) in running.items():
+                worker = _worker(process)
+                before = _cpu(worker)
+                rate, answers = drive(port, CONNECTIONS, seconds)
+                found[source].rates.append(rate)
+                found[source].cpu.append((_cpu(worker) - before) / answers)
         for source, (process, _) in running.items():
             found[source].peak = peak(_worker(process))
-            del found[source].rates[0]  # it warmed up
+            del found[source].rates[0], found[source].cpu[0]  # it warmed up
     return found
 
 
@@ -74,3 +84,9 @@ def _worker(process: subprocess.Popen[str]) -> int:
     """The process that serves: gunicorn's only worker."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii").split()
     return int(children[0])
+
+
+def _cpu(pid: int) -> float:
+    """Seconds of processor time that a process has taken."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

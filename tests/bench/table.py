@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+HEAD = ("", "ours", "compared with", "ratio", "target", "verdict")
+
 
 @dataclass(frozen=True)
 class Row:
@@ -34,12 +36,16 @@ class Row:
             return ""
         return "MISSED" if self.missed else "met"
 
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """What stands in its line, under `HEAD`."""
+        return self.what, self.ours, self.compared, f"{self.ratio:.2f}", self.target, self.verdict
+
 
 def show(rows: Sequence[Row]) -> str:
     """The table as text."""
-    cells = [("", "ours", "compared with", "ratio", "target", "verdict")]
-    cells += [(row.what, row.ours, row.compared, f"{row.ratio:.2f}", row.target, row.verdict) for row in rows]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
+    cells = [HEAD, *(row.cells for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(HEAD))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in cells]
     lines.insert(1, "  ".join("-" * width for width in widths))
     return "\n".join(line.rstrip() for line in lines)

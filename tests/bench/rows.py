@@ -1,0 +1,192 @@
+"""The rows of each part: what is measured of ours and of what it is compared with, and the bounds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from tests.bench import calls, chain, serving, start, sweeping
+from tests.bench.processes import instructions, run
+from tests.bench.table import Row
+
+_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is measured. Seconds are of one round of load."""
+
+    tries: int = 9
+    starts: int = 41
+    rounds: int = 15
+    targets: int = 100
+    seconds: float = 3.0
+    turns: int = 7
+    volumes: int = 100_000
+    sweeps: int = 3
+
+
+QUICK = Effort(tries=1, starts=15, rounds=5, targets=40, seconds=1.0, turns=3, volumes=10_000, sweeps=1)
+
+
+def waited(_url: str, effort: Effort) -> Iterator[Row]:
+    found = {
+        who: {name: median(seconds) for name, seconds in cases.items()}
+        for who, cases in chain.measure(effort.tries).items()
+    }
+    for case in chain.CASES:
+        seconds = found[chain.OURS][case.name]
+        hang = f"{case.physical} that hang on each other"
+        yield Row(f"(h) {case.what}", _s(seconds), hang, seconds / chain.LATENCY, case.at_most)
+        for who, cases in found.items():
+            if who != chain.OURS and case.name in cases:
+                its = cases[case.name]
+                yield Row(f"    {case.what}", _s(seconds), f"{_s(its)}  {who}", seconds / its)
+
+
+def start_up(url: str, effort: Effort) -> Iterator[Row]:
+    needed = run(["-m", "tests.bench.start", "needs", url]).splitlines()[-1].split()[1:]
+    contenders = {
+        "ours": [start.OURS, *needed],
+        "bare": [start.BARE],
+        "without stores": [start.OURS, *needed, *(f"-{store}" for store in start.STORES)],
+        "with stores": [start.OURS, *needed, *start.STORES],
+        "cinderclient": [start.OTHER, "cinderclient.client"],
+        "openstacksdk": [start.OTHER, "openstack.connection", *start.SDK_SERVICES],
+    }
+    taken: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(effort.starts + 1):
+        for name, words in contenders.items():
+            taken[name].append(float(run(["-m", "tests.bench.start", *words])))
+    medians = {name: median(each[1:]) for name, each in taken.items()}  # the first one writes the bytecode
+
+    def row(what: str, other: str, *, named: str, at_most: float | None = None) -> Row:
+        ratio = medians["ours"] / medians[other]
+        return Row(what, _ms(medians["ours"]), f"{_ms(medians[other])}  {named}", ratio, at_most)
+
+    libraries = "functions_framework, requests, pydantic"
+    yield row("(a) start-up", "bare", named=libraries, at_most=1.03)
+    counts = {
+        name: instructions(["-m", "tests.bench.start", *words])
+        for name, words in {**contenders, "nothing": [start.OTHER]}.items()
+        if name in {"ours", "bare", "nothing"}
+    }
+    yield from _counted("(a) its instructions", counts, {"bare": libraries}, at_most=1.0)
+    yield row("    start-up", "cinderclient", named="import of cinderclient")
+    yield row("    start-up", "openstacksdk", named="import of openstacksdk")
+    yield row("(f) unused secret stores", "without stores", named="csms: and vault: taken away", at_most=1.05)
+    yield row("    unused secret stores", "with stores", named="both imported")
+
+
+def _counted(
+    what: str, counts: Mapping[str, int | None], others: Mapping[str, str], at_most: float
+) -> Iterator[Row]:
+    """Rows of instructions, what `nothing` takes taken off. None where they can't be counted here."""
+    counted = {name: count for name, count in counts.items() if count is not None}
+    if len(counted) < len(counts):
+        return
+    nothing = counted["nothing"]
+    ours = counted["ours"] - nothing
+    for name, named in others.items():
+        its = counted[name] - nothing
+        yield Row(what, f"{ours / 1e6:.1f} M", f"{its / 1e6:.1f} M  {named}", ours / its, at_most)
+
+
+def four_calls(url: str, effort: Effort) -> Iterator[Row]:
+    words = ["-m", "tests.bench.calls", url, str(effort.rounds), str(effort.targets)]
+    measured = {name: calls.Taken(**each) for name, each in json.loads(run(words)).items()}
+    ours = measured[calls.OURS]
+    for name, its in measured.items():
+        if name == calls.OURS:
+            continue
+        bound = 0.5 if name == calls.REQUESTS else None
+        named = "requests.Session" if name == calls.REQUESTS else name
+        for what, mine, other in (
+            ("four calls", ours.wall, its.wall),
+            ("their processor time", ours.cpu, its.cpu),
+        ):
+            mark = "(b)" if bound else "   "
+            me, it = median(mine) * 1000, median(other) * 1000
+            yield Row(f"{mark} {what}", _ms(me), f"{_ms(it)}  {named}", me / it, bound)
+    counts = {
+        name: _by_difference(["-m", "tests.bench.calls", url, "0"], 20, 120, contender)
+        for name, contender in (("ours", calls.OURS), ("requests", calls.REQUESTS))
+    }
+    others = {"requests": "requests.Session"}
+    yield from _counted("(b) their instructions", {**counts, "nothing": 0}, others, at_most=0.5)
+
+
+def _by_difference(words: Sequence[str], few: int, many: int, contender: str) -> int | None:
+    """Instructions of one target, whatever had to be done before the first."""
+    counts = [instructions([*words, str(targets), contender]) for targets in (few, many)]
+    low, high = counts
+    return None if low is None or high is None else (high - low) // (many - few)
+
+
+def served(url: str, effort: Effort) -> Iterator[Row]:
+    found = serving.measure(url, effort.turns, effort.seconds)
+    ours, plain, parsed = (found[source] for source in (serving.OURS, serving.PLAIN, serving.PARSED))
+    for what, other, named, at_least in (
+        ("(c) requests per second", plain, "by hand", 2.0),
+        ("    requests per second", parsed, "by hand, with pydantic", None),
+        ("    requests per second", found[serving.NOTHING], "a handler that does nothing", None),
+    ):
+        rate, its = median(ours.rates), median(other.rates)
+        yield Row(what, f"{rate:.0f} /s", f"{its:.0f} /s  {named}", rate / its, at_least=at_least)
+    for other, named in ((plain, "by hand"), (found[serving.NOTHING], "a handler that does nothing")):
+        mine, its = median(ours.cpu) * 1000, median(other.cpu) * 1000
+        what = "    processor time of a request"
+        yield Row(what, _ms(mine), f"{_ms(its)}  {named}", mine / its)
+    for what, other, named, at_most in (
+        ("(d) peak memory", plain, "by hand", 1.10),
+        ("(d) peak memory", parsed, "by hand, with pydantic", 1.0),
+    ):
+        yield Row(what, _mib(ours.peak), f"{_mib(other.peak)}  {named}", ours.peak / other.peak, at_most)
+
+
+def sweep(_url: str, effort: Effort) -> Iterator[Row]:
+    small = sweeping.measure(1_000, 5)
+    runs = [sweeping.measure(effort.volumes, 500) for _ in range(effort.sweeps)]
+    large = sorted(runs, key=lambda one: one.seconds)[len(runs) // 2]
+    what = f"(e) sweep of {effort.volumes:,} volumes"
+    ideal = f"{large.ideal:.2f} s  {large.calls} calls of 20 ms, {sweeping.CONCURRENCY} at once"
+    yield Row(what, f"{large.seconds:.2f} s", ideal, large.seconds / large.ideal, 1.5)
+    peaks = large.peak / small.peak
+    yield Row("    its peak memory", _mib(large.peak), f"{_mib(small.peak)}  1,000 volumes", peaks, 1.5)
+
+
+def whole_cloud(_url: str, effort: Effort) -> Iterator[Row]:
+    orphans, projects = 500, max(2, effort.volumes // 50)
+    alone = sweeping.measure(effort.volumes, orphans)
+    all_of_it = sweeping.measure(effort.volumes, orphans, projects)
+    what = f"(g) sweep of {effort.volumes:,} volumes in {projects:,} projects"
+    calls = all_of_it.calls / alone.calls
+    yield Row(what, f"{all_of_it.calls} calls", f"{alone.calls} calls  in one project", calls, 1.02)
+    peaks = all_of_it.peak / alone.peak
+    yield Row("    its peak memory", _mib(all_of_it.peak), f"{_mib(alone.peak)}  one project", peaks, 1.1)
+    seconds = f"{alone.seconds:.2f} s  one project"
+    yield Row("    its time", f"{all_of_it.seconds:.2f} s", seconds, all_of_it.seconds / alone.seconds)
+
+
+PARTS: Mapping[str, Callable[[str, Effort], Iterator[Row]]] = {
+    "chain": waited,
+    "start": start_up,
+    "calls": four_calls,
+    "served": served,
+    "sweep": sweep,
+    "cloud": whole_cloud,
+}
+
+
+def _ms(milliseconds: float) -> str:
+    return f"{milliseconds:.2f} ms" if milliseconds < 10 else f"{milliseconds:.0f} ms"
+
+
+def _s(seconds: float) -> str:
+    return f"{seconds:.2f} s"
+
+
+def _mib(size: int) -> str:
+    return f"{size / _MIB:.1f} MiB"
