@@ -102,7 +102,8 @@ class Runtime:
                 message="That the services are of one cloud and region is taken on trust "
                 "(DETACH_TRUST_ENDPOINTS=true).",
             )
-        return carry_out(work, project)
+        with self.transport.opened_ahead(self.credentials.unopened(), context):
+            return carry_out(work, project)
 
     def project(self, context: CallContext, observer: Observer | None = None) -> Project:
         """The services of the token's project, under one invocation. Asks nobody yet."""

@@ -54,7 +54,7 @@ class OsDetach:
                 raise (
                     fault or unconfirmed(f"could not be read afterwards ({blind.message})", blind)
                 ) from None
-            if seen is not None:
+            if isinstance(seen, Outcome):
                 return self._gone(seen, found, refused=refused)
             if fault is None:
                 raise unconfirmed(f"still lists the attachment after {CONFIRM_WITHIN:g} s")
@@ -63,14 +63,14 @@ class OsDetach:
                 raise unanswered if isinstance(fault, Refused) else fault
             if answered:
                 raise fault
-            if found.volume_status.after != "in-use":
-                raise fault  # the record is not what was judged any more
+            if not _as_judged(seen, volume, attachment):
+                raise fault
             unanswered = fault
 
     def _look(
         self, volume_id: str, attachment: Attachment, context: CallContext, found: Findings, *, once: bool
-    ) -> Outcome | None:
-        """Look until the attachment is gone or the time for it is over (None)."""
+    ) -> Outcome | Volume:
+        """Look until the attachment is gone or the time for it is over: then the record as it is."""
         pause = FIRST_PAUSE
         with context.within(CONFIRM_WITHIN) as until:
             while True:
@@ -83,7 +83,7 @@ class OsDetach:
                 if all(entry.id not in {attachment.id, None} for entry in volume.attachments):
                     return Outcome.DETACHED
                 if once or pause >= until.remaining():
-                    return None
+                    return volume
                 self._sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
 
@@ -95,6 +95,15 @@ class OsDetach:
         if seen is Outcome.DETACHED:
             found.changed = True
         return seen  # of a volume that went meanwhile it is not known whether the call had freed it before
+
+
+def _as_judged(seen: Volume, volume: Volume, attachment: Attachment) -> bool:
+    """Whether the record still is the one that the proof was for: in use, of that project, at that server."""
+    return (
+        seen.status == volume.status
+        and seen.project_id == volume.project_id
+        and attachment in seen.attachments
+    )
 
 
 def post(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from enum import Enum
 
@@ -57,6 +57,10 @@ class Proven(str, Enum):
     """Nothing was asked: the deployment has no compute service."""
 
 
+Begin = Callable[[Sequence[str], CallContext], "Future[Server | Proven]"]
+"""Begins a look on a thread of its own."""
+
+
 class Early:
     """What is found of a server whose id is known before its volume's record says which it is.
 
@@ -65,17 +69,11 @@ class Early:
     that is gone doesn't come back. Any other state is judged after the record: then it is asked for again.
     """
 
-    def __init__(
-        self,
-        find: Callable[[Sequence[str], CallContext], Server | Proven],
-        server_id: str,
-        context: CallContext,
-    ) -> None:
+    def __init__(self, server_id: str, context: CallContext, begin: Begin) -> None:
         self._spellings = (server_id,)
         self._context = context
         self._own = context.separate()
-        self._pool = ThreadPoolExecutor(1, "server")
-        self._asked: Future[Server | Proven] = self._pool.submit(find, self._spellings, self._own)
+        self._asked = begin(self._spellings, self._own)
         self._ended = False
 
     def proven(self, spellings: Sequence[str]) -> Proven | None:
@@ -85,6 +83,8 @@ class Early:
         """
         if tuple(spellings) != self._spellings:
             self.end()
+            return None
+        if self._asked.cancel():  # no thread was free for it
             return None
         try:
             found = self._asked.result()
@@ -99,11 +99,11 @@ class Early:
 
     def end(self) -> None:
         """Wait for the look, which is not repeated any more; its calls are the context's then."""
-        if self._ended:
+        if self._ended or self._asked.cancel():
             return
         self._ended = True
         self._own.deadline = self._own.deadline.sooner(0)
-        self._pool.shutdown()
+        self.wait()
         self._context.took(self._own)
 
 
@@ -165,7 +165,9 @@ class Proof:
         """Begin to look for a server; None where it is known already, or not which. To be ended."""
         if server_id is None or (self._known is not None and (server_id,) in self._known):
             return None
-        return Early(self.find, server_id, context)
+        return Early(
+            server_id, context, lambda spellings, own: self._servers.beside(self.find, spellings, own)
+        )
 
     def _ask(self, spellings: Sequence[str], context: CallContext) -> Server | Proven:
         """It has to be gone by every spelling: Nova knows a server by one alone."""

@@ -11,14 +11,16 @@ import functools
 import socket
 import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 from requests.adapters import HTTPAdapter
+from requests.exceptions import RequestException
 from requests.models import PreparedRequest, Response
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 from urllib3.poolmanager import PoolManager
 from urllib3.util.timeout import Timeout
 
@@ -121,6 +123,20 @@ class _TimedPool(HTTPConnectionPool):
         conn.until, conn.latest = budget.until, budget.latest
         return super()._make_request(conn, *args, **kwargs)
 
+    def open(self, seconds: float) -> None:
+        """Have a connection ready, as `urlopen` would make one. Raises what connecting does."""
+        conn: Any = self._get_conn()
+        try:
+            if conn.is_closed:
+                conn.timeout = seconds
+                conn.connect()
+        except BaseException:
+            conn.close()
+            conn = None
+            raise
+        finally:
+            self._put_conn(conn)
+
 
 class _TlsPool(_TimedPool, HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
@@ -154,6 +170,16 @@ class BoundedAdapter(HTTPAdapter):
     @staticmethod
     def _bound(manager: PoolManager) -> None:
         manager.pool_classes_by_scheme = {"http": _TimedPool, "https": _TlsPool}
+
+    def open(self, url: str, trust: Trust, seconds: float) -> None:
+        """Have a connection to a URL's origin ready, within so many seconds.
+
+        One that can't be had is the call's to tell of, which tries again.
+        """
+        request = PreparedRequest()
+        request.url = url
+        with suppress(RequestException, HTTPError, OSError):
+            self.get_connection_with_tls_context(request, trust).open(seconds)
 
     def get_connection_with_tls_context(
         self, request: PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None

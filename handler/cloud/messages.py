@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypedDict
@@ -9,7 +10,16 @@ from typing import Any, NamedTuple, TypedDict
 from urllib3.exceptions import InvalidHeader
 from urllib3.util.retry import Retry
 
+from handler.cloud.redaction import holds
 from handler.settings.trust import Trust
+
+_REQUEST_ID_HEADERS = (
+    "x-openstack-request-id",
+    "x-compute-request-id",
+    "x-request-id",
+    "x-iam-trace-id",
+)
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
 
 _RETRY_AFTER = Retry(0)  # for its parser: seconds or a date
 
@@ -92,3 +102,12 @@ class Call(NamedTuple):
     def path(self) -> str:
         """The URL without host and query, for the log."""
         return "/" + self.url.partition("://")[2].partition("/")[2].partition("?")[0]
+
+
+def request_id_of(headers: Mapping[str, str], secrets: tuple[str, ...]) -> str | None:
+    """The id that the service gave a call, None where it gives none that can be shown."""
+    for name in _REQUEST_ID_HEADERS:
+        value = headers.get(name)
+        if value and _REQUEST_ID.fullmatch(value) and not holds(value, secrets):
+            return value
+    return None

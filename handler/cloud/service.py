@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 from urllib.parse import urlencode
 
 from handler.cloud.absence import Absence, Speech, read_absence
@@ -19,6 +20,9 @@ from handler.model.addresses import split_version
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+
+_Given = ParamSpec("_Given")
+_Found = TypeVar("_Found")
 
 _OF_ONE_PROJECT: Mapping[str, str] = MappingProxyType({})
 _OF_ALL_PROJECTS: Mapping[str, str] = MappingProxyType({"all_tenants": "1"})
@@ -118,6 +122,12 @@ class Service:
         if query:
             url += "?" + urlencode(query)
         return self._transport.send(Call(self.name, method, url, **options), context, self._auth)
+
+    def beside(
+        self, work: Callable[_Given, _Found], *given: _Given.args, **named: _Given.kwargs
+    ) -> Future[_Found]:
+        """Do this on another thread, as soon as one is free."""
+        return self._transport.threads.submit(work, *given, **named)
 
     def look_up(
         self,

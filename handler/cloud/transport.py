@@ -7,9 +7,9 @@ want. A kept adapter sending a prepared request stays on `requests` and leaves t
 from __future__ import annotations
 
 import random
-import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -22,23 +22,14 @@ from urllib3.util.retry import Retry
 from handler import NAME, __version__
 from handler.cloud.connection import BoundedAdapter, Budget, TooLate, split
 from handler.cloud.faults import passes, plain_word, refuses_token, retry_hint
-from handler.cloud.messages import Answer, Call
+from handler.cloud.messages import Answer, Call, request_id_of
 from handler.cloud.no_answer import no_answer
 from handler.cloud.proxies import proxies_for
-from handler.cloud.redaction import holds
 from handler.errors import DeadlineExceeded, NoAnswer, UpstreamUnavailable
 from handler.invocation import CallContext
 from handler.settings.trust import Trust
 from handler.telemetry import Event
 from handler.tracing import Span
-
-_REQUEST_ID_HEADERS = (
-    "x-openstack-request-id",
-    "x-compute-request-id",
-    "x-request-id",
-    "x-iam-trace-id",
-)
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
 
 _PASSING = frozenset({502, 503, 504})
 """Beside what `passes` says of 4xx. A 500 of Cinder or Nova is most often there to stay."""
@@ -80,7 +71,10 @@ _BASE_HEADERS = {
 
 
 class Transport:
-    """Sends calls over kept connections. One lives as long as its instance; threads share it."""
+    """Sends calls over kept connections. One lives as long as its instance; threads share it.
+
+    `threads` are for what goes on beside a call, and are kept, too: to begin one takes as long as a call.
+    """
 
     def __init__(
         self,
@@ -97,10 +91,27 @@ class Transport:
         self._sleep = sleep
         self._adapter = BoundedAdapter(pool_connections=8, pool_maxsize=connections)
         self._proxies: dict[str, dict[str, str]] = {}
+        self.threads = ThreadPoolExecutor(connections, "beside")
 
     def close(self) -> None:
-        """Close the kept connections."""
+        """Close the kept connections, and let the threads end."""
+        self.threads.shutdown(wait=False)
         self._adapter.close()
+
+    @contextmanager
+    def opened_ahead(self, urls: Iterable[str], context: CallContext) -> Iterator[None]:
+        """Connect beside the block for the calls in it. What goes by a proxy is left to the calls."""
+        seconds = min(self._connect_timeout, context.deadline.remaining())
+        opening = [
+            self.threads.submit(self._adapter.open, url, self._trust, seconds)
+            for url in urls
+            if not proxies_for(url)
+        ]
+        try:
+            yield
+        finally:
+            for each in opening:
+                each.cancel() or each.result()
 
     def send(self, call: Call, context: CallContext, auth: Authenticator | None = None) -> Answer:
         """Send a call and read its whole answer, whatever its status.
@@ -239,7 +250,7 @@ class Transport:
             raise
         secrets = (*call.secrets, *filter(None, (request.headers.get("X-Auth-Token"),)))
         return Answer(
-            response.status_code, response.headers, body, _request_id(response.headers, secrets), secrets
+            response.status_code, response.headers, body, request_id_of(response.headers, secrets), secrets
         )
 
 
@@ -304,11 +315,3 @@ def _encodings(headers: Mapping[str, str]) -> list[str]:
     """What a body is encoded by, at most three of them; `identity` is nothing (RFC 9110, 8.4)."""
     named = (coding.strip().lower() for coding in headers.get("Content-Encoding", "").split(","))
     return [plain_word(coding) for coding in named if coding not in {"", "identity"}][:3]
-
-
-def _request_id(headers: Mapping[str, str], secrets: tuple[str, ...]) -> str | None:
-    for name in _REQUEST_ID_HEADERS:
-        value = headers.get(name)
-        if value and _REQUEST_ID.fullmatch(value) and not holds(value, secrets):
-            return value
-    return None

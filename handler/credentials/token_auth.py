@@ -21,7 +21,7 @@ from handler.credentials.stores.context import PlatformTokens
 from handler.credentials.token import CachedToken, SecretTokens, Tokens
 from handler.invocation import CallContext
 from handler.secret import Secret
-from handler.settings import Settings
+from handler.settings import ServerCheck, Settings
 from handler.settings.secret_reference import Store
 from handler.telemetry import Event
 
@@ -115,6 +115,19 @@ class Credentials:
                 self._local = store
             self._secret = CachedSecret(SETTING, reference, store, settings.secret_ttl, clock)
             self._tokens = SecretTokens(settings.project_id, self._secret, identity, clock)
+        compares = settings.server_check is not ServerCheck.OFF
+        needed = [settings.volume_endpoint, settings.compute_endpoint if compares else None]
+        if self._local is None:  # else the identity service is the first of all to be called
+            needed.append(settings.identity_endpoint)
+        self._hosts = [url for url in needed if url is not None]
+
+    def unopened(self) -> list[str]:
+        """Where the first invocation calls after its first call, as far as that is known; then nothing.
+
+        It can be connected to while that call is waited for.
+        """
+        hosts, self._hosts = self._hosts, []
+        return hosts
 
     def content(self, context: CallContext) -> Content | None:
         """What the secret holds; None for the platform's own token. Raises Failure."""

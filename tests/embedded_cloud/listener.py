@@ -73,9 +73,9 @@ class Listener:
 
     def _launch(self, target: Callable[[socket.socket], None], sock: socket.socket) -> None:
         thread = threading.Thread(target=self._run, args=(target, sock), daemon=True, name="cloud")
-        with self._lock:
+        with self._lock:  # who stops finds none that was not started
             self._threads.add(thread)
-        thread.start()
+            thread.start()
 
     def _run(self, target: Callable[[socket.socket], None], sock: socket.socket) -> None:
         try:

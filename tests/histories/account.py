@@ -236,7 +236,7 @@ class Account:
             and listed[0] in named
             and look.status in {"ACTIVE", "SHUTOFF"}
             and look.task is None
-            and not look.locked
+            and not (look.locked and _tells_lock(told, change.server_id))
             and look.disks.get(change.volume_id) == listed[0]
         )
         return [] if fits else [f"not what was looked at: {last}, {look}"]
@@ -309,6 +309,16 @@ def _last_look(told: Iterable[Fact], server_id: str | None) -> Look | None:
             seen = fact.server[1]
             look = seen if look is None or not fact.of_disks else look._replace(disks=seen.disks)
     return look
+
+
+def _tells_lock(told: Iterable[Fact], server_id: str | None) -> bool:
+    """Whether the last look at the server said of it whether it is locked.
+
+    An answer to an earlier question doesn't, and DETACH_LIVE=on leaves a lock to the service then, which
+    holds it against everybody without the role admin.
+    """
+    looks = [fact for fact in told if fact.server and fact.server[0] == server_id and not fact.of_disks]
+    return bool(looks) and b'"locked"' in looks[-1].answer.body
 
 
 def _said(result: Result) -> str:

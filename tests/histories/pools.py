@@ -17,6 +17,7 @@ class Future:
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
+        self._begun = False
         self._done = False
         self._cancelled = False
         self._result: Any = None
@@ -26,7 +27,7 @@ class Future:
         return self._done
 
     def cancel(self) -> bool:
-        self._cancelled = not self._done
+        self._cancelled = not self._begun
         return self._cancelled
 
     def result(self, timeout: float | None = None) -> Any:
@@ -38,6 +39,7 @@ class Future:
 
     def perform(self, work: Callable[[], Any]) -> None:
         if not self._cancelled:
+            self._begun = True
             try:
                 self._result = work()
             except Killed:
@@ -58,12 +60,12 @@ class Pool:
     def __init__(self, scheduler: Scheduler, max_workers: int, _name: str = "") -> None:
         self._scheduler = scheduler
         self._most = max_workers
-        self._queue: deque[tuple[Future, Callable[[], Any]]] = deque()
+        self._queue: deque[tuple[Future, Callable[[], Any], object]] = deque()
         self._workers = 0
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future:
         future = Future(self._scheduler)
-        self._queue.append((future, lambda: function(*arguments)))
+        self._queue.append((future, lambda: function(*arguments), self._scheduler.current.about))
         if self._workers < self._most:
             self._workers += 1
             self._scheduler.spawn(self._work)
@@ -76,7 +78,8 @@ class Pool:
     def _work(self) -> None:
         try:
             while self._queue:
-                future, work = self._queue.popleft()
+                # A thread that is kept works at whatever comes, for whoever asked for it
+                future, work, self._scheduler.current.about = self._queue.popleft()
                 future.perform(work)
         finally:
             self._workers -= 1
@@ -84,11 +87,8 @@ class Pool:
     def __enter__(self) -> Self:
         return self
 
-    def shutdown(self) -> None:
-        self._scheduler.wait(lambda: not self._workers)
-
     def __exit__(self, *_: object) -> None:
-        self.shutdown()
+        self._scheduler.wait(lambda: not self._workers)
 
 
 def wait(scheduler: Scheduler, futures: Iterable[Future], *, return_when: str) -> Waited:

@@ -182,6 +182,9 @@ class Connection:
         self._wire = wire
         self._fresh = fresh
 
+    def open(self, *_: Any) -> None:
+        """There is nothing to connect."""
+
     def send(self, request: PreparedRequest, *, timeout: Budget, **_: Any) -> Response:
         return self._wire.carry(request, timeout, fresh=self._fresh)
 

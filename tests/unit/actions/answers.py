@@ -125,29 +125,29 @@ class Clock:
 
 
 class Beside:
-    """Stands for the pool in which a server is looked for beside its volume: in a known order.
+    """Stands for the threads on which a server is looked for beside its volume: in a known order.
 
     What is begun is carried out when it is waited for, so after what goes on beside it; with `first` at once.
     """
 
     first = False
 
-    def __init__(self, workers: int, name: str) -> None:
-        assert (workers, name) == (1, "server")
-
     def submit(self, work: Callable[..., Any], *arguments: Any) -> Beside:
         self._work: Callable[[], Any] | None = partial(work, *arguments)
         if self.first:
-            self.shutdown()
+            self._perform()
         return self
 
+    def cancel(self) -> bool:
+        return False
+
     def result(self) -> Any:
-        self.shutdown()
+        self._perform()
         if isinstance(self._result, Exception):
             raise self._result
         return self._result
 
-    def shutdown(self) -> None:
+    def _perform(self) -> None:
         work, self._work = self._work, None
         if work is not None:
             try:
@@ -221,7 +221,7 @@ class Row:
         looked for whose id is given.
         """
         with (
-            patch("handler.actions.proof.ThreadPoolExecutor", beside),
+            patch("handler.cloud.transport.ThreadPoolExecutor", lambda *_: beside()),
             responses.RequestsMock(registry=OrderedRegistry, assert_all_requests_are_fired=True) as cloud,
         ):
             for number, said in enumerate(self.answers):

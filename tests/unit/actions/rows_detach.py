@@ -27,6 +27,7 @@ from tests.unit.actions.answers import (
     volume,
 )
 
+_OWNER = "os-vol-tenant-attr:tenant_id"
 _LOOK = get(THE_VOLUME, 200, IN_USE)
 _FREE = get(THE_VOLUME, 200, FREE)
 _GONE = get(
@@ -323,16 +324,24 @@ _UNANSWERED = [
         server=(False, None),
         status=("in-use", None),
     ),
-    Row(
-        "no second POST is sent once the record is in another state",
-        [*_START, dies(THE_ACTION), *[get(THE_VOLUME, 200, volume("detaching", entry()))] * LOOKS],
-        "failed",
-        "upstream_unavailable",
-        retryable=True,
-        changed=None,
-        remaining=1,
-        server=(False, None),
-        status=("in-use", "detaching"),
+    *(
+        Row(
+            f"no second POST is sent once the record {what}",
+            [*_START, dies(THE_ACTION), *[get(THE_VOLUME, 200, record)] * LOOKS],
+            "failed",
+            "upstream_unavailable",
+            retryable=True,
+            changed=None,
+            remaining=1,
+            server=(False, None),
+            status=("in-use", after),
+        )
+        for what, after, record in (
+            ("is in another state", "detaching", volume("detaching", entry())),
+            ("is another project's", "in-use", volume("in-use", entry(), **{_OWNER: "0" * 32})),
+            ("doesn't say any more whose it is", "in-use", volume("in-use", entry(), **{_OWNER: None})),
+            ("has another server in that entry", "in-use", volume("in-use", entry(server=OTHER_SERVER))),
+        )
     ),
     _stays(
         "two POSTs without effect are failed with the last fault",

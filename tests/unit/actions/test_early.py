@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from handler.actions.dispatch import carry_out
-from handler.actions.proof import Early, Proven
+from handler.actions.proof import Begin, Early, Proven
 from handler.cloud.servers import Server
 from handler.errors import Failure, UpstreamUnavailable
 from handler.invocation import CallContext
@@ -48,6 +49,10 @@ def _do(project: EmbeddedProject, target: Target, **settings: Any) -> TargetResu
     result = carry_out([target], project.services(**settings))
     assert isinstance(result, TargetResult)
     return result
+
+
+def _on(threads: ThreadPoolExecutor, find: Callable[[Sequence[str], CallContext], Server | Proven]) -> Begin:
+    return lambda spellings, own: threads.submit(find, spellings, own)
 
 
 def _asked(cloud: Cloud) -> list[str]:
@@ -196,10 +201,11 @@ def test_a_look_that_nobody_needs_any_more_is_not_repeated() -> None:
         own.called("req-early")
         raise UpstreamUnavailable("planted")
 
-    early = Early(find, GONE, context)
-    assert begun.wait(_PATIENCE)
-    early.end()
-    early.end()
+    with ThreadPoolExecutor(1) as threads:
+        early = Early(GONE, context, _on(threads, find))
+        assert begun.wait(_PATIENCE)
+        early.end()
+        early.end()
 
     assert looks
     assert (context.calls, context.request_ids) == (1, ["req-early"])
@@ -210,12 +216,46 @@ def test_a_failure_is_raised_to_whoever_needs_the_proof() -> None:
     def find(_spellings: Sequence[str], _own: CallContext) -> Server | Proven:
         raise UpstreamUnavailable("planted")
 
-    early = Early(find, GONE, call_context(25.0))
-    early.wait()
+    with ThreadPoolExecutor(1) as threads:
+        early = Early(GONE, call_context(25.0), _on(threads, find))
+        early.wait()
 
-    assert early.proven((GONE, "another spelling")) is None
-    with pytest.raises(Failure, match="planted"):
-        Early(find, GONE, call_context(25.0)).proven((GONE,))
+        assert early.proven((GONE, "another spelling")) is None
+        again = Early(GONE, call_context(25.0), _on(threads, find))
+        again.wait()
+        with pytest.raises(Failure, match="planted"):
+            again.proven((GONE,))
+
+
+def test_a_bug_in_a_look_comes_out_though_nobody_needs_it() -> None:
+    def find(_spellings: Sequence[str], _own: CallContext) -> Server | Proven:
+        begun.set()
+        raise KeyError("a bug")
+
+    begun = threading.Event()
+    with ThreadPoolExecutor(1) as threads:
+        early = Early(GONE, call_context(25.0), _on(threads, find))
+        assert begun.wait(_PATIENCE)
+        with pytest.raises(KeyError):
+            early.end()
+
+
+def test_where_no_thread_is_free_all_is_asked_in_order(bare_cloud: Cloud, project: EmbeddedProject) -> None:
+    volume_id, attachment_id, server_id = project.add_orphan()
+    services = project.services()
+    go_on = threading.Event()
+    threads = services.transport.threads
+    for _ in range(32):
+        threads.submit(go_on.wait, _PATIENCE)
+
+    result = carry_out([Target(volume_id, attachment_id, server_id)], services)
+    waiting = not go_on.is_set()
+    go_on.set()
+
+    assert waiting
+    assert isinstance(result, TargetResult)
+    assert (result.outcome, result.calls) == (Outcome.DETACHED, 4)
+    assert _asked(bare_cloud)[:2] == [volume_id, server_id]
 
 
 NAMED = [row for row in ROWS if row.target.get("server_id") is not None]

@@ -99,7 +99,8 @@ def test_the_vendors_filter_is_checked_again(
     result = project.clear_server(gone)
 
     assert [part.volume_id for part in result.results] == [wanted.id]
-    assert bare_cloud.calls[0].query["server_id"] == gone
+    listed = next(call for call in bare_cloud.calls if call.path.endswith("/volumes/detail"))
+    assert listed.query["server_id"] == gone
 
 
 def test_an_administrator_is_shown_all_that_names_it(bare_cloud: Cloud, project: EmbeddedProject) -> None:
