@@ -1,8 +1,9 @@
-"""Judge the mutants: `python -m tests.mutation [--seed N] [--most N] [--tests N] [--only PLACE] [--list]`.
+"""Judge the mutants: `python -m tests.mutation [--group NAME] [--only PLACE] [--seed N] [--most N] [--list]`.
 
-What was judged is kept in build/mutants/, one file a seed: the same command goes on where it was ended, as
-long as neither code nor tests changed. Ends with 1 where a mutant survives that tests/mutation/survivors.py
-doesn't explain, or where that page or the list of required ones names a mutant that is not there any more.
+What was judged is kept in build/mutants/: the same command goes on where it was ended, as long as neither
+code nor tests changed. Where they did, the test that found a mutant before is asked first. Ends with 1 where
+a mutant survives that tests/mutation/survivors.py doesn't explain, or where that page or the list of required
+ones names a mutant that is not there any more.
 """
 
 from __future__ import annotations
@@ -69,33 +70,38 @@ def judge(
     for group, mutant in chosen:
         said = kept.of(mutant)
         if said is None or (said["killer"] is None and said["asked"] < min(said["able"], judges.most)):
-            verdict = judges.judge(mutant)
+            verdict = judges.judge(mutant, kept.killer_of(mutant))
             said = {**asdict(verdict), "seconds": round(verdict.seconds, 2)}
             kept.add(mutant, said)
         yield group, mutant, said
 
 
 class Kept:
-    """The verdicts on one state of code and tests, a line each."""
+    """The verdicts, a line each, with the state of code and tests that each is on."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self._state = _state()
+        file.parent.mkdir(parents=True, exist_ok=True)
         lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-        if not lines or json.loads(lines[0]) != self._state:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(json.dumps(self._state) + "\n", encoding="utf-8")
-        said = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()[1:]]
+        said = [json.loads(line) for line in lines]
         self._verdicts = {(line["place"], line["change"]): line for line in said}
 
     def of(self, mutant: Mutant) -> Any:
-        """What was said of it, None where nothing was."""
-        return self._verdicts.get(mutant.key)
+        """What was said of it on this state, None where nothing was."""
+        said = self._verdicts.get(mutant.key)
+        return said if said is not None and said["state"] == self._state else None
+
+    def killer_of(self, mutant: Mutant) -> str | None:
+        """The test that found it when it was judged last, on whatever state."""
+        said = self._verdicts.get(mutant.key)
+        return said["killer"] if said is not None else None
 
     def add(self, mutant: Mutant, said: dict[str, Any]) -> None:
         """Write it down at once."""
+        line = {"state": self._state, "place": mutant.place, "change": mutant.change, **said}
         with self._file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"place": mutant.place, "change": mutant.change, **said}) + "\n")
+            file.write(json.dumps(line) + "\n")
 
 
 def _state() -> str:
@@ -130,6 +136,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("--seed", type=int, default=SEED, help="the order in which they are judged")
     parser.add_argument("--most", type=int, help="how many at most; all by default")
+    parser.add_argument("--group", choices=GROUPS, action="append", help="these groups only")
     parser.add_argument(
         "--only", default="", help="how their places begin: handler.actions.clear:Clearing._look"
     )
@@ -142,14 +149,16 @@ def main() -> int:
     if gone := missing(groups):
         print("named, but not there:", *gone, sep="\n  ")
         return 1
-    wanted = [one for one in chosen(groups, said.seed, None) if one[1].place.startswith(said.only)][
-        : said.most
-    ]
+    wanted = [
+        (group, mutant)
+        for group, mutant in chosen(groups, said.seed, None)
+        if group in (said.group or groups) and mutant.place.startswith(said.only)
+    ][: said.most]
     if said.list:
         for group, mutant in wanted:
             print(f"{group}: {mutant.place} | {mutant.change}")
         return 0
-    kept = Kept(KEPT / f"{said.seed}.jsonl")
+    kept = Kept(KEPT / "verdicts.jsonl")
     modules = [module for group in GROUPS.values() for module in group]
     work = partial(_work, kept=kept, groups=groups, wanted=wanted)
     return run(work, modules, most=said.tests, kept=KEPT / f"{_state()}.tests")

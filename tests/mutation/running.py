@@ -81,10 +81,13 @@ class Judges:
         if kept is not None:
             kept.write_bytes(pickle.dumps(self.tests))
 
-    def judge(self, mutant: Mutant) -> Verdict:
-        """Whether a test fails with it. A failure counts when it is seen twice: a busy machine fails some."""
+    def judge(self, mutant: Mutant, killer: str | None = None) -> Verdict:
+        """Whether a test fails with it, `killer` asked first where it reaches it.
+
+        A failure counts when it is seen twice: a busy machine fails some.
+        """
         started = time.monotonic()
-        able = self._ordered(mutant)
+        able = sorted(self._ordered(mutant), key=lambda test: test.name != killer)
         asked = able[: self.most]
         source = source_of(mutant.module)
         left = asked

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutation.__main__ import SEED, chosen, explained, missing
+from tests.mutation.__main__ import SEED, Kept, chosen, explained, missing
 from tests.mutation.operators import Mutant, mutants_of
 from tests.mutation.places import REQUIRED, ROOT, all_mutants, source_of
 
@@ -104,6 +104,7 @@ SURVIVE = {
 
 PROGRAM = """
 import json
+import sys
 from tests.mutation import running
 from tests.mutation.operators import mutants_of
 from tests.mutation.places import source_of
@@ -114,6 +115,9 @@ def work(judges):
     for mutant in mutants_of("sample", source_of("sample")):
         verdict = judges.judge(mutant)
         print(json.dumps([*mutant.key, verdict.killer, verdict.asked]))
+        if mutant.change == "self.asked += 1 -> pass":
+            first = ("test_sample.py::test_twice", "test_sample.py::test_once")
+            print([judges.judge(mutant, name).killer for name in first] == [*first], file=sys.stderr)
     return 0
 
 raise SystemExit(running.run(work, ["sample"], ["test_sample.py"]))
@@ -148,6 +152,7 @@ def test_what_a_test_finds_is_killed_and_what_none_can_find_survives(tmp_path: P
     assert killers['super().__setattr__("asked", 0) -> pass'] == "test_sample.py::test_twice"
     asked = {place: number for place, _, _, number in said}
     assert (asked["sample:larger"], asked["sample:never_asked"]) == (1, 0), "only whose test reaches it"
+    assert run.stderr == "True\n", "the one that is named is asked first"
 
 
 def test_tests_that_fail_without_a_mutant_judge_nothing(tmp_path: Path) -> None:
@@ -156,6 +161,25 @@ def test_tests_that_fail_without_a_mutant_judge_nothing(tmp_path: Path) -> None:
     assert run.returncode != 0
     assert "test_sample.py::test_counted" in run.stderr
     assert run.stdout == ""
+
+
+def test_a_verdict_is_on_one_state_of_the_code_and_its_killer_is_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed, other = mutants_of("sample", SAMPLE)[:2]
+    path = tmp_path / "made" / "verdicts.jsonl"
+    Kept(path).add(killed, {"killer": "a test", "asked": 1, "able": 1, "seconds": 0.1})
+
+    again = Kept(path)
+    assert again.of(killed)["killer"] == "a test"
+    assert (again.of(other), again.killer_of(other)) == (None, None)
+    monkeypatch.setattr("tests.mutation.__main__._state", lambda: "another")
+    later = Kept(path)
+    assert later.of(killed) is None
+    assert later.killer_of(killed) == "a test"
+    later.add(killed, {"killer": None, "asked": 1, "able": 1, "seconds": 0.1})
+    assert Kept(path).killer_of(killed) is None
+    assert Kept(path).of(killed)["asked"] == 1
 
 
 def test_a_mutant_keeps_its_name_wherever_its_line_goes() -> None:
