@@ -149,7 +149,7 @@ def _found(settings: Settings, catalog: Catalog | None, project_id: str) -> _Pai
     if listed is not None:
         return listed
     volume, compute = settings.volume_endpoint, settings.compute_endpoint
-    if volume and (compute or not _compares(settings)):
+    if volume and compute:
         return _Pair(volume, compute if _compares(settings) else None)
     name = COMPUTE_SETTING if volume else VOLUME_SETTING
     region = " in the region that OS_REGION_NAME names" if settings.catalog.region else ""

@@ -104,7 +104,7 @@ def said_by(answer: Answer) -> Upstream:
 def failed(answer: Answer) -> Failure:
     """The failure that an answer means, without the service's own words."""
     said = said_by(answer)
-    told = json.dumps({"error": {"code": said.code, "message": ""}}) if said.code else ""
+    told = json.dumps({"error": {"code": said.code, "message": ""}})
     fault = failure(answer._replace(body=told.encode()), "identity")
     fault.upstream = said
     return fault

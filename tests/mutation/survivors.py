@@ -35,6 +35,11 @@ _READ_OTHERWISE = "a page that lacks them is read by the slower parser, to the s
 _THE_SAME_LINE = "requests makes the same line of it: this only saves the making"
 _ONLY_A_PROOF = "for the type checker: only a proof finds a server"
 _LEFT_OUT_LATER = "what a listed server holds is left out at the end all the same"
+_THE_OTHER_PARSER = "plain headers are read by http.client's parser, which takes longer, to the same end"
+_READ_AGAIN = "the same answer is read again, to the same end"
+_OF_A_WHOLE_CLOUD = (
+    "for the type checker: a whole cloud has a compute service (handler.settings.scope:scope_faults)"
+)
 _ONE_PROXY = "a transport finds an origin's proxy out once, and asks by no other"
 
 EXPLAINED: dict[str, dict[str, str]] = {
@@ -72,6 +77,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "self._raw.close() -> pass": _COLLECTED,
         "super().close() -> pass": _RAW_IS_CLOSED,
     },
+    "handler.cloud.answer_reading:_read_headers": {"not all(plain) -> True": _THE_OTHER_PARSER},
     "handler.cloud.answer_reading:_AnswerFile.close": {"super().close() -> pass": _COLLECTED},
     "handler.cloud.paging:Listing._pages": {"coming.cancel() -> pass": _IN_VAIN, "True -> False": _AS_MANY},
     "handler.cloud.paging:record": {"False -> True (2)": _READ_OTHERWISE},
@@ -106,6 +112,8 @@ EXPLAINED: dict[str, dict[str, str]] = {
     },
     "handler.cloud.dial:dial": {"left <= 0 -> (left < 0)": _THAT_VERY_MOMENT},
     "handler.cloud.connection:split": {"end >= 0 -> (end > 0)": _NEVER_THE_FIRST},
+    "handler.cloud.endpoints:find_scopes_endpoints": {'url or "" -> (url)': _OF_A_WHOLE_CLOUD},
+    "handler.cloud.faults:upstream": {"fault or read_fault(answer) -> (read_fault(answer))": _READ_AGAIN},
     "handler.cloud.faults:_fault": {
         'message and message.lstrip().startswith("{") -> (message)': _NO_OBJECT,
     },

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from handler.cloud.catalog import read_catalog
+from handler.cloud.catalog import COMPUTE_TYPES, CatalogEndpoint, place_of, read_catalog, regions_of
 from handler.cloud.endpoints import Endpoints, Together, find_endpoints, find_scopes_endpoints
 from handler.errors import Misconfigured
 from handler.settings import read_settings
@@ -310,6 +310,27 @@ def test_a_volume_service_of_two_regions_with_one_compute_service_is_none(
     assert found([*SHARED, *more], **environment).together is not None
 
 
+def test_one_that_only_the_other_region_lacks_is_a_fault() -> None:
+    both = [row("compute", "https://elsewhere.example/v2.1", region, "internal") for region in ("r1", "r2")]
+    with pytest.raises(Misconfigured, match=r"volume\.example.*several regions.*compute\.example"):
+        found([*SHARED, *both], **SET)
+
+
+def test_two_addresses_that_nobody_can_read_are_not_one() -> None:
+    unreadable = "https://[compute/v2.1"
+    listed = CatalogEndpoint("compute", "public", "r1", unreadable)
+    assert place_of(unreadable, PROJECT) is None
+    assert regions_of((listed,), COMPUTE_TYPES, "https://[another/v2.1", PROJECT) == set()
+
+
+def test_a_scheme_s_own_port_tells_no_place_from_another() -> None:
+    spelled = ("http://compute.example/v2.1", "http://compute.example:80/v2.1", f"{COMPUTE}/{PROJECT}")
+    assert {place_of(url, PROJECT) for url in spelled} == {
+        place_of("https://compute.example:443/v2", PROJECT)
+    }
+    assert place_of("https://compute.example:8774/v2", PROJECT) != place_of(COMPUTE, PROJECT)
+
+
 def test_a_path_is_compared_by_whole_segments() -> None:
     places = {
         "DETACH_VOLUME_ENDPOINT": "https://cloud.example/volume/v3",
@@ -358,6 +379,14 @@ def test_one_endpoint_that_is_set_is_not_enough_where_servers_are_looked_up() ->
     with pytest.raises(Misconfigured, match="DETACH_COMPUTE_ENDPOINT is missing"):
         found(None, **alone)
     assert found(None, **alone, DETACH_SERVER_CHECK="off").compute is None
+    with pytest.raises(Misconfigured, match="DETACH_VOLUME_ENDPOINT is missing"):
+        found(None, **IDENTITY, DETACH_COMPUTE_ENDPOINT=COMPUTE)
+
+
+def test_of_a_region_nobody_asks_the_compute_service_where_servers_are_not_looked_up() -> None:
+    volume = "https://evs.ap-southeast-3.myhuaweicloud.com/v2"
+    off = {"DETACH_REGION": "ap-southeast-3", "DETACH_SERVER_CHECK": "off"}
+    assert places(found(None, **off)) == (volume, None, Together.ONE_SOURCE)
 
 
 def test_a_compute_endpoint_that_is_set_is_compared_with_the_volume_endpoint_that_was_found() -> None:
@@ -409,6 +438,9 @@ def test_the_vendor_s_hosts_are_no_whole_cloud() -> None:
     with pytest.raises(Misconfigured, match=r"^DETACH_SCOPE=cloud is for OpenStack's own services"):
         found_for_all(vendors, **IDENTITY)
     assert found(vendors, **IDENTITY).together is Together.ONE_SOURCE
+    for one in ([vendors[0], BOTH[1]], [BOTH[0], vendors[1]]):
+        with pytest.raises(Misconfigured, match=r"^DETACH_SCOPE=cloud is for OpenStack's own services"):
+            found_for_all(one, **IDENTITY)
 
 
 def test_without_a_catalog_no_cloud_is_known_to_be_whole() -> None:

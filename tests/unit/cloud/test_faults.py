@@ -273,6 +273,7 @@ def test_what_was_sent_in_confidence_is_cut_out_wherever_it_comes_back(text: str
         (400, {"Retry-After": "5"}, {"overLimit": {"retryAfter": "3"}}, False, 5.0),
         (404, {}, b"", False, None),
         (503, {"Retry-After": "2"}, b"", False, 2.0),
+        (503, {}, {"overLimit": {"code": 413, "retryAfter": "3"}}, False, None),
     ],
 )
 def test_an_answer_that_only_asks_to_come_back_later_is_told_from_a_refusal(

@@ -79,6 +79,7 @@ def _theirs(sock: socket.socket) -> http.client.HTTPResponse:
 @example(b"HTTP/1.1", b"200", [b"X: 1"] * 99, b"\r\n")
 @example(b"HTTP/1.1", b"200", [b"X: 1"] * 100, b"\r\n")
 @example(b"HTTP/1.1", b"200", [b"X: " + b"y" * 65536], b"\r\n")
+@example(b"HTTP/1.1", b"200", [b"X: " + b"y" * (65536 - 5)], b"\r\n")
 @example(b"HTTP/1.1", b"200", [b"Content-Length: " + b"9" * 5000], b"\r\n")
 @given(
     st.sampled_from([b"HTTP/1.1", b"HTTP/1.0", b"HTTP/0.9", b"HTTP/1.7", b"HTTP/2", b"ICY"]),
@@ -103,3 +104,22 @@ def test_a_head_that_breaks_off_is_read_as_the_library_reads_it(cut: int) -> Non
     ours.pop("closes", None)
     theirs.pop("closes", None)
     assert ours == theirs
+
+
+def test_headers_behind_an_empty_line_of_its_own_kind_end_the_connection() -> None:
+    r"""`\r\r\n` ends the head for the library's parser, which then takes what follows for a body."""
+    raw = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: 1\r\r\nTransfer-Encoding: chunked\r\n\r\n"
+    said = _read(_ours, raw)
+    assert (said["unparsed"], said["defects"], said["length"]) == (True, [], 0)
+    assert said["closes"]
+
+
+def test_a_head_is_read_once() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        ours.settimeout(5)
+        answer = _ours(ours)
+        answer.begin()
+        answer.begin()
+        assert answer.read() == b"{}"

@@ -9,8 +9,10 @@ import pytest
 import responses
 
 from handler.cloud.messages import Answer
-from handler.credentials.identity_answers import failed, role_names, text_at
+from handler.credentials.identity_answers import failed, role_names, text_at, why_not_issued
+from handler.credentials.secret_content import Password, User
 from handler.errors import Failure, TokenRejected, Upstream, UpstreamUnavailable
+from handler.secret import Secret
 from tests.unit.credentials.deployment import described, password
 from tests.unit.credentials.test_identity import (
     ENVIRONMENT,
@@ -50,6 +52,13 @@ def test_a_refused_application_credential_is_no_password(
     wire.post(TOKENS, status=status, json={"error": {"code": status, "message": "No."}})
     with pytest.raises(TokenRejected, match=r"the application credential in the secret .* is wrong, unknown"):
         project_of(deploy, SECRET=APPLICATION_CREDENTIAL)
+
+
+def test_a_404_is_about_no_password(wire: responses.RequestsMock, deploy: Deploy) -> None:
+    wire.post(TOKENS, status=404, json={"error": {"code": 404, "message": "No."}})
+    with pytest.raises(Failure) as caught:
+        project_of(deploy, SECRET=password("pw"))
+    assert not isinstance(caught.value, TokenRejected)
 
 
 def test_a_404_that_is_not_the_services_own_refuses_no_login(
@@ -108,6 +117,7 @@ RECEIPT = {"Openstack-Auth-Receipt": "gAAAAA-h1dden-receipt"}
         ),
         (RECEIPT, {"required_auth_methods": "totp"}, "asks for a further factor, too"),
         (RECEIPT, {"required_auth_methods": [["pw"]]}, "asks for a further factor, too"),
+        (RECEIPT, {"required_auth_methods": [5, {"totp": 1}, ["u2f"]]}, "asks for u2f, too"),
         (RECEIPT, {"required_auth_methods": [["xpwx"]]}, "asks for a further factor, too"),
         (RECEIPT, {"required_auth_methods": [["p"]]}, "asks for a further factor, too"),
         (
@@ -130,6 +140,17 @@ def test_a_missing_second_factor_is_named(
         project_of(deploy, SECRET=password("pw"))
     assert "application credential" in caught.value.message
     assert "h1dden" not in caught.value.message + repr(caught.value.upstream)
+
+
+@pytest.mark.parametrize(
+    ("secrets", "told"), [((), "totp"), (("pw", "x-totp"), "a further factor"), (("pw", "x"), "totp")]
+)
+def test_no_secret_that_was_sent_is_named_as_a_factor(secrets: tuple[str, ...], told: str) -> None:
+    body = json.dumps({"required_auth_methods": [["totp"]]}).encode()
+    login = Password(User("robot", "Default"), Secret("pw"))
+    said = why_not_issued(Answer(401, RECEIPT, body, None, secrets), login)
+    assert said is not None
+    assert f"asks for {told}, too" in said
 
 
 @pytest.mark.parametrize(
@@ -235,17 +256,18 @@ EXCHANGED = json.dumps({"token": "a-token-to-be-exchanged", "project_id": "1" * 
 
 
 @pytest.mark.parametrize(
-    ("secret", "body", "delegated"),
+    ("secret", "status", "body", "delegated"),
     [
-        (EXCHANGED, {"error": {"code": 403, "message": "No."}}, True),
-        (EXCHANGED, "<html>Forbidden</html>", False),
-        (APPLICATION_CREDENTIAL, {"error": {"code": 403, "message": "No."}}, False),
+        (EXCHANGED, 403, {"error": {"code": 403, "message": "No."}}, True),
+        (EXCHANGED, 403, "<html>Forbidden</html>", False),
+        (EXCHANGED, 400, {"error": {"code": 400, "message": "No."}}, False),
+        (APPLICATION_CREDENTIAL, 403, {"error": {"code": 403, "message": "No."}}, False),
     ],
 )
 def test_a_403_in_the_service_s_own_words_is_about_a_token_that_is_exchanged(
-    wire: responses.RequestsMock, deploy: Deploy, secret: str, body: Any, *, delegated: bool
+    wire: responses.RequestsMock, deploy: Deploy, secret: str, status: int, body: Any, *, delegated: bool
 ) -> None:
-    wire.post(TOKENS, status=403, body=body if isinstance(body, str) else json.dumps(body))
+    wire.post(TOKENS, status=status, body=body if isinstance(body, str) else json.dumps(body))
     with pytest.raises(Failure) as caught:
         project_of(deploy, SECRET=secret)
     assert ("issues no token for the one" in caught.value.message) is delegated
