@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.mutation.operators import Mutant
-from tests.mutation.places import GROUPS, REQUIRED, ROOT, all_mutants, source_of
+from tests.mutation.places import GROUPS, REQUIRED, ROOT, SWITCHED_ON, all_mutants, source_of
 from tests.mutation.running import Judges, run
 from tests.mutation.survivors import EXPLAINED
 
@@ -46,15 +46,18 @@ def missing(groups: dict[str, list[Mutant]]) -> list[str]:
 
 
 def chosen(groups: dict[str, list[Mutant]], seed: int, most: int | None) -> list[tuple[str, Mutant]]:
-    """Those to judge, in their order: the required ones, then of each group in turn, as the seed has it."""
+    """Those to judge, in their order: the required ones, then of each group in turn, as the seed has it.
+
+    The groups of what is off by default are last.
+    """
     first: list[tuple[str, Mutant]] = []
-    shuffled: list[list[tuple[str, Mutant]]] = []
+    shuffled: dict[bool, list[list[tuple[str, Mutant]]]] = {False: [], True: []}
     for group, mutants in groups.items():
         judged = [(group, mutant) for mutant in mutants if explained(mutant) is None]
         first += [one for one in judged if one[1].key in REQUIRED]
         rest = [one for one in judged if one[1].key not in REQUIRED]
-        shuffled.append(sorted(rest, key=lambda one: _lot(seed, one[1])))
-    turns = chain.from_iterable(zip_longest(*shuffled))
+        shuffled[group in SWITCHED_ON].append(sorted(rest, key=lambda one: _lot(seed, one[1])))
+    turns = chain.from_iterable(chain(zip_longest(*shuffled[False]), zip_longest(*shuffled[True])))
     return [*first, *(one for one in turns if one is not None)][:most]
 
 

@@ -44,8 +44,26 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "handler.credentials.token": ("SecretTokens._issue", "SecretTokens._good", "SecretTokens._alive"),
         "handler.invocation": ("Deadline.",),
     },
+    "a live server's disk": {
+        "handler.actions.follow": ALL,
+        "handler.actions.live": ALL,
+        "handler.cloud.detach_refusals": ALL,
+        "handler.cloud.detaching": ALL,
+    },
+    "stuck records": {
+        "handler.actions.freeing": ALL,
+        "handler.actions.recover": ALL,
+        "handler.actions.rolling_back": ALL,
+        "handler.actions.scan": ALL,
+        "handler.actions.stuck": ALL,
+        "handler.cloud.entries": ALL,
+    },
+    "a whole cloud": {"handler.actions.sight": ALL, "handler.actions.whole_cloud": ALL},
 }
 """Of each group the modules, and of each module how the qualified names begin."""
+
+SWITCHED_ON = frozenset({"a live server's disk", "stuck records", "a whole cloud"})
+"""What is off in a deployment that doesn't ask for it: judged when all else is."""
 
 REQUIRED = (
     # An invocation's project and endpoints stay what they were, whatever becomes of the secret

@@ -11,7 +11,7 @@ import pytest
 
 from tests.mutation.__main__ import SEED, Kept, chosen, explained, missing
 from tests.mutation.operators import Mutant, mutants_of
-from tests.mutation.places import REQUIRED, ROOT, all_mutants, source_of
+from tests.mutation.places import REQUIRED, ROOT, SWITCHED_ON, all_mutants, source_of
 
 GROUPS = all_mutants()
 
@@ -243,7 +243,7 @@ def test_the_required_ones_are_among_the_few_and_each_group_is() -> None:
     few = chosen(GROUPS, SEED, 100)
 
     assert {mutant.key for _, mutant in few} >= set(REQUIRED)
-    assert {group for group, _ in few} == set(GROUPS)
+    assert {group for group, _ in few} == GROUPS.keys() - SWITCHED_ON
     assert few == chosen(GROUPS, SEED, 100), "a seed says which"
     assert few != chosen(GROUPS, SEED + 1, 100)
     assert all(explained(mutant) is None for _, mutant in few)
@@ -255,3 +255,5 @@ def test_the_few_are_the_beginning_of_all() -> None:
     assert chosen(GROUPS, SEED, 100) == everything[:100]
     judged = sum(explained(mutant) is None for mutants in GROUPS.values() for mutant in mutants)
     assert len(everything) == judged
+    late = [group in SWITCHED_ON for group, _ in everything]
+    assert late == sorted(late), "what is off by default is judged last"
