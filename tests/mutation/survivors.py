@@ -36,6 +36,7 @@ _THE_SAME_LINE = "requests makes the same line of it: this only saves the making
 _ONLY_A_PROOF = "for the type checker: only a proof finds a server"
 _LEFT_OUT_LATER = "what a listed server holds is left out at the end all the same"
 _THE_OTHER_PARSER = "plain headers are read by http.client's parser, which takes longer, to the same end"
+_ALL_ARE_PLAIN = "for the type checker: lines that are not all plain were left to http.client just before"
 _READ_AGAIN = "the same answer is read again, to the same end"
 _OF_A_WHOLE_CLOUD = (
     "for the type checker: a whole cloud has a compute service (handler.settings.scope:scope_faults)"
@@ -77,7 +78,10 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "self._raw.close() -> pass": _COLLECTED,
         "super().close() -> pass": _RAW_IS_CLOSED,
     },
-    "handler.cloud.answer_reading:_read_headers": {"not all(plain) -> True": _THE_OTHER_PARSER},
+    "handler.cloud.answer_reading:_read_headers": {
+        "found -> True": _ALL_ARE_PLAIN,
+        "not all(plain) -> True": _THE_OTHER_PARSER,
+    },
     "handler.cloud.answer_reading:_AnswerFile.close": {"super().close() -> pass": _COLLECTED},
     "handler.cloud.paging:Listing._pages": {"coming.cancel() -> pass": _IN_VAIN, "True -> False": _AS_MANY},
     "handler.cloud.paging:record": {"False -> True (2)": _READ_OTHERWISE},

@@ -114,6 +114,10 @@ def test_headers_behind_an_empty_line_of_its_own_kind_end_the_connection() -> No
     assert said["closes"]
 
 
+def test_an_answer_that_has_no_body_needs_no_length_to_keep_its_connection() -> None:
+    assert not _read(_ours, b"HTTP/1.1 204 No Content\r\n\r\n")["closes"]
+
+
 def test_a_head_is_read_once() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
