@@ -33,6 +33,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "handler.cloud.transport": ALL,
     },
     "sweep": {
+        "handler.actions.gone_server": ALL,
         "handler.actions.lists": ALL,
         "handler.actions.sweep_candidates": ALL,
         "handler.actions.sweep": ALL,

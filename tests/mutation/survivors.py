@@ -4,9 +4,6 @@ from __future__ import annotations
 
 _LOOKED_AT_AGAIN = "the same is looked at again behind the lock: without it only the lock is waited for"
 
-_ASKED_WITH_A_PROOF = (
-    "form server is not carried out where there is no proof (handler.actions.lists:servers_of)"
-)
 _NO_NUMBER = "what is neither text nor number reads as no time either (handler.cloud.messages:seconds_of)"
 _HAS_A_URL = "for the type checker: a prepared request has a URL"
 _NOT_READ = "requests' adapter takes `stream` and reads an answer's body only when it is asked to, either way"
@@ -47,7 +44,6 @@ EXPLAINED: dict[str, dict[str, str]] = {
     "handler.actions.belonging:Belonging.witness": {
         "self._servers is None or endpoints.witness is not None -> (self._servers is None)": _LOOKED_AT_AGAIN,
     },
-    "handler.actions.clear:Clearing.ask_once": {"self._proof is not None -> True": _ASKED_WITH_A_PROOF},
     "handler.actions.clear:Clearing._require_let_go": {"self._proof is None -> False": _ONLY_A_PROOF},
     "handler.actions.lists:count": {"failing.is_set() -> False": _NO_MORE_PAGES},
     "handler.actions.sweep_candidates:Census._add": {"server in self._servers -> False": _LEFT_OUT_LATER},
