@@ -70,6 +70,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
             "(deletion.since is None or context.deadline.remaining() <= pause)"
         ): _ENDED_IS_ENDED,
     },
+    "handler.cloud.answer_reading:BoundedReads.readinto": {"left <= 0 -> (left < 0)": _THAT_VERY_MOMENT},
     "handler.cloud.answer_reading:BoundedReads.close": {
         "self._raw.close() -> pass": _COLLECTED,
         "super().close() -> pass": _RAW_IS_CLOSED,

@@ -78,6 +78,7 @@ def _theirs(sock: socket.socket) -> http.client.HTTPResponse:
 @settings(max_examples=400, deadline=None)
 @example(b"HTTP/1.1", b"200", [b"X: 1"] * 99, b"\r\n")
 @example(b"HTTP/1.1", b"200", [b"X: 1"] * 100, b"\r\n")
+@example(b"HTTP/1.1", b"200", [b"Transfer-Encoding: chunked", b"Content-Length: 5"], b"\r\n")
 @example(b"HTTP/1.1", b"200", [b"X: " + b"y" * 65536], b"\r\n")
 @example(b"HTTP/1.1", b"200", [b"X: " + b"y" * (65536 - 5)], b"\r\n")
 @example(b"HTTP/1.1", b"200", [b"Content-Length: " + b"9" * 5000], b"\r\n")
@@ -112,6 +113,12 @@ def test_headers_behind_an_empty_line_of_its_own_kind_end_the_connection() -> No
     said = _read(_ours, raw)
     assert (said["unparsed"], said["defects"], said["length"]) == (True, [], 0)
     assert said["closes"]
+
+
+def test_a_length_that_is_said_twice_ends_the_connection() -> None:
+    once = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n"
+    assert not _read(_ours, once + b"\r\n12345")["closes"]
+    assert _read(_ours, once + b"Content-Length: 5\r\n\r\n12345")["closes"]
 
 
 def test_an_answer_that_has_no_body_needs_no_length_to_keep_its_connection() -> None:
