@@ -33,6 +33,7 @@ _THE_SAME_LINE = "requests makes the same line of it: this only saves the making
 _ONLY_A_PROOF = "for the type checker: only a proof finds a server"
 _LEFT_OUT_LATER = "what a listed server holds is left out at the end all the same"
 _THE_OTHER_PARSER = "plain headers are read by http.client's parser, which takes longer, to the same end"
+_THE_OTHER_PARSER_SAYS_SO = "such a line is no plain one, and http.client refuses it by the same bound"
 _ALL_ARE_PLAIN = "for the type checker: lines that are not all plain were left to http.client just before"
 _READ_AGAIN = "the same answer is read again, to the same end"
 _OF_A_WHOLE_CLOUD = (
@@ -77,6 +78,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
     },
     "handler.cloud.answer_reading:_read_headers": {
         "found -> True": _ALL_ARE_PLAIN,
+        "len(line) > _LONGEST_LINE -> False": _THE_OTHER_PARSER_SAYS_SO,
         "not all(plain) -> True": _THE_OTHER_PARSER,
     },
     "handler.cloud.answer_reading:_AnswerFile.close": {"super().close() -> pass": _COLLECTED},

@@ -324,11 +324,14 @@ def test_two_addresses_that_nobody_can_read_are_not_one() -> None:
 
 
 def test_a_scheme_s_own_port_tells_no_place_from_another() -> None:
-    spelled = ("http://compute.example/v2.1", "http://compute.example:80/v2.1", f"{COMPUTE}/{PROJECT}")
-    assert {place_of(url, PROJECT) for url in spelled} == {
-        place_of("https://compute.example:443/v2", PROJECT)
-    }
-    assert place_of("https://compute.example:8774/v2", PROJECT) != place_of(COMPUTE, PROJECT)
+    usual = [
+        f"{scheme}://compute.example{port}/v2.1"
+        for scheme in ("http", "https")
+        for port in ("", ":80", ":443")
+    ]
+    place = place_of(f"{COMPUTE}/{PROJECT}", PROJECT)
+    assert {place_of(url, PROJECT) for url in usual} == {place}
+    assert place_of("https://compute.example:8774/v2.1", PROJECT) != place
 
 
 def test_a_path_is_compared_by_whole_segments() -> None:
