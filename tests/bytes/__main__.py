@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.bytes import corpus
+from tests.bytes import corpus, words
 from tests.bytes.readers import READERS
 
 BUILD = Path(__file__).resolve().parents[2] / "build" / "bytes"
@@ -40,7 +40,9 @@ def _fuzz(reader: str, seconds: int) -> int:
     found, merged = BUILD / reader, BUILD / f"{reader}-merged"
     corpus.unpack(reader, found)
     common = [f"-artifact_prefix={BUILD}/{reader}-", f"-max_len={_LONGEST}", f"-timeout={_PATIENCE}"]
-    ended = _run(reader, [f"-max_total_time={seconds}", "-print_final_stats=1", *common, str(found)])
+    (BUILD / "words.txt").write_text(words.dictionary(), encoding="ascii")
+    guided = [f"-dict={BUILD}/words.txt", f"-max_total_time={seconds}", "-print_final_stats=1"]
+    ended = _run(reader, [*guided, *common, str(found)])
     shutil.rmtree(merged, ignore_errors=True)
     merged.mkdir(parents=True)
     if not ended:

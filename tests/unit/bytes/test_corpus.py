@@ -12,7 +12,6 @@ import pytest
 from tests.bytes import corpus
 from tests.bytes.readers import READERS, _judge, open_doors, work_of
 
-MOST = 1_000_000  # bytes of all of them
 FIRST = 60_000
 """Calls of functions that the first input may take."""
 
@@ -48,7 +47,7 @@ def test_the_corpus_is_small_and_has_no_reader_too_many() -> None:
     files = sorted(corpus.FOLDER.iterdir())
 
     assert [path.stem for path in files] == sorted(READERS)
-    assert sum(path.stat().st_size for path in files) < MOST
+    assert sum(path.stat().st_size for path in files) < corpus.MOST
 
 
 def test_what_a_reader_breaks_at_is_seen() -> None:
