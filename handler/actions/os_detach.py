@@ -89,8 +89,7 @@ class OsDetach:
 
     @staticmethod
     def _gone(seen: Outcome, found: Findings, *, refused: bool) -> Outcome:
-        if refused:
-            found.changed = False  # someone else was faster
+        if refused:  # someone else was faster
             return Outcome.ALREADY_DETACHED if seen is Outcome.DETACHED else seen
         if seen is Outcome.DETACHED:
             found.changed = True

@@ -34,6 +34,7 @@ _ONLY_A_PROOF = "for the type checker: only a proof finds a server"
 _LEFT_OUT_LATER = "what a listed server holds is left out at the end all the same"
 _THE_OTHER_PARSER = "plain headers are read by http.client's parser, which takes longer, to the same end"
 _THE_OTHER_PARSER_SAYS_SO = "such a line is no plain one, and http.client refuses it by the same bound"
+_THE_SAME_POOL = "urllib3 has the same pool of it: this only saves the finding out"
 _ALL_ARE_PLAIN = "for the type checker: lines that are not all plain were left to http.client just before"
 _READ_AGAIN = "the same answer is read again, to the same end"
 _OF_A_WHOLE_CLOUD = (
@@ -104,7 +105,10 @@ EXPLAINED: dict[str, dict[str, str]] = {
     "handler.cloud.connection:_Timed.getresponse": {
         "self.timeout or left -> (self.timeout)": _HAS_A_TIME_OUT
     },
+    "handler.cloud.connection:_Timed.connect": {"self.timeout or 0.0 -> (self.timeout)": _HAS_A_TIME_OUT},
     "handler.cloud.connection:BoundedAdapter.get_connection_with_tls_context": {
+        "pool is None -> True": _THE_SAME_POOL,
+        'request.url or "" -> (request.url)': _HAS_A_URL,
         "proxies -> False": _ONE_PROXY,
         "proxies -> True": _ONE_PROXY,
     },

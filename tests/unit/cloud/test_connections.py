@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from requests.models import PreparedRequest
@@ -17,6 +18,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from handler import __version__
 from handler.cloud.connection import BoundedAdapter, _Timed, split
+from handler.cloud.dial import dial
 from handler.cloud.messages import Call
 from handler.errors import NoAnswer
 from handler.settings.environment import EnvironmentReader
@@ -52,6 +54,22 @@ def test_a_connection_is_kept_for_the_next_call() -> None:
             sender.send(get(server.url), call_context())
 
     assert (server.connections, len(server.requests)) == (1, 5)
+
+
+def test_what_is_sent_does_not_wait_for_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A short call would wait for the other side's notice of its head otherwise, 40 ms."""
+    at_once: list[int] = []
+
+    def dialled(*where: Any) -> socket.socket:
+        sock = dial(*where)
+        at_once.append(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        return sock
+
+    monkeypatch.setattr("handler.cloud.connection.dial", dialled)
+    with raw_server(_serves()) as server, transport() as sender:
+        sender.send(get(server.url), call_context())
+
+    assert at_once == [1]
 
 
 @pytest.mark.parametrize("call", [get, post])
