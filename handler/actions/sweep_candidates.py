@@ -67,6 +67,8 @@ class Census:
         self._held: list[int] = []  # how many attachments are of each
         self._project_ids = None if bounds.project_ids is None else frozenset(bounds.project_ids)
         self._excluded = frozenset(bounds.exclude_project_ids or ())
+        filters = (self._server_ids, self._volume_ids, self._project_ids)
+        self._all = not (self._metadata or self._excluded) and filters == (None, None, None)
 
     @property
     def servers(self) -> int:
@@ -120,7 +122,7 @@ class Census:
             _UNKNOWN if since is None else since,
             volume.size if volume.size is not None and 0 <= volume.size <= _LARGEST else -1,
             (attachment.device or "").encode("ascii", "replace"),
-            self.wants(volume, (server_id,)),
+            self._all or self.wants(volume, (server_id,)),
             len(self._names),
             len(name),
             project,

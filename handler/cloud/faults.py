@@ -129,7 +129,7 @@ def plain_word(value: object, secrets: tuple[str, ...] = ()) -> str:
 
     It ends in results, messages and logs, where nothing else may.
     """
-    if isinstance(value, str) and _PLAIN_WORD.fullmatch(value) and not holds(value, secrets):
+    if isinstance(value, str) and _PLAIN_WORD.fullmatch(value) and not (secrets and holds(value, secrets)):
         return value
     return UNREADABLE
 

@@ -109,37 +109,37 @@ def read_volume(record: Any, secrets: tuple[str, ...] = ()) -> Volume:
     entries = record.get("attachments") if status else None
     if volume_id is None or status is None or not isinstance(entries, list):
         raise ValueError("no volume")
-    attachments = []
-    for entry in entries:
-        if not isinstance(entry, dict):
-            raise ValueError("no attachment")  # noqa: TRY004 (the answer is wrong, not our types)
-        listed = text_of(entry.get("attachment_id"))
-        attachment_id = _uuid(listed)
-        server_id = _uuid(entry.get("server_id"))
-        attachments.append(
-            Attachment(
-                id=attachment_id,
-                listed_id=listed if attachment_id else None,
-                server_id=server_id,
-                attached_at=text_of(entry.get("attached_at")),
-                device=text_of(entry.get("device")),
-                listed_server_id=entry["server_id"] if server_id else None,
-            )
-        )
     owner = record.get("os-vol-tenant-attr:tenant_id")
-    if owner is not None and not text_of(owner):
+    project_id = text_of(owner)
+    if owner is not None and project_id is None:
         raise ValueError("no project")  # it says whose it is, and that can't be compared
     size, metadata, shared = record.get("size"), record.get("metadata"), record.get("multiattach")
+    # By position: a long list makes one for each record, and by name it takes twice as long
     return Volume(
-        id=volume_id,
-        status=plain_word(status, secrets),
-        project_id=text_of(owner),
-        attachments=tuple(attachments),
-        updated_at=text_of(record.get("updated_at")),
-        size=size if isinstance(size, int) else None,
-        metadata=metadata if isinstance(metadata, dict) else {},
-        name=text_of(record.get("name")),
-        multiattach=shared if isinstance(shared, bool) else None,
+        volume_id,
+        plain_word(status, secrets),
+        project_id,
+        tuple([_read_attachment(entry) for entry in entries]),
+        text_of(record.get("updated_at")),
+        size if isinstance(size, int) else None,
+        metadata if isinstance(metadata, dict) else {},
+        text_of(record.get("name")),
+        shared if isinstance(shared, bool) else None,
+    )
+
+
+def _read_attachment(entry: Any) -> Attachment:
+    if not isinstance(entry, dict):
+        raise ValueError("no attachment")  # noqa: TRY004 (the answer is wrong, not our types)
+    listed, named = text_of(entry.get("attachment_id")), entry.get("server_id")
+    attachment_id, server_id = _uuid(listed), _uuid(named)
+    return Attachment(
+        attachment_id,
+        listed if attachment_id else None,
+        server_id,
+        text_of(entry.get("attached_at")),
+        text_of(entry.get("device")),
+        named if server_id else None,
     )
 
 

@@ -7,7 +7,7 @@ import uuid
 from datetime import datetime, timezone
 
 _END = 253402300799.0  # the last second of the year 9999
-_CANONICAL = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_is_canonical = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
 _SPELLED = re.compile(r"\{?(?:urn:uuid:)?[0-9A-Fa-f]{8}-?(?:[0-9A-Fa-f]{4}-?){3}[0-9A-Fa-f]{12}\}?")
 _PROJECT = re.compile(r"[0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
 # RFC 3339's form. Cinder and Nova leave the zone out; ISO 8601 also has a comma, and +hhmm. What is read here
@@ -16,8 +16,8 @@ _MOMENT = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ]((?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d)(?:[.,](\d+))?(?:[Zz]|([+-]\d\d):?([0-5]\d))?",
     re.ASCII,
 )
-
-
+# As Cinder writes it: a long listing is full of them
+_is_plain_moment = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}", re.ASCII).fullmatch
 _ZONED = re.compile(r"\d{4}-\d\d-\d\d[Tt ][\d:]{8}(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -28,7 +28,7 @@ def canonical(spelling: str) -> str:
     `uuid.UUID` by itself reads what `int` does (an underscore, a sign, a blank, other digits), and makes of a
     garbled id another one, which nobody has.
     """
-    if _CANONICAL.fullmatch(spelling):  # as clouds write it: a long listing is full of them
+    if _is_canonical(spelling):  # as clouds write it: a long listing is full of them
         return spelling
     if not _SPELLED.fullmatch(spelling):
         raise ValueError("no UUID")
@@ -56,11 +56,16 @@ def epoch(moment: object) -> float | None:
 
     None for what is no such text.
     """
-    match = _MOMENT.fullmatch(moment) if isinstance(moment, str) else None
-    if match is None:
+    if not isinstance(moment, str):
         return None
-    date, time, fraction, hours, minutes = match.groups()
-    spelled = f"{date}T{time}.{(fraction or '')[:6]:0<6}{hours or '+00'}:{minutes or '00'}"
+    if _is_plain_moment(moment):
+        spelled = moment + "+00:00"
+    else:
+        match = _MOMENT.fullmatch(moment)
+        if match is None:
+            return None
+        date, time, fraction, hours, minutes = match.groups()
+        spelled = f"{date}T{time}.{(fraction or '')[:6]:0<6}{hours or '+00'}:{minutes or '00'}"
     try:
         return datetime.fromisoformat(spelled).timestamp()
     except ValueError:
