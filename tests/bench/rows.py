@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -12,6 +13,9 @@ from tests.bench.processes import instructions, run
 from tests.bench.table import Row
 
 _MIB = 1024 * 1024
+_MANY = 100_000
+_MOST_MEMORY = 350 * _MIB
+"""What a sweep of a million volumes may take."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +30,20 @@ class Effort:
     turns: int = 7
     volumes: int = 100_000
     sweeps: int = 3
+    growth: Sequence[int] = (100, 1_000, 10_000, 100_000, 1_000_000)
 
 
-QUICK = Effort(tries=1, starts=15, rounds=5, targets=40, seconds=1.0, turns=3, volumes=10_000, sweeps=1)
+QUICK = Effort(
+    tries=1,
+    starts=15,
+    rounds=5,
+    targets=40,
+    seconds=1.0,
+    turns=3,
+    volumes=10_000,
+    sweeps=1,
+    growth=(100, 1_000, 10_000),
+)
 
 
 def waited(_url: str, effort: Effort) -> Iterator[Row]:
@@ -147,20 +162,36 @@ def served(url: str, effort: Effort) -> Iterator[Row]:
 
 
 def sweep(_url: str, effort: Effort) -> Iterator[Row]:
-    small = sweeping.measure(1_000, 5)
-    runs = [sweeping.measure(effort.volumes, 500) for _ in range(effort.sweeps)]
-    large = sorted(runs, key=lambda one: one.seconds)[len(runs) // 2]
-    what = f"(e) sweep of {effort.volumes:,} volumes"
-    ideal = f"{large.ideal:.2f} s  {large.calls} calls of 20 ms, {sweeping.CONCURRENCY} at once"
-    yield Row(what, f"{large.seconds:.2f} s", ideal, large.seconds / large.ideal, 1.5)
+    small = sweeping.measure(1_000, 8)
+    bound = 1.2 if effort.volumes >= _MANY else None  # of fewer, what comes before the lists tells
+    for orphans, at_most in ((8, bound), (512, None)):
+        runs = [sweeping.measure(effort.volumes, orphans) for _ in range(effort.sweeps)]
+        large = sorted(runs, key=lambda one: one.seconds)[len(runs) // 2]
+        what = f"{'(e)' if orphans == 8 else '   '} sweep of {effort.volumes:,} volumes, {orphans} orphans"
+        ideal = f"{large.ideal:.2f} s  {large.chain} pages of servers in a row, 20 ms each"
+        if orphans > 8:
+            ideal += f"; {large.alone} calls, {sweeping.CONCURRENCY} at once"
+        yield Row(what, f"{large.seconds:.2f} s", ideal, large.seconds / large.ideal, at_most)
     peaks = large.peak / small.peak
     yield Row("    its peak memory", _mib(large.peak), f"{_mib(small.peak)}  1,000 volumes", peaks, 1.5)
 
 
+def growth(_url: str, effort: Effort) -> Iterator[Row]:
+    """From 100 volumes to the largest, each ten times the one before; kept for the plot."""
+    points = [sweeping.measure(volumes, 8) for volumes in effort.growth]
+    print(f"written: {sweeping.write_growth(points)}", file=sys.stderr)
+    for point in points:
+        found = f"    sweep of {point.volumes:,} volumes"
+        yield Row(found, f"{point.seconds:.2f} s", f"{point.ideal:.2f} s", point.seconds / point.ideal)
+    largest = points[-1]
+    what = f"(i) peak memory, {largest.volumes:,} volumes"
+    yield Row(what, _mib(largest.peak), _mib(_MOST_MEMORY), largest.peak / _MOST_MEMORY, 1.0)
+
+
 def whole_cloud(_url: str, effort: Effort) -> Iterator[Row]:
     orphans, projects = 500, max(2, effort.volumes // 50)
-    alone = sweeping.measure(effort.volumes, orphans)
-    all_of_it = sweeping.measure(effort.volumes, orphans, projects)
+    alone = sweeping.measure_projects(effort.volumes, orphans, 1)
+    all_of_it = sweeping.measure_projects(effort.volumes, orphans, projects)
     what = f"(g) sweep of {effort.volumes:,} volumes in {projects:,} projects"
     calls = all_of_it.calls / alone.calls
     yield Row(what, f"{all_of_it.calls} calls", f"{alone.calls} calls  in one project", calls, 1.02)
@@ -176,6 +207,7 @@ PARTS: Mapping[str, Callable[[str, Effort], Iterator[Row]]] = {
     "calls": four_calls,
     "served": served,
     "sweep": sweep,
+    "growth": growth,
     "cloud": whole_cloud,
 }
 

@@ -77,7 +77,8 @@ _ATTACHMENT: dict[str, object] = {
     "device": "/dev/vdb",
     "attached_at": "2026-01-11T09:13:02.000000",
 }
-_IN_USE = _volume("in-use", [_ATTACHMENT])
+IN_USE = _volume("in-use", [_ATTACHMENT])
+"""A volume in use, whose ids share the place of VOLUME."""
 _AVAILABLE = _volume("available", [])
 _NO_SERVER = b'{"itemNotFound": {"code": 404, "message": "Instance ccccccccVOLUME could not be found."}}'
 
@@ -88,12 +89,15 @@ _HEAD = (
 )
 
 
-class _Stub:
+class Stub:
+    """The stub's answers, and its way to serve them."""
+
     def __init__(self) -> None:
         self._detached: set[bytes] = set()
         self._numbers = itertools.count()
 
     def serve(self) -> None:
+        """Print the port and serve, one thread for all connections."""
         listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         print(listener.getsockname()[1], flush=True)
         waiting: dict[socket.socket, bytes] = {}
@@ -118,35 +122,37 @@ class _Stub:
                         connection.close()
                         continue
                     data = waiting[connection] + data
-                    if _whole(data):
+                    if whole(data):
                         waiting[connection] = b""
-                        connection.sendall(self._answer(data))
+                        connection.sendall(self.answer(data))
                     else:
                         waiting[connection] = data
 
-    def _answer(self, data: bytes) -> bytes:
+    def answer(self, data: bytes) -> bytes:
+        """The answer to a request, as it goes over the wire."""
         asked = _REQUEST.match(data)
         if asked is None:
-            return self._written(b"400 Bad Request", b"")
+            return self.written(b"400 Bad Request", b"")
         method, kind, id_ = asked.groups()
         rest = id_[8:]
         if method == b"POST":
             self._detached.add(rest)
-            return self._written(b"202 Accepted", b"")
+            return self.written(b"202 Accepted", b"")
         if kind == b"servers":
-            return self._written(b"404 Not Found", _NO_SERVER.replace(b"VOLUME", rest))
-        body = _IN_USE
+            return self.written(b"404 Not Found", _NO_SERVER.replace(b"VOLUME", rest))
+        body = IN_USE
         if rest in self._detached:
             self._detached.remove(rest)
             body = _AVAILABLE
-        return self._written(b"200 OK", body.replace(b"VOLUME", rest))
+        return self.written(b"200 OK", body.replace(b"VOLUME", rest))
 
-    def _written(self, status: bytes, body: bytes) -> bytes:
+    def written(self, status: bytes, body: bytes) -> bytes:
+        """An answer with this body."""
         request_id = b"req-%08x-2c5d-4f3e-9a80-5ad4a4ba71f2" % next(self._numbers)
         return _HEAD % (status, request_id, request_id, len(body), body)
 
 
-def _whole(data: bytes) -> bool:
+def whole(data: bytes) -> bool:
     """Whether a request is there, its body included. Its sender waits for the answer before the next."""
     head, end, body = data.partition(b"\r\n\r\n")
     if not end:
@@ -156,4 +162,4 @@ def _whole(data: bytes) -> bool:
 
 
 if __name__ == "__main__":
-    _Stub().serve()
+    Stub().serve()

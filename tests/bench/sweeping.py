@@ -11,54 +11,110 @@ import os
 import time
 import urllib.request
 from dataclasses import dataclass
+from pathlib import Path
 
-from tests.bench.processes import first_line, peak, program, run
+from tests.bench import large_cloud
+from tests.bench.deployment import settings
+from tests.bench.processes import ROOT, first_line, peak, program, run, undisturbed
 
 LATENCY = 0.02
-"""Seconds that each answer of the embedded cloud takes."""
+"""Seconds that each answer of the cloud takes."""
 
 CONCURRENCY = 8
+
+GROWTH = ROOT / "build" / "bench" / "sweep-growth.json"
+"""Where the growth is written: a list of what `Swept.point` gives."""
+
+_MIB = 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Swept:
-    """One sweep: its seconds, the calls that the cloud counted, and the peak in bytes."""
+    """One sweep: its seconds, the calls that the cloud counted, and the peak in bytes.
 
+    `chain` is how many of the calls have to wait for each other: the pages of the list of servers, which is
+    read by marker. `alone` are the calls for candidates.
+    """
+
+    volumes: int
     seconds: float
     calls: int
+    chain: int
+    alone: int
     peak: int
 
     @property
     def ideal(self) -> float:
-        """The seconds that the calls would take if nothing else took any."""
-        return self.calls * LATENCY / CONCURRENCY
+        """The seconds if nothing but the cloud took any: the list of volumes is read beside the other."""
+        return self.chain * LATENCY + self.alone * LATENCY / CONCURRENCY
+
+    @property
+    def point(self) -> dict[str, float]:
+        """What a plot of the growth shows of it."""
+        return {
+            "volumes": self.volumes,
+            "seconds": round(self.seconds, 3),
+            "ideal_seconds": round(self.ideal, 3),
+            "peak_mib": round(self.peak / _MIB, 1),
+        }
 
 
-def measure(volumes: int, orphans: int, projects: int = 1) -> Swept:
-    """Sweep a project of so many volumes and as many servers, in a process of its own.
+def measure(volumes: int, orphans: int) -> Swept:
+    """Sweep a project of so many volumes and as many servers, in a process of its own."""
+    words = ["--volumes", str(volumes), "--orphans", str(orphans), "--late", str(LATENCY)]
+    with program("-m", "tests.bench.large_cloud", *words) as cloud:
+        url = f"http://127.0.0.1:{first_line(cloud)}"
+        done = _swept(settings(url), orphans)
+        calls = _counted(f"{url}/{large_cloud.CALLS}")
+    return _measured(volumes, done, sum(calls.values()), calls["servers"], calls["single"])
 
-    With several projects these are spread over them, and swept as one whole cloud.
-    """
+
+def measure_projects(volumes: int, orphans: int, projects: int) -> Swept:
+    """The same at the embedded cloud, which knows of projects: several are swept as one whole cloud."""
     words = ["--volumes", str(volumes), "--servers", str(volumes), "--orphans", str(orphans)]
     words += ["--projects", str(projects)]
     with program("-m", "tests.embedded_cloud", *words, "--latency", str(LATENCY)) as cloud:
         said = json.loads(first_line(cloud))
-        settings = {
+        deployed = {
             **said["environment"],
             "DETACH_TOKEN_SECRET": "env:BENCH_TOKEN",
             "BENCH_TOKEN": said["token"] if projects == 1 else said["admin_token"],
             "DETACH_SCOPE": "project" if projects == 1 else "cloud",
-            "DETACH_TIMEOUT": "300",
-            "DETACH_CONCURRENCY": str(CONCURRENCY),
-            "DETACH_SWEEP_DRY_RUN": "false",
-            "DETACH_SWEEP_LIMIT": str(orphans),
         }
-        done = json.loads(run(["-m", "tests.bench.sweeping"], settings))
-        with urllib.request.urlopen(f"{said['admin']}/calls", timeout=60) as answer:
-            calls = json.load(answer)
-    if done["summary"] != {"detached": orphans}:
+        done = _swept(deployed, orphans)
+        calls = _counted(f"{said['admin']}/calls")["total"]
+    pages = volumes // large_cloud.PAGE + 1
+    return _measured(volumes, done, calls, pages, calls - 2 * pages)
+
+
+def _measured(volumes: int, done: dict[str, float], calls: int, chain: int, alone: int) -> Swept:
+    return Swept(volumes, done["seconds"], calls, chain, alone, round(done["peak"]))
+
+
+def write_growth(points: list[Swept]) -> Path:
+    """Write what a plot shows."""
+    GROWTH.parent.mkdir(parents=True, exist_ok=True)
+    GROWTH.write_text(json.dumps([one.point for one in points], indent=1) + "\n", encoding="utf-8")
+    return GROWTH
+
+
+def _swept(deployed: dict[str, str], orphans: int) -> dict[str, float]:
+    bounds = {
+        "DETACH_TIMEOUT": "600",
+        "DETACH_CONCURRENCY": str(CONCURRENCY),
+        "DETACH_SWEEP_DRY_RUN": "false",
+        "DETACH_SWEEP_LIMIT": str(orphans),
+    }
+    done: dict[str, float] = json.loads(run(["-m", "tests.bench.sweeping"], {**deployed, **bounds}))
+    if done["cleared"] != orphans:
         raise RuntimeError(f"not swept: {done}")
-    return Swept(done["seconds"], calls["total"], done["peak"])
+    return done
+
+
+def _counted(url: str) -> dict[str, int]:
+    with urllib.request.urlopen(url, timeout=60) as answer:
+        counted: dict[str, int] = json.load(answer)
+    return counted
 
 
 def main() -> None:
@@ -67,6 +123,7 @@ def main() -> None:
     from handler.model.result import ManyResult  # noqa: PLC0415
     from handler.runtime import Runtime  # noqa: PLC0415
 
+    undisturbed()
     runtime = Runtime(os.environ, network=False)
     started = time.perf_counter()
     # Our log goes to standard output, as deployed; here nobody reads it
@@ -75,7 +132,7 @@ def main() -> None:
     seconds = time.perf_counter() - started
     if not isinstance(result, ManyResult) or result.error is not None:
         raise RuntimeError(f"not swept: {result.error}")
-    print(json.dumps({"seconds": seconds, "peak": peak(), "summary": result.summary}))
+    print(json.dumps({"seconds": seconds, "peak": peak(), "cleared": result.summary.get("detached", 0)}))
 
 
 if __name__ == "__main__":
