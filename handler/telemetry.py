@@ -50,6 +50,7 @@ class Event(str, Enum):
     CALLER_REFUSED = "caller_refused"
     SETTINGS_WRONG = "settings_wrong"
     RECORD_UNREADABLE = "record_unreadable"
+    LISTED_BY_MARKER = "listed_by_marker"
     SWEEP_LISTED = "sweep_listed"
     SWEEP_REFUSED = "sweep_refused"
     RUN = "run"

@@ -7,10 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 from handler.actions.project import Project
 from handler.actions.sweep_candidates import Census
+from handler.cloud.paging import PAGE
 from handler.cloud.servers import Servers
 from handler.errors import DeadlineExceeded, ListingFailed, Misconfigured
 from handler.model.request import SweepBounds
 from handler.telemetry import Event
+
+_AT_ONCE = 4
+"""Pages of volumes that are asked for at once at most: each takes a database a while."""
 
 _MOST_NAMED = 10  # volumes in one message
 
@@ -43,12 +47,19 @@ class LeftOut:
 
 
 def count(project: Project, bounds: SweepBounds) -> Census:
-    """Read both lists side by side."""
+    """Read both lists side by side.
+
+    Servers are listed by marker alone. While the list of volumes is behind theirs, several of its pages are
+    asked for at once: what takes longest is what a sweep waits for, and what is held of the one list goes
+    away by the other.
+    """
     census, unreadable = Census(bounds), LeftOut(project)
+    context, query = project.context.separate(), {"status": "in-use"}
     servers = servers_of(project).list(project.context.separate())
-    volumes = project.volumes.list(project.context.separate(), {"status": "in-use"})
+    volumes = project.volumes.list(context, query)
+    at_once = min(_AT_ONCE, project.settings.concurrency)
     failing = threading.Event()
-    with ThreadPoolExecutor(3, "list") as pool:
+    with ThreadPoolExecutor(2 + at_once, "list") as pool:
 
         def count_servers() -> None:
             for page in servers.pages(pool, project.told("servers")):
@@ -57,8 +68,16 @@ def count(project: Project, bounds: SweepBounds) -> Census:
                     return
 
         counting = pool.submit(count_servers)
+
+        def most() -> int:
+            return at_once if counting.done() or census.servers > census.volumes + PAGE else 1
+
+        def unsure() -> None:
+            project.context.log.info(Event.LISTED_BY_MARKER, volumes=census.volumes)
+
+        beside = project.volumes.beside(context, query, most, unsure)
         try:
-            for page in volumes.pages(pool, project.told("volumes"), unreadable):
+            for page in volumes.pages(pool, project.told("volumes"), unreadable, beside):
                 go_on(project)
                 census.add_volumes(page)
                 if counting.done():

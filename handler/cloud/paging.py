@@ -1,5 +1,7 @@
 """Long lists, page by page, by marker; the next page is on its way while this one is looked at.
 
+See `handler.cloud.side_by_side` for what goes by offset.
+
 Facts (recorded from a real Cinder and Nova): a cloud may give shorter pages than asked for, the `next` link
 names an internal host and is there on a last page that is exactly full, and the marker is lost when what it
 names is deleted in between (Cinder: 404, Nova: 400).
@@ -12,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic_core import CoreSchema, SchemaValidator
 from pydantic_core.core_schema import any_schema, list_schema, typed_dict_field, typed_dict_schema
@@ -31,11 +33,17 @@ from handler.errors import (
 from handler.invocation import Deadline
 from handler.model.bounded_json import loads_leniently
 
+if TYPE_CHECKING:
+    from handler.cloud.side_by_side import Beside
+
 PAGE = 1000
 """Records asked for at a time: the most that Cinder, Nova and EVS give."""
 
 LARGEST_PAGE = 64 * 1024 * 1024
 """Bytes of a page at most: a thousand records of 64 KiB each."""
+
+LONG = 8
+"""Pages that are read by marker before any is asked for beside another: of a shorter list none is in vain."""
 
 _MOST_LOST_MARKERS = 3
 # Seconds for the thread that fetches ahead to send its request. Reading a page keeps the interpreter
@@ -86,16 +94,21 @@ class Listing(Generic[_T]):
     deadline: Deadline
 
     def pages(
-        self, ahead: Executor, told: Told = nobody, left_out: LeftOut | None = None
+        self,
+        ahead: Executor,
+        told: Told = nobody,
+        left_out: LeftOut | None = None,
+        beside: Beside | None = None,
     ) -> Iterator[list[_T]]:
         """The pages, each record once. Raises ListingFailed, or what would fail again the same way.
 
         `told` is called with how many pages there are so far, and of how many, None where the cloud doesn't
         say how many records it has (EVS does). `left_out` is called with the id of a record that can't be
-        read (None where that can't be read either); without it such a record is a ListingFailed.
+        read (None where that can't be read either); without it such a record is a ListingFailed. `beside`
+        has pages asked for side by side.
         """
         try:
-            yield from self._pages(ahead, told, left_out)
+            yield from self._pages(ahead, told, left_out, beside)
         except (ListingFailed, *_HOPELESS):
             raise
         except Failure as fault:
@@ -109,9 +122,11 @@ class Listing(Generic[_T]):
                 raise  # the same wrong address is the same failure, whatever is asked for there
             raise self._failed(fault) from None
 
-    def _pages(self, ahead: Executor, told: Told, left_out: LeftOut | None) -> Iterator[list[_T]]:
+    def _pages(
+        self, ahead: Executor, told: Told, left_out: LeftOut | None, beside: Beside | None
+    ) -> Iterator[list[_T]]:
         page = SchemaValidator(record("count", f"{self.key}_links", **{self.key: self.wanted}))
-        first = number = 0
+        far = _Far(told)
         lost = 0
         markers: list[str] = []  # the last ids so far: what to go on from, the newest of them last
         seen: frozenset[str] = frozenset()
@@ -120,38 +135,71 @@ class Listing(Generic[_T]):
             answer = coming.result() if coming is not None else self.fetch(markers[-1] if markers else None)
             coming = None
             if answer.status != 200:
-                fault = failure(answer, self.service)
-                if not markers or answer.status not in {400, 404} or isinstance(fault, _HOPELESS):
-                    raise fault
                 lost += 1
+                self._require_lost(answer, markers, lost)
                 markers.pop()  # where none is left, all that came is in `seen`: the list starts anew
-                if lost > _MOST_LOST_MARKERS:
-                    raise self._failed(fault)
                 continue
-            hinted = _hint(answer.body)
+            behind = beside if beside is not None and far.is_long and beside.most() > 1 else None
+            hinted = None if behind else _hint(answer.body)
             if hinted is not None:
                 coming = ahead.submit(self.fetch, hinted)
                 time.sleep(_HEAD_START)
             ids, records, more, count = self._open(page, answer)
             # Only a first page can't be compared with the first: there the page that was asked for stands in
-            last = not ids or (not more and len(ids) < (first or PAGE))
+            last = not ids or (not more and len(ids) < (far.first or PAGE))
             again = len(seen.intersection(ids))  # a lost marker explains as many as were gone back
             if again > _MOST_LOST_MARKERS or (again == len(ids) and not last):
                 raise ListingFailed(f"The list of {self.key} repeats itself: the cloud ignores the marker.")
             if not last and not any(ids):
                 raise self._unreadable()  # nothing to go on from
-            first = first or len(ids)
-            number += 1
-            told(number, max(number, -(-count // first)) if count and first else None)
             new = [pair for pair in zip(ids, records, strict=True) if pair[0] not in seen]
+            far.went(ids, len(new), count)
             yield [*self._read(new, left_out)]
             if last:
                 return
+            if behind is not None:
+                yield from self._at_once(page, far, ahead, left_out, behind)
+                beside, ids = None, far.ids
             markers = [*markers, *filter(None, ids)][-1 - _MOST_LOST_MARKERS :]
             seen = frozenset(filter(None, ids)).union(markers)
             if coming is not None and markers[-1:] != [hinted]:
                 coming.cancel()
                 coming = None
+
+    def _require_lost(self, answer: Answer, markers: list[str], lost: int) -> None:
+        """Raise what an answer other than 200 says, unless it is that a marker is lost, and not too often."""
+        fault = failure(answer, self.service)
+        if not markers or answer.status not in {400, 404} or isinstance(fault, _HOPELESS):
+            raise fault
+        if lost > _MOST_LOST_MARKERS:
+            raise self._failed(fault)
+
+    def _at_once(
+        self, page: SchemaValidator, far: _Far, ahead: Executor, left_out: LeftOut | None, beside: Beside
+    ) -> Iterator[list[_T]]:
+        """The pages from here on, side by side, as far as they join. That the list ends is told by marker."""
+        from handler.cloud.side_by_side import Window, joins  # noqa: PLC0415 (few lists are so long)
+
+        window = Window(beside.fetch, ahead, beside.most, page=far.first, listed=far.listed, count=far.count)
+        try:
+            while (answer := window.take()) is not None:
+                try:
+                    ids, records, more, count = self._open(page, answer)
+                except ListingFailed:
+                    break  # by marker it is found out whether it is that page
+                known = joins(ids, far.ids)
+                last = not more and len(ids) < far.first
+                if known is None or not (last or any(ids[known:])):
+                    break
+                new = [*zip(ids[known:], records[known:], strict=True)]
+                far.went(ids, len(new), count)
+                yield [*self._read(new, left_out)]
+                if last:
+                    return
+            if not window.at_end:
+                beside.unsure()
+        finally:
+            window.close()
 
     def _open(
         self, page: SchemaValidator, answer: Answer
@@ -190,6 +238,33 @@ class Listing(Generic[_T]):
         )
         failed.retry_after = fault.retry_after
         return failed
+
+
+class _Far:
+    """How far a list was read: pages, records (`listed`), the last page's ids, how long the first one was.
+
+    `count` is how many records the list has, None where the cloud doesn't say.
+    """
+
+    def __init__(self, told: Told) -> None:
+        self._told = told
+        self.first = self.pages = self.listed = 0
+        self.ids: list[str | None] = []
+        self.count: int | None = None
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the rest may be asked for side by side, once the page that is here is read."""
+        return self.pages >= LONG - 1 and self.first > 1
+
+    def went(self, ids: list[str | None], new: int, count: int | None) -> None:
+        """Note a page, with so many records that weren't there before."""
+        self.first = self.first or len(ids)
+        self.pages += 1
+        self.listed += new
+        self.ids, self.count = ids, count
+        of = max(self.pages, -(-count // self.first)) if count and self.first else None
+        self._told(self.pages, of)
 
 
 def _parsed(page: SchemaValidator, body: bytes) -> Any:

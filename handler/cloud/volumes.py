@@ -7,10 +7,10 @@ Facts: the vendor's pages "Querying Details About a Disk" and "Detaching an EVS 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from handler.cloud.absence import Absence, Speech
 from handler.cloud.entries import Entry, read_entries
@@ -22,6 +22,9 @@ from handler.errors import Failure, Misconfigured
 from handler.invocation import CallContext
 from handler.model.bounded_json import loads_leniently
 from handler.model.values import canonical
+
+if TYPE_CHECKING:
+    from handler.cloud.side_by_side import Beside
 
 SERVICE = "volume"
 ABSENT = Speech(frozenset({"volume", "disk"}), "Volume could not be found", frozenset({"EVS.5404"}))
@@ -242,9 +245,22 @@ class Volumes(Service):
         """
 
         def fetch(marker: str | None) -> Answer:
-            paged: dict[str, str | int] = {"limit": PAGE, **self.listed, **query}
-            if marker is not None:
-                paged["marker"] = marker
-            return self.ask("GET", "volumes/detail", context, query=paged, largest=LARGEST_PAGE)
+            return self._page(context, query if marker is None else {**query, "marker": marker})
 
         return Listing(SERVICE, "volumes", _WANTED, read_volume, fetch, context.deadline)
+
+    def beside(
+        self,
+        context: CallContext,
+        query: Mapping[str, str],
+        most: Callable[[], int],
+        unsure: Callable[[], None],
+    ) -> Beside:
+        """How the same list is asked for side by side: Cinder and EVS take an `offset`. See Beside."""
+        from handler.cloud.side_by_side import Beside  # noqa: PLC0415 (a sweep's lists only)
+
+        return Beside(lambda offset: self._page(context, {**query, "offset": str(offset)}), most, unsure)
+
+    def _page(self, context: CallContext, query: Mapping[str, str]) -> Answer:
+        paged: dict[str, str | int] = {"limit": PAGE, **self.listed, **query}
+        return self.ask("GET", "volumes/detail", context, query=paged, largest=LARGEST_PAGE)

@@ -83,9 +83,10 @@ class LargeCloud(Stub):
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, cloud: LargeCloud, late: float) -> None:
+    def __init__(self, cloud: LargeCloud, late: float, volumes_late: float) -> None:
         self._cloud = cloud
         self._late = late
+        self._volumes_late = volumes_late
         self._received = b""
         self._transport: asyncio.Transport | None = None
 
@@ -97,14 +98,15 @@ class _Connection(asyncio.Protocol):
         self._received += data
         if self._transport is not None and whole(self._received):
             loop = asyncio.get_running_loop()
-            due = loop.time() + self._late
+            late = self._volumes_late if b"/volumes/detail" in self._received else self._late
+            due = loop.time() + late
             asked, self._received = self._received, b""
             loop.call_at(due, self._transport.write, self._cloud.answer(asked))
 
 
-async def _serve(cloud: LargeCloud, late: float) -> None:
+async def _serve(cloud: LargeCloud, late: float, volumes_late: float) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Connection(cloud, late), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: _Connection(cloud, late, volumes_late), "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
@@ -114,9 +116,11 @@ def main() -> None:
     parser.add_argument("--volumes", type=int, required=True, help="how many, and how many servers")
     parser.add_argument("--orphans", type=int, default=0, help="how many of them are orphans")
     parser.add_argument("--late", type=float, default=0.0, help="seconds until each answer")
+    parser.add_argument("--volumes-late", type=float, help="those of volumes' pages, if others")
     options = parser.parse_args()
+    volumes_late = options.late if options.volumes_late is None else options.volumes_late
     undisturbed()
-    asyncio.run(_serve(LargeCloud(options.volumes, options.orphans), options.late))
+    asyncio.run(_serve(LargeCloud(options.volumes, options.orphans), options.late, volumes_late))
 
 
 if __name__ == "__main__":

@@ -172,6 +172,10 @@ def sweep(_url: str, effort: Effort) -> Iterator[Row]:
         if orphans > 8:
             ideal += f"; {large.alone} calls, {sweeping.CONCURRENCY} at once"
         yield Row(what, f"{large.seconds:.2f} s", ideal, large.seconds / large.ideal, at_most)
+    slow = sweeping.measure(effort.volumes, 8, sweeping.SLOW)
+    in_a_row = slow.chain * sweeping.SLOW
+    what = f"    {effort.volumes:,} volumes whose pages take 100 ms"
+    yield Row(what, _s(slow.seconds), f"{_s(in_a_row)}  its pages in a row", slow.seconds / in_a_row)
     peaks = large.peak / small.peak
     yield Row("    its peak memory", _mib(large.peak), f"{_mib(small.peak)}  1,000 volumes", peaks, 1.5)
 

@@ -20,6 +20,9 @@ from tests.bench.processes import ROOT, first_line, peak, program, run, undistur
 LATENCY = 0.02
 """Seconds that each answer of the cloud takes."""
 
+SLOW = 0.1
+"""Seconds of a page of volumes, which Cinder makes of far more than Nova a page of servers."""
+
 CONCURRENCY = 8
 
 GROWTH = ROOT / "build" / "bench" / "sweep-growth.json"
@@ -59,9 +62,13 @@ class Swept:
         }
 
 
-def measure(volumes: int, orphans: int) -> Swept:
-    """Sweep a project of so many volumes and as many servers, in a process of its own."""
+def measure(volumes: int, orphans: int, volumes_late: float = LATENCY) -> Swept:
+    """Sweep a project of so many volumes and as many servers, in a process of its own.
+
+    `volumes_late` are the seconds that each page of volumes takes.
+    """
     words = ["--volumes", str(volumes), "--orphans", str(orphans), "--late", str(LATENCY)]
+    words += ["--volumes-late", str(volumes_late)]
     with program("-m", "tests.bench.large_cloud", *words) as cloud:
         url = f"http://127.0.0.1:{first_line(cloud)}"
         done = _swept(settings(url), orphans)

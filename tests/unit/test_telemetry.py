@@ -213,6 +213,7 @@ def test_event_names_are_fixed() -> None:
         "secret_read",
         "caller_refused",
         "settings_wrong",
+        "listed_by_marker",
         "sweep_listed",
         "sweep_refused",
         "run",

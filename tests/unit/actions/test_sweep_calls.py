@@ -14,6 +14,11 @@ def _pages(total: int) -> int:
     return total // 1000 + 1
 
 
+def _most_pages(total: int) -> int:
+    """Of a long list that is waited for, a page in 64 more since they overlap, and up to four in vain."""
+    return _pages(total) if total < 8000 else _pages(total) + total // 64_000 + 1 + 4
+
+
 @pytest.mark.parametrize("dry_run", [False, True])
 @pytest.mark.parametrize(
     ("volumes", "servers"),
@@ -42,8 +47,9 @@ def test_a_sweep_asks_once_per_page_and_no_more_than_four_times_per_orphan(
     assert (result.scanned.servers, result.scanned.candidates) == (servers, orphans)
     done = Outcome.WOULD_DETACH if dry_run else Outcome.DETACHED
     assert result.summary == ({done.value: orphans} if orphans else {})
-    assert project.calls() == {
-        "volume pages": _pages(volumes),
+    calls = project.calls()
+    assert _pages(volumes) <= calls.pop("volume pages") <= _most_pages(volumes)
+    assert calls == {
         "server pages": _pages(servers),
         "looks": orphans * (2 if dry_run else 3),
         "detaches": 0 if dry_run else orphans,
