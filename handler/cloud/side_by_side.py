@@ -1,10 +1,10 @@
 """A long list's pages asked for side by side, by offset, where the list would else be waited for.
 
 Cinder and EVS take an `offset` (Cinder's `api/common.py`; the vendor's page "Querying Details About All
-Disks"), Nova doesn't. By offset alone a list that moves loses what slides over the
-border of two pages. So pages overlap, and each has to show where the one before ended: what follows there is
-what the service would have given behind that marker. A page that doesn't, or no answer at all, ends it: from
-the last id on the list is read by marker, which is surer.
+Disks"), Nova doesn't. By offset alone a list that moves loses what slides over the border of two pages. So
+pages overlap, and each has to show where the one before ended: what follows there is what the service would
+have given behind that marker. A page that doesn't, or no answer at all, ends it: from the last id on the list
+is read by marker, which is surer.
 """
 
 from __future__ import annotations

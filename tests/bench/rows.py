@@ -168,9 +168,9 @@ def sweep(_url: str, effort: Effort) -> Iterator[Row]:
         runs = [sweeping.measure(effort.volumes, orphans) for _ in range(effort.sweeps)]
         large = sorted(runs, key=lambda one: one.seconds)[len(runs) // 2]
         what = f"{'(e)' if orphans == 8 else '   '} sweep of {effort.volumes:,} volumes, {orphans} orphans"
-        ideal = f"{large.ideal:.2f} s  {large.chain} pages of servers in a row, 20 ms each"
-        if orphans > 8:
-            ideal += f"; {large.alone} calls, {sweeping.CONCURRENCY} at once"
+        ideal = f"{_s(large.ideal)}  {large.chain} pages of servers in a row, 20 ms each"
+        if orphans > sweeping.CONCURRENCY:
+            ideal += f", and {sweeping.IN_A_ROW} answers for {sweeping.CONCURRENCY} at once"
         yield Row(what, f"{large.seconds:.2f} s", ideal, large.seconds / large.ideal, at_most)
     slow = sweeping.measure(effort.volumes, 8, sweeping.SLOW)
     in_a_row = slow.chain * sweeping.SLOW

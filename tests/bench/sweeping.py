@@ -24,6 +24,8 @@ SLOW = 0.1
 """Seconds of a page of volumes, which Cinder makes of far more than Nova a page of servers."""
 
 CONCURRENCY = 8
+IN_A_ROW = 3
+"""Answers that one candidate waits for, one after the other: its proof, the one call, the look after."""
 
 GROWTH = ROOT / "build" / "bench" / "sweep-growth.json"
 """Where the growth is written: a list of what `Swept.point` gives."""
@@ -36,20 +38,20 @@ class Swept:
     """One sweep: its seconds, the calls that the cloud counted, and the peak in bytes.
 
     `chain` is how many of the calls have to wait for each other: the pages of the list of servers, which is
-    read by marker. `alone` are the calls for candidates.
+    read by marker.
     """
 
     volumes: int
+    orphans: int
     seconds: float
     calls: int
     chain: int
-    alone: int
     peak: int
 
     @property
     def ideal(self) -> float:
         """The seconds if nothing but the cloud took any: the list of volumes is read beside the other."""
-        return self.chain * LATENCY + self.alone * LATENCY / CONCURRENCY
+        return (self.chain + IN_A_ROW * -(-self.orphans // CONCURRENCY)) * LATENCY
 
     @property
     def point(self) -> dict[str, float]:
@@ -73,7 +75,7 @@ def measure(volumes: int, orphans: int, volumes_late: float = LATENCY) -> Swept:
         url = f"http://127.0.0.1:{first_line(cloud)}"
         done = _swept(settings(url), orphans)
         calls = _counted(f"{url}/{large_cloud.CALLS}")
-    return _measured(volumes, done, sum(calls.values()), calls["servers"], calls["single"])
+    return _measured(volumes, orphans, done, sum(calls.values()), calls["servers"])
 
 
 def measure_projects(volumes: int, orphans: int, projects: int) -> Swept:
@@ -90,12 +92,11 @@ def measure_projects(volumes: int, orphans: int, projects: int) -> Swept:
         }
         done = _swept(deployed, orphans)
         calls = _counted(f"{said['admin']}/calls")["total"]
-    pages = volumes // large_cloud.PAGE + 1
-    return _measured(volumes, done, calls, pages, calls - 2 * pages)
+    return _measured(volumes, orphans, done, calls, volumes // large_cloud.PAGE + 1)
 
 
-def _measured(volumes: int, done: dict[str, float], calls: int, chain: int, alone: int) -> Swept:
-    return Swept(volumes, done["seconds"], calls, chain, alone, round(done["peak"]))
+def _measured(volumes: int, orphans: int, done: dict[str, float], calls: int, chain: int) -> Swept:
+    return Swept(volumes, orphans, done["seconds"], calls, chain, round(done["peak"]))
 
 
 def write_growth(points: list[Swept]) -> Path:
