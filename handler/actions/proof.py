@@ -166,7 +166,7 @@ class Proof:
         if server_id is None or (self._known is not None and (server_id,) in self._known):
             return None
         return Early(
-            server_id, context, lambda spellings, own: self._servers.beside(self.find, spellings, own)
+            server_id, context, lambda spellings, own: self._servers.begin(self.find, spellings, own)
         )
 
     def _ask(self, spellings: Sequence[str], context: CallContext) -> Server | Proven:

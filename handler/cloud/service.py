@@ -123,7 +123,7 @@ class Service:
             url += "?" + urlencode(query)
         return self._transport.send(Call(self.name, method, url, **options), context, self._auth)
 
-    def beside(
+    def begin(
         self, work: Callable[_Given, _Found], *given: _Given.args, **named: _Given.kwargs
     ) -> Future[_Found]:
         """Do this on another thread, as soon as one is free."""
