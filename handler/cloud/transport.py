@@ -91,11 +91,13 @@ class Transport:
         self._sleep = sleep
         self._adapter = BoundedAdapter(pool_connections=8, pool_maxsize=connections)
         self._proxies: dict[str, dict[str, str]] = {}
+        self._most = connections
         self.threads = ThreadPoolExecutor(connections, "beside")
 
     def close(self) -> None:
-        """Close the kept connections, and let the threads end."""
-        self.threads.shutdown(wait=False)
+        """Close the kept connections, and let the threads end. Another call makes new ones."""
+        threads, self.threads = self.threads, ThreadPoolExecutor(self._most, "beside")
+        threads.shutdown(wait=False)
         self._adapter.close()
 
     @contextmanager
