@@ -51,7 +51,8 @@ class Runtime:
             connect_timeout=self.settings.connect_timeout,
             read_timeout=self.settings.read_timeout,
             trust=self.settings.trust,
-            connections=max(32, 2 * self.settings.concurrency),
+            # A target asks two at a time, and a second invocation is common
+            connections=max(64, 4 * self.settings.concurrency),
         )
         self.credentials = Credentials(self.settings, self.transport, environment)
         self._keys: CallerKeys | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import uuid
 from typing import Any
 
 import pytest
@@ -322,3 +323,27 @@ def test_what_is_stopped_as_a_whole_says_whether_it_was_a_dry_run(
     result = deploy(cloud, **settings).carry_out(work, HTTP)
     assert isinstance(result, TargetResult)
     assert (result.outcome, result.dry_run) == (Outcome.FAILED, dry)
+
+
+def test_two_invocations_whose_targets_name_their_servers_keep_their_connections(
+    cloud: Cloud, deploy: Deploy, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A connection more than are kept is closed after one answer, and the next one costs a handshake."""
+    concurrency = 17
+    warm = deploy(cloud, DETACH_CONCURRENCY=str(concurrency))
+    all_out = threading.Barrier(2 * 2 * concurrency)
+    cloud.hook(lambda call: all_out.wait(20) if call.service in {"volume", "compute"} else None)
+
+    def look() -> None:
+        absent = [str(uuid.uuid4()) for _ in range(concurrency)]
+        result = warm.carry_out([Target(id_, server_id=id_) for id_ in absent], HTTP)
+        assert isinstance(result, ManyResult)
+        assert result.summary == {"volume_absent": concurrency}
+
+    other = threading.Thread(target=look)
+    other.start()
+    look()
+    other.join()
+
+    assert not all_out.broken
+    assert [record.message for record in caplog.records if record.name.startswith("urllib3")] == []
