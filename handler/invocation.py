@@ -102,10 +102,22 @@ class Deadline(NamedTuple):
 
 
 @dataclass
+class Patience:
+    """Seconds that one pause before another attempt may take, for calls whose answer may not be needed.
+
+    `ran_out`: one would have taken longer, so what failed was not tried again.
+    """
+
+    longest: float
+    ran_out: bool = False
+
+
+@dataclass
 class CallContext:
     """What the calls of one target (or one listing) share: invocation, deadline, log, span.
 
-    They are counted, and the cloud's request ids remembered, for the result. `deadline` bounds every call.
+    They are counted, and the cloud's request ids remembered, for the result. `deadline` bounds every call,
+    and `patience` the pauses between them; None where they may take all the time there is.
     """
 
     invocation: Invocation
@@ -114,11 +126,21 @@ class CallContext:
     span: Span = NO_SPAN
     calls: int = 0
     request_ids: list[str] = field(default_factory=list)
+    patience: Patience | None = None
 
     def separate(self, seconds: float | None = None) -> CallContext:
         """One with counts of its own, under the same log and deadline, or one `seconds` ahead if sooner."""
         deadline = self.deadline if seconds is None else self.deadline.sooner(seconds)
-        return CallContext(self.invocation, deadline, self.log, self.span)
+        return CallContext(self.invocation, deadline, self.log, self.span, patience=self.patience)
+
+    def may_pause(self, seconds: float) -> bool:
+        """Whether there is time for a pause before another attempt."""
+        if seconds >= self.deadline.remaining():
+            return False
+        if self.patience is not None and seconds > self.patience.longest:
+            self.patience.ran_out = True
+            return False
+        return True
 
     @property
     def platform(self) -> Platform:

@@ -12,12 +12,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from enum import Enum
+from functools import partial
 
 from handler.cloud.absence import Absence
 from handler.cloud.servers import Server, Servers
 from handler.cloud.volumes import Volume
 from handler.errors import ErrorCode, Failure, Refused
-from handler.invocation import CallContext, Clock
+from handler.invocation import CallContext, Clock, Patience
 from handler.model.values import epoch
 from handler.settings import ServerCheck
 
@@ -36,6 +37,9 @@ STILL_SHOWN = 3600.0
 
 _PAUSES = (0.5, 1.0, 2.0)
 """Seconds between two looks at a deletion that is under way: Nova gives the 404 a little before its end."""
+
+_EARLY_PAUSE = 0.25
+"""Seconds: for a kept connection that went stale. Who needs no proof doesn't wait for the compute service."""
 
 
 class Proven(str, Enum):
@@ -66,15 +70,18 @@ class Early:
 
     Asked for beside that record, so that nobody waits for one after the other. It counts only where the
     record then names this very server, in this very spelling, and only where it proves the server gone: one
-    that is gone doesn't come back. Any other state is judged after the record: then it is asked for again.
+    that is gone doesn't come back. Any other state is judged after the record: then it is asked for again. So
+    it is where the look would have had to pause, which is worth it only to whoever needs the proof.
     """
 
     def __init__(self, server_id: str, context: CallContext, begin: Begin) -> None:
         self._spellings = (server_id,)
         self._context = context
         self._own = context.separate()
+        self._own.patience = self._patience = Patience(_EARLY_PAUSE)
+        self._begin = begin
         self._asked = begin(self._spellings, self._own)
-        self._ended = False
+        self._told = self._ended = False
 
     def proven(self, spellings: Sequence[str]) -> Proven | None:
         """What proves this server gone; None where it is another's proof that is wanted, or there is none.
@@ -86,25 +93,48 @@ class Early:
             return None
         if self._asked.cancel():  # no thread was free for it
             return None
+        self._told = True
         try:
             found = self._asked.result()
+        except Failure:
+            if self._patience.ran_out:
+                return None
+            raise
         finally:
             self.end()
         return found if isinstance(found, Proven) else None
 
     def wait(self) -> None:
-        """Let the look have its time. What it fails by is met again by whoever needs it."""
+        """Let the look have all its time. What it fails by is met again by whoever needs it."""
+        if self._asked.cancel():
+            return
+        self._told = True
         with suppress(Failure):
-            self._asked.result()
+            try:
+                self._asked.result()
+            except Failure:
+                if self._patience.ran_out:
+                    self._begin(self._spellings, self._context).result()
 
     def end(self) -> None:
-        """Wait for the look, which is not repeated any more; its calls are the context's then."""
+        """Wait for the look, which is not repeated any more; its calls are the context's then.
+
+        A bug that nobody has met in it is logged.
+        """
         if self._ended or self._asked.cancel():
             return
         self._ended = True
         self._own.deadline = self._own.deadline.sooner(0)
-        self.wait()
-        self._context.took(self._own)
+        try:
+            self._asked.result()
+        except Failure:
+            pass  # whoever needed it has met it
+        except Exception as bug:
+            if self._told:
+                raise
+            self._context.log.bug(bug)
+        finally:
+            self._context.took(self._own)
 
 
 class Proof:
@@ -155,6 +185,8 @@ class Proof:
             try:
                 known = self._ask(key, context)
             except Failure as failed:
+                if context.patience is not None and context.patience.ran_out:
+                    raise  # whoever needs it asks again
                 known = failed
             self._known[key] = known
         if isinstance(known, Failure):
@@ -165,9 +197,10 @@ class Proof:
         """Begin to look for a server; None where it is known already, or not which. To be ended."""
         if server_id is None or (self._known is not None and (server_id,) in self._known):
             return None
-        return Early(
-            server_id, context, lambda spellings, own: self._servers.begin(self.find, spellings, own)
-        )
+        try:
+            return Early(server_id, context, partial(self._servers.begin, self.find))
+        except RuntimeError:  # no thread is to be had: one after the other, then
+            return None
 
     def _ask(self, spellings: Sequence[str], context: CallContext) -> Server | Proven:
         """It has to be gone by every spelling: Nova knows a server by one alone."""
@@ -195,7 +228,7 @@ class Proof:
     def _require_deletion(self, server_id: str, context: CallContext) -> None:
         deletion = self._servers.deletion(server_id, context)
         for pause in _PAUSES:
-            if deletion.ended or deletion.since is None or context.deadline.remaining() <= pause:
+            if deletion.ended or deletion.since is None or not context.may_pause(pause):
                 break
             self._sleep(pause)
             deletion = self._servers.deletion(server_id, context)

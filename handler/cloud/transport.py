@@ -9,8 +9,8 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 import requests
@@ -104,11 +104,13 @@ class Transport:
     def opened_ahead(self, urls: Iterable[str], context: CallContext) -> Iterator[None]:
         """Connect beside the block for the calls in it. What goes by a proxy is left to the calls."""
         seconds = min(self._connect_timeout, context.deadline.remaining())
-        opening = [
-            self.threads.submit(self._adapter.open, url, self._trust, seconds)
-            for url in urls
-            if not proxies_for(url)
-        ]
+        opening: list[Future[None]] = []
+        with suppress(RuntimeError):  # no thread is to be had
+            opening.extend(
+                self.threads.submit(self._adapter.open, url, self._trust, seconds)
+                for url in urls
+                if not proxies_for(url)
+            )
         try:
             yield
         finally:
@@ -158,7 +160,7 @@ class Transport:
                 break
             hint = retry_hint(outcome) if isinstance(outcome, Answer) else None
             pause = hint if hint is not None else retry.get_backoff_time() or _jitter()
-            if pause >= context.deadline.remaining():
+            if not context.may_pause(pause):
                 break
             context.log.info(
                 Event.RETRY,

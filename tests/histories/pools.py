@@ -37,6 +37,10 @@ class Future:
             raise self._error
         return self._result
 
+    def exception(self) -> BaseException | None:
+        self._scheduler.wait(self.done)
+        return self._error
+
     def perform(self, work: Callable[[], Any]) -> None:
         if not self._cancelled:
             self._begun = True

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from handler.actions.dispatch import carry_out
-from handler.actions.proof import Begin, Early, Proven
+from handler.actions.proof import Early, Proven
 from handler.cloud.servers import Server
-from handler.errors import Failure, UpstreamUnavailable
+from handler.errors import ErrorCode, Failure, Refused, UpstreamUnavailable
 from handler.invocation import CallContext
 from handler.model.request import GoneServer, Target
 from handler.model.result import ManyResult, Outcome, TargetResult
@@ -51,8 +52,22 @@ def _do(project: EmbeddedProject, target: Target, **settings: Any) -> TargetResu
     return result
 
 
-def _on(threads: ThreadPoolExecutor, find: Callable[[Sequence[str], CallContext], Server | Proven]) -> Begin:
-    return lambda spellings, own: threads.submit(find, spellings, own)
+Find = Callable[[Sequence[str], CallContext], Server | Proven]
+
+
+@contextmanager
+def _begun(find: Find, context: CallContext) -> Iterator[Early]:
+    """A look that a thread is at already."""
+    begun = threading.Event()
+
+    def begin(spellings: Sequence[str], own: CallContext) -> Server | Proven:
+        begun.set()
+        return find(spellings, own)
+
+    with ThreadPoolExecutor(1) as threads:
+        early = Early(GONE, context, lambda spellings, own: threads.submit(begin, spellings, own))
+        assert begun.wait(_PATIENCE)
+        yield early
 
 
 def _asked(cloud: Cloud) -> list[str]:
@@ -190,20 +205,16 @@ def test_all_is_asked_in_order_where_that_proves_nothing(
 def test_a_look_that_nobody_needs_any_more_is_not_repeated() -> None:
     context = call_context(25.0)
     looks: list[bool] = []
-    begun = threading.Event()
 
     def find(spellings: Sequence[str], own: CallContext) -> Server | Proven:
         assert tuple(spellings) == (GONE,)
-        begun.set()
         while not own.deadline.expired:
             looks.append(True)
             threading.Event().wait(0.005)
         own.called("req-early")
         raise UpstreamUnavailable("planted")
 
-    with ThreadPoolExecutor(1) as threads:
-        early = Early(GONE, context, _on(threads, find))
-        assert begun.wait(_PATIENCE)
+    with _begun(find, context) as early:
         early.end()
         early.end()
 
@@ -212,32 +223,18 @@ def test_a_look_that_nobody_needs_any_more_is_not_repeated() -> None:
     assert not context.deadline.expired
 
 
+def _planted(_spellings: Sequence[str], _own: CallContext) -> Server | Proven:
+    raise UpstreamUnavailable("planted")
+
+
 def test_a_failure_is_raised_to_whoever_needs_the_proof() -> None:
-    def find(_spellings: Sequence[str], _own: CallContext) -> Server | Proven:
-        raise UpstreamUnavailable("planted")
+    with _begun(_planted, call_context(25.0)) as early, pytest.raises(Failure, match="planted"):
+        early.proven((GONE,))
 
-    with ThreadPoolExecutor(1) as threads:
-        early = Early(GONE, call_context(25.0), _on(threads, find))
-        early.wait()
 
+def test_a_failure_is_not_raised_to_whoever_needs_another_proof() -> None:
+    with _begun(_planted, call_context(25.0)) as early:
         assert early.proven((GONE, "another spelling")) is None
-        again = Early(GONE, call_context(25.0), _on(threads, find))
-        again.wait()
-        with pytest.raises(Failure, match="planted"):
-            again.proven((GONE,))
-
-
-def test_a_bug_in_a_look_comes_out_though_nobody_needs_it() -> None:
-    def find(_spellings: Sequence[str], _own: CallContext) -> Server | Proven:
-        begun.set()
-        raise KeyError("a bug")
-
-    begun = threading.Event()
-    with ThreadPoolExecutor(1) as threads:
-        early = Early(GONE, call_context(25.0), _on(threads, find))
-        assert begun.wait(_PATIENCE)
-        with pytest.raises(KeyError):
-            early.end()
 
 
 def test_where_no_thread_is_free_all_is_asked_in_order(bare_cloud: Cloud, project: EmbeddedProject) -> None:
@@ -245,7 +242,7 @@ def test_where_no_thread_is_free_all_is_asked_in_order(bare_cloud: Cloud, projec
     services = project.services()
     go_on = threading.Event()
     threads = services.transport.threads
-    for _ in range(32):
+    for _ in range(threads._max_workers):
         threads.submit(go_on.wait, _PATIENCE)
 
     result = carry_out([Target(volume_id, attachment_id, server_id)], services)
@@ -256,6 +253,131 @@ def test_where_no_thread_is_free_all_is_asked_in_order(bare_cloud: Cloud, projec
     assert isinstance(result, TargetResult)
     assert (result.outcome, result.calls) == (Outcome.DETACHED, 4)
     assert _asked(bare_cloud)[:2] == [volume_id, server_id]
+
+
+@pytest.fixture
+def slept(project: EmbeddedProject, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses between attempts, which nobody waits for."""
+    pauses: list[float] = []
+    monkeypatch.setattr(project.transport(), "_sleep", pauses.append)
+    return pauses
+
+
+BUSY: dict[str, Any] = {"status": 429, "headers": {"Retry-After": "20"}}
+
+
+@pytest.mark.parametrize("work", [Target(GONE, None, GONE), GoneServer(server_id=GONE)])
+def test_who_needs_no_proof_does_not_wait_for_a_busy_compute_service(
+    bare_cloud: Cloud, project: EmbeddedProject, slept: list[float], work: Target | GoneServer
+) -> None:
+    bare_cloud.misbehave("compute", "GET", times=None, **BUSY)
+
+    result = carry_out([work], project.services())
+
+    assert result.ok
+    assert slept == []
+    assert len(bare_cloud.calls) == 2
+
+
+def test_who_needs_the_proof_waits_for_a_busy_compute_service(
+    bare_cloud: Cloud, project: EmbeddedProject, slept: list[float]
+) -> None:
+    volume_id, attachment_id, server_id = project.add_orphan()
+    bare_cloud.misbehave("compute", "GET", times=2, **BUSY)
+
+    result = _do(project, Target(volume_id, attachment_id, server_id))
+
+    assert result.outcome is Outcome.DETACHED
+    assert slept == [20.0]
+    assert _asked(bare_cloud).count(server_id) == 3
+    assert result.calls == len(bare_cloud.calls)
+
+
+def test_form_server_waits_for_a_busy_compute_service_once(
+    bare_cloud: Cloud, project: EmbeddedProject, slept: list[float]
+) -> None:
+    for _ in range(3):
+        bare_cloud.add_volume(attachments=[GONE])
+    bare_cloud.misbehave("compute", "GET", times=2, **BUSY)
+
+    result = project.clear_server(GONE)
+
+    assert result.summary == {"detached": 3}
+    assert slept == [20.0]
+    assert _asked(bare_cloud).count(GONE) == 3
+
+
+def test_form_server_gives_a_busy_compute_service_up_once(
+    bare_cloud: Cloud, project: EmbeddedProject, slept: list[float]
+) -> None:
+    """What is known of it by then is known for each attachment."""
+    for _ in range(3):
+        bare_cloud.add_volume(attachments=[GONE])
+    bare_cloud.misbehave("compute", "GET", times=None, **BUSY)
+
+    result = project.clear_server(GONE)
+
+    assert {one.error and one.error.code.value for one in result.results} == {"throttled"}
+    assert len(slept) == 3
+    assert _asked(bare_cloud).count(GONE) == 1 + 4
+
+
+def test_a_kept_connection_that_went_stale_is_no_reason_to_ask_later(
+    bare_cloud: Cloud, project: EmbeddedProject, slept: list[float]
+) -> None:
+    volume_id, attachment_id, server_id = project.add_orphan()
+    bare_cloud.misbehave("compute", "GET", times=1, drop="before")
+
+    result = _do(project, Target(volume_id, attachment_id, server_id))
+
+    assert result.outcome is Outcome.DETACHED
+    assert len(slept) == 1
+    assert [call.service for call in bare_cloud.calls].count("compute") == 2
+
+
+def test_a_deletion_that_is_not_over_is_waited_for_after_the_record() -> None:
+    """What `recorded` pauses for is a failure of the early look, and not of the one that is needed."""
+    asked: list[bool] = []
+
+    def find(_spellings: Sequence[str], own: CallContext) -> Server | Proven:
+        asked.append(own.may_pause(0.5))
+        raise Refused(ErrorCode.SERVER_UNKNOWN, "still removing its guest", retryable=True)
+
+    with _begun(find, call_context(25.0)) as early:
+        assert early.proven((GONE,)) is None
+    with _begun(find, call_context(25.0)) as early:
+        early.wait()
+        early.end()
+
+    assert asked == [False, False, True]
+
+
+def test_a_look_without_a_thread_is_made_after_the_record(
+    bare_cloud: Cloud, project: EmbeddedProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    volume_id, attachment_id, server_id = project.add_orphan()
+
+    def none_left(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", none_left)
+    result = _do(project, Target(volume_id, attachment_id, server_id))
+
+    assert result.outcome is Outcome.DETACHED
+    assert [call.service for call in bare_cloud.calls] == ["volume", "compute", "volume", "volume"]
+
+
+def test_a_bug_in_a_look_that_nobody_needs_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    def find(_spellings: Sequence[str], _own: CallContext) -> Server | Proven:
+        raise ZeroDivisionError
+
+    with _begun(find, call_context(25.0)) as early:
+        assert early.proven(("another",)) is None
+    assert [record.msg for record in caplog.records] == ["internal_error"]
+
+    with _begun(find, call_context(25.0)) as early, pytest.raises(ZeroDivisionError):
+        early.proven((GONE,))
+    assert len(caplog.records) == 1, "whoever meets it logs it"
 
 
 NAMED = [row for row in ROWS if row.target.get("server_id") is not None]
