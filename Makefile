@@ -1,6 +1,6 @@
 # One command each: `make run` shows it, `make test` proves it.
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test lint types unit histories bytes mutants mutants-ci integration infra attempts fuzz abuse bench sbom audit checkov image package dist picture dashboard schema fresh lock clean
+.PHONY: help setup run serve test lint types unit histories bytes soak mutants mutants-ci integration infra attempts fuzz abuse bench sbom audit checkov image package dist picture dashboard schema fresh lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -81,6 +81,9 @@ bytes: $(BYTES)/.ready ## fuzz all readers for MINUTES, guided by coverage (athe
 
 $(BYTES)/.ready: tests/bytes/requirements.txt
 	$(call install,$(BYTES),$<)
+
+soak: setup ## serve a mixed load for MINUTES, with faults, new secrets and a restart each minute (Linux)
+	$(BIN)/python -m tests.soak --minutes $(MINUTES)
 
 integration: setup ## the contract suite against a real Keystone, Cinder and Nova, started here
 	$(BIN)/python -m pytest tests/contract tests/integration --cloud=real -p no:xdist

@@ -12,7 +12,7 @@ from tests.unit.pages import ROOT, Page
 
 ARCHITECTURE = Page("docs/architecture.md")
 UNLISTED = {"__init__.py", "__pycache__"}
-BESIDE = {"bytes", "docs", "embedded_cloud", "histories", "mutation"}
+BESIDE = {"bytes", "docs", "embedded_cloud", "histories", "mutation", "soak"}
 """Of tests/unit: what has no folder of handler/ to mirror."""
 
 

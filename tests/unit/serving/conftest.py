@@ -45,7 +45,8 @@ def cloud() -> Iterator[Cloud]:
 
 
 @contextmanager
-def serving(cloud: Cloud, folder: Path, **settings: str) -> Iterator[Served]:
+def serving(cloud: Cloud, folder: Path, module: str = "handler", **settings: str) -> Iterator[Served]:
+    """Serve until the block ends. `module` is run by Python, as `python -m handler` is."""
     environment = {
         **cloud.environment(),
         "DETACH_TOKEN_SECRET": "env:CLOUD_TOKEN",
@@ -59,7 +60,7 @@ def serving(cloud: Cloud, folder: Path, **settings: str) -> Iterator[Served]:
     }
     port = free_port()
     log = folder / "log"
-    command = [sys.executable, "-m", "handler", "serve", "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-m", module, "serve", "--host", "127.0.0.1", "--port", str(port)]
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=output)
     served = Served(port, process, log)
