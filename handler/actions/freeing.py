@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from handler.actions import os_detach
-from handler.actions.os_detach import FIRST_PAUSE, LONGEST_PAUSE, post, unconfirmed
+from handler.actions.os_detach import FIRST_PAUSE, LONGEST_PAUSE, post, unseen
 from handler.cloud.entries import Entry
 from handler.cloud.messages import Answer
 from handler.cloud.volumes import Volume, Volumes
@@ -58,9 +58,7 @@ class Freeing:
                     volume = self._volumes.get(volume_id, context)
                     entries = self._volumes.entries(volume_id, context) if volume is not None else ()
                 except Failure as blind:
-                    raise (
-                        fault or unconfirmed(f"could not be read afterwards ({blind.message})", blind)
-                    ) from None
+                    raise unseen(fault, blind) from None
                 if volume is None:
                     return Outcome.VOLUME_ABSENT
                 found.saw(volume.status, len(volume.attachments))

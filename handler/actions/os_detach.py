@@ -51,9 +51,7 @@ class OsDetach:
             try:
                 seen = self._look(volume.id, attachment, context, found, once=answered)
             except Failure as blind:
-                raise (
-                    fault or unconfirmed(f"could not be read afterwards ({blind.message})", blind)
-                ) from None
+                raise unseen(fault, blind) from None
             if isinstance(seen, Outcome):
                 return self._gone(seen, found, refused=refused)
             if fault is None:
@@ -128,6 +126,21 @@ def post(
         found.changed = before  # the token is looked at before anything is done
         raise fault
     return fault, answer.status in _REFUSALS
+
+
+def unseen(fault: Failure | None, blind: Failure) -> Failure:
+    """What is said when the record can't be read after the call (`blind`). `fault` stood against the call.
+
+    A refusal is final only once the record is seen: it is refused, too, where somebody else was faster.
+    """
+    if fault is None:
+        return unconfirmed(f"could not be read afterwards ({blind.message})", blind)
+    if fault.retryable or not blind.retryable:
+        return fault
+    return UpstreamUnavailable(
+        f"{fault.message} Whether somebody else was faster could not be read afterwards ({blind.message}).",
+        upstream=fault.upstream,
+    )
 
 
 def unconfirmed(what: str, cause: Failure | None = None) -> NotConfirmed:

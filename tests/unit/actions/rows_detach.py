@@ -272,8 +272,17 @@ _REFUSED = [
         for status in (408, 425, 429, 301, 499)
     ),
     _stays(
-        "a refusal stands although it can't be looked at",
-        [post(409, _conflict(SERVER)), get(THE_VOLUME, 500)],
+        "a refusal that can't be looked at may be another's faster call: it is asked again",
+        [post(409, _conflict()), get(THE_VOLUME, 500, _ERRED)],
+        "failed",
+        "upstream_unavailable",
+        retryable=True,
+        upstream=(409, "409"),
+        says="Whether somebody else was faster could not be read afterwards (The volume service",
+    ),
+    _stays(
+        "a refusal stands where it can't be looked at another time either",
+        [post(409, _conflict(SERVER)), get(THE_VOLUME, 403)],
         "refused",
         "use_compute_api",
         upstream=(409, "409"),
@@ -383,6 +392,15 @@ _UNANSWERED = [
         retryable=True,
         changed=None,
         upstream=(500, "500"),
+    ),
+    _stays(
+        "a second POST that is refused and can't be looked at is asked again",
+        [dies(THE_ACTION), *[_LOOK] * LOOKS, post(409, _conflict()), get(THE_VOLUME, 500)],
+        "failed",
+        "upstream_unavailable",
+        retryable=True,
+        changed=None,
+        upstream=(409, "409"),
     ),
     _stays(
         "a second POST whose token is refused leaves unknown what the first one did",

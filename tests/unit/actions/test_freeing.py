@@ -12,7 +12,7 @@ from handler.cloud.entries import Entry
 from handler.cloud.messages import Answer
 from handler.cloud.volumes import Attachment, Volume, Volumes
 from handler.errors import ErrorCode as Code
-from handler.errors import Failure, NotConfirmed, Refused, UpstreamUnavailable
+from handler.errors import Failure, NotConfirmed, PermissionDenied, Refused, UpstreamUnavailable
 from handler.model.result import Findings, Outcome
 from handler.model.sent import Via
 from tests.unit.contexts import call_context
@@ -191,9 +191,18 @@ def test_a_call_without_an_answer_is_looked_for_and_not_sent_again(about: dict[s
     assert never.seconds > 5
 
 
-@pytest.mark.parametrize(("status", "expected"), [(202, NotConfirmed), (409, Refused)])
-def test_a_record_that_cannot_be_read_leaves_it_open(status: int, expected: type[Failure]) -> None:
-    script = Script(Look(entries=UpstreamUnavailable("no answer")), status=status)
+@pytest.mark.parametrize(
+    ("status", "blind", "expected"),
+    [
+        (202, UpstreamUnavailable("no answer"), NotConfirmed),
+        (409, UpstreamUnavailable("no answer"), UpstreamUnavailable),
+        (409, PermissionDenied("no role"), Refused),
+    ],
+)
+def test_a_record_that_cannot_be_read_leaves_it_open(
+    status: int, blind: Failure, expected: type[Failure]
+) -> None:
+    script = Script(Look(entries=blind), status=status)
 
     with pytest.raises(expected):
         script.free(judged(ONE))
