@@ -17,6 +17,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.embedded_cloud import Cloud
 
+_LOOKS = 0.01
+"""Seconds between two looks at whether it is to end: each test waits for one."""
+
 
 class Collector:
     """What arrived. `status` is what it answers; while `silent` is set, it answers nothing."""
@@ -113,7 +116,7 @@ def collecting() -> Iterator[Collector]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     collector.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(_LOOKS,), daemon=True)
     thread.start()
     try:
         yield collector
