@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from enum import Enum
-from functools import partial
 
 from handler.cloud.absence import Absence
 from handler.cloud.servers import Server, Servers
@@ -198,7 +197,9 @@ class Proof:
         if server_id is None or (self._known is not None and (server_id,) in self._known):
             return None
         try:
-            return Early(server_id, context, partial(self._servers.begin, self.find))
+            return Early(
+                server_id, context, lambda spellings, own: self._servers.begin(self.find, spellings, own)
+            )
         except RuntimeError:  # no thread is to be had: one after the other, then
             return None
 

@@ -42,7 +42,6 @@ _READS = Retry(
 )
 _FIRST_PAUSE = 0.2  # seconds at most: urllib3 itself doesn't pause before the first retry
 
-
 _CERTIFI = Trust()
 
 
@@ -102,7 +101,7 @@ class Transport:
 
     @contextmanager
     def opened_ahead(self, urls: Iterable[str], context: CallContext) -> Iterator[None]:
-        """Connect beside the block for the calls in it. What goes by a proxy is left to the calls."""
+        """Connect beside the block for the calls in it. What a proxy is for is left to them."""
         seconds = min(self._connect_timeout, context.deadline.remaining())
         opening: list[Future[None]] = []
         with suppress(RuntimeError):  # no thread is to be had
