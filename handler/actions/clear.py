@@ -12,9 +12,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from handler.actions.early import Early, begin_early
 from handler.actions.guards import find_attachment, require_in_use, require_own
 from handler.actions.os_detach import OsDetach
-from handler.actions.proof import Early, Proof, Proven
+from handler.actions.proof import Proof, Proven
 from handler.cloud.servers import Server
 from handler.cloud.volumes import Attachment, Volume, Volumes
 from handler.errors import ErrorCode, Failure, NotConfirmed, Refused
@@ -69,8 +70,8 @@ class Clearing:
             return _stopped(self._switched_off(stop, target), context, found)
 
     def early(self, server_id: str | None, context: CallContext) -> Early | None:
-        """See `Proof.early`; None without a proof."""
-        return None if self._proof is None else self._proof.early(server_id, context)
+        """See `begin_early`; None without a proof."""
+        return None if self._proof is None else begin_early(self._proof, server_id, context)
 
     def resolve(self, target: Target, context: CallContext) -> Target | Cleared:
         """Steps 1 and 2 only: the same target with its attachment_id, or what became of it already there."""

@@ -17,7 +17,11 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "handler.actions.guards": ALL,
         "handler.actions.os_detach": ALL,
     },
-    "proof": {"handler.actions.proof": ALL, "handler.actions.belonging": ALL},
+    "proof": {
+        "handler.actions.proof": ALL,
+        "handler.actions.early": ALL,
+        "handler.actions.belonging": ALL,
+    },
     "absence": {"handler.cloud.absence": ALL, "handler.cloud.faults": ALL},
     "region and project": {
         "handler.actions.project": ("_OneProject.",),

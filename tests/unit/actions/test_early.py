@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from handler.actions.dispatch import carry_out
-from handler.actions.proof import Early, Proven
+from handler.actions.early import Early
+from handler.actions.proof import Proven
 from handler.cloud.servers import Server
 from handler.errors import ErrorCode, Failure, Refused, UpstreamUnavailable
 from handler.invocation import CallContext

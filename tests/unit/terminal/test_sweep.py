@@ -154,7 +154,7 @@ def test_a_table_shows_the_findings(
     project.add_orphan()
     bare_cloud.hook(
         lambda call: (
-            alive[0] in call.path
+            alive[2] in call.path
             and alive[2] not in bare_cloud.world.servers
             and bare_cloud.add_server(alive[2])
         )
