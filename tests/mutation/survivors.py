@@ -115,6 +115,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
     "handler.cloud.connection:BoundedAdapter.request_url": {
         'request.url or "" -> (request.url)': _HAS_A_URL,
         'proxies and not origin.startswith("https:") -> True': _THE_SAME_LINE,
+        'proxies and not origin.startswith("https:") -> (proxies)': _THE_SAME_LINE,
         "proxies and not origin.startswith(\"https:\") -> (not origin.startswith('https:'))": _THE_SAME_LINE,
     },
     "handler.cloud.dial:dial": {"left <= 0 -> (left < 0)": _THAT_VERY_MOMENT},

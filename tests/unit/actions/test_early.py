@@ -90,6 +90,17 @@ def test_volume_and_server_are_asked_for_side_by_side(
     assert len(result.upstream_request_ids) == result.calls
 
 
+def test_what_was_asked_in_vain_is_counted_and_ended(bare_cloud: Cloud, project: EmbeddedProject) -> None:
+    meeting = Meeting(bare_cloud)
+
+    result = _do(project, Target(volume_id="33333333-3333-4333-8333-000000000000", server_id=GONE))
+
+    assert not meeting.broken
+    assert result.outcome is Outcome.VOLUME_ABSENT
+    assert result.calls == len(bare_cloud.calls) == 2
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("server")]
+
+
 def test_form_server_asks_for_it_beside_the_list(bare_cloud: Cloud, project: EmbeddedProject) -> None:
     bare_cloud.add_volume(attachments=[GONE])
     meeting = Meeting(bare_cloud)
