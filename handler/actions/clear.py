@@ -126,14 +126,14 @@ class Clearing:
             require_in_use(volume, self._now())  # 3
         judged = self._find_server(attachment, early, context, found)  # 4
         if isinstance(judged, Server):
+            unlisted = False
             # Shown as deleted for an instant: then the rule for one that is gone decides
             if target.live and self._live is not None and judged.status != "DELETED":
                 outcome = self._live.detach(target, volume, attachment, context, found)
                 if outcome is not None:
                     return outcome
-            judged = self._require_let_go(
-                judged, volume, context, unlisted=target.live and self._live is not None
-            )
+                unlisted = True
+            judged = self._require_let_go(judged, volume, context, unlisted=unlisted)
         require_in_use(volume, self._now())
         self._require_belonging(context)
         if target.dry_run:  # 5

@@ -35,6 +35,8 @@ _LEFT_OUT_LATER = "what a listed server holds is left out at the end all the sam
 _THE_OTHER_PARSER = "plain headers are read by http.client's parser, which takes longer, to the same end"
 _THE_OTHER_PARSER_SAYS_SO = "such a line is no plain one, and http.client refuses it by the same bound"
 _THE_SAME_POOL = "urllib3 has the same pool of it: this only saves the finding out"
+_ENDED_ANYWAY = "whoever began the look ends it as well, at the end of the target or the form"
+_TOLD_BY_THE_ANSWER = "for the type checker: without a refusal the token was refused, which the answer tells"
 _ALL_ARE_PLAIN = "for the type checker: lines that are not all plain were left to http.client just before"
 _READ_AGAIN = "the same answer is read again, to the same end"
 _OF_A_WHOLE_CLOUD = (
@@ -47,6 +49,10 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "self._servers is None or endpoints.witness is not None -> (self._servers is None)": _LOOKED_AT_AGAIN,
     },
     "handler.actions.clear:Clearing._require_let_go": {"self._proof is None -> False": _ONLY_A_PROOF},
+    "handler.actions.live:Live._begin": {
+        "200 <= answer.status < 300 -> (answer.status < 300)": _NO_INTERIM,
+        "refusal or Refusal.OTHER -> (refusal)": _TOLD_BY_THE_ANSWER,
+    },
     "handler.actions.lists:count": {"failing.is_set() -> False": _NO_MORE_PAGES},
     "handler.actions.sweep_candidates:Census._add": {"server in self._servers -> False": _LEFT_OUT_LATER},
     "handler.actions.sweep_candidates:Census._sort_out": {
@@ -65,6 +71,10 @@ EXPLAINED: dict[str, dict[str, str]] = {
     "handler.actions.sweep_candidates:Census.add_volumes": {"len(self._packed) > self._room -> True": _OFTEN},
     "handler.cloud.answer_reading:_BoundedSocket.makefile": {
         "self._sock.gettimeout() or 0.0 -> (self._sock.gettimeout())": _HAS_A_TIME_OUT,
+    },
+    "handler.actions.proof:Early.proven": {
+        "self.end() -> pass": _ENDED_ANYWAY,
+        "self.end() -> pass (2)": _ENDED_ANYWAY,
     },
     "handler.actions.proof:Proof._require_deletion": {
         (
@@ -129,6 +139,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
     "handler.cloud.transport:Transport._exchange": {"adapter.close() -> pass": _COLLECTED},
     "handler.cloud.transport:Transport._sent_by": {
         "not response.raw.closed -> False": _COLLECTED,
+        "not response.raw.closed -> True": _ENDED_IS_ENDED,
         "True -> False": _NOT_READ,
         "False -> True": _NOT_ENCODED,
     },

@@ -261,8 +261,9 @@ def _at_rest(status: str, task_state: str | None = None, listed: Any = ()) -> Sa
     return get(THE_SERVER, 200, server(status, task_state, **more))
 
 
-def _powered(state: Any) -> Said:
-    return get(THE_SERVER, 200, server("SHUTOFF", **{"OS-EXT-STS:power_state": state}))
+def _powered(state: Any, status: str = "SHUTOFF") -> Said:
+    more = {"OS-EXT-STS:power_state": state, "os-extended-volumes:volumes_attached": []}
+    return get(THE_SERVER, 200, server(status, **more))
 
 
 _OTHERS = [f"00000000-0000-4000-8000-{number:012}" for number in range(3)]
@@ -408,6 +409,10 @@ _NOT_HELD = [
             *(
                 (f"off by its status, and by its power state {power!r}", _powered(power), "SHUTOFF", False)
                 for power in (1, 0, 3, 7, "4", None, True)
+            ),
+            *(
+                (f"off by its power state, and {status} by its status", _powered(4, status), status, False)
+                for status in ("ACTIVE", "ERROR", "RESIZE", "SHELVED", "SOFT_DELETED")
             ),
             (
                 "off as far as anybody knows",

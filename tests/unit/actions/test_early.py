@@ -13,12 +13,13 @@ import pytest
 
 from handler.actions.dispatch import carry_out
 from handler.actions.early import Early
-from handler.actions.proof import Proven
+from handler.actions.proof import Proof, Proven
 from handler.cloud.servers import Server
 from handler.errors import ErrorCode, Failure, Refused, UpstreamUnavailable
 from handler.invocation import CallContext
 from handler.model.request import GoneServer, Target
 from handler.model.result import ManyResult, Outcome, TargetResult
+from handler.settings import ServerCheck
 from tests.embedded_cloud import Call, Cloud
 from tests.unit.actions.answers import ATTACHMENT, FREE, SERVER, THE_SERVER, THE_VOLUME, BesideFirst, Row, get
 from tests.unit.actions.test_rule import ROWS
@@ -212,6 +213,33 @@ def test_all_is_asked_in_order_where_that_proves_nothing(
     assert result.outcome is Outcome.DETACHED
     assert _asked(bare_cloud)[0] == volume_id
     assert [call.service for call in bare_cloud.calls[:2]] in (["volume", "compute"], ["volume", "volume"])
+
+
+def test_form_server_gives_the_early_look_its_time(bare_cloud: Cloud, project: EmbeddedProject) -> None:
+    """What it remembers is what all attachments are judged by."""
+    bare_cloud.add_volume(attachments=[GONE])
+    bare_cloud.misbehave("compute", "GET", times=1, status=503)
+
+    result = carry_out([GoneServer(server_id=GONE)], project.services())
+
+    assert isinstance(result, ManyResult)
+    assert result.summary == {"detached": 1}
+
+
+def test_nobody_looks_early_for_what_is_known_or_not_named(
+    bare_cloud: Cloud, project: EmbeddedProject
+) -> None:
+    services = project.services()
+    assert services.servers is not None
+    context = services.context.separate()
+    proof = Proof(services.servers, ServerCheck.GONE, remember=True)
+
+    assert proof.early(None, context) is None
+    early = proof.early(GONE, context)
+    assert early is not None
+    assert early.proven((GONE,)) is Proven.GONE
+    assert proof.early(GONE, context) is None
+    assert len(bare_cloud.calls) == 1
 
 
 def test_a_look_that_nobody_needs_any_more_is_not_repeated() -> None:

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any
+from functools import partial
+from typing import Any, cast
 from unittest.mock import Mock
 
 import pytest
 
+from handler.actions.clear import Clearing
 from handler.actions.dispatch import carry_out
+from handler.actions.live import Live
+from handler.actions.proof import Proven
+from handler.cloud.servers import Server as ListedServer
+from handler.cloud.volumes import read_volume
+from handler.errors import ErrorCode, Refused
 from handler.model.request import Target, read_form
 from handler.model.result import Findings, TargetResult
 from handler.model.values import timestamp
 from tests.embedded_cloud import Call, Cloud, Server, Volume
 from tests.embedded_cloud.detach_job import Course
+from tests.unit.actions.answers import IN_USE, SERVER
 from tests.unit.actions.opted_in import OptedIn, told
 
 FREE, HELD, UNDER_WAY = "available 0, gone", "in-use 1, held", "detaching 1, held"
@@ -160,6 +168,45 @@ def test_what_a_live_server_does_not_list_is_said_to_whoever_had_that_looked_at(
     assert held.project.sent() == []
     assert result.error is not None
     assert says in result.error.message
+
+
+class _Refusing:
+    """A proof that finds none."""
+
+    def __init__(self, code: ErrorCode, *, retryable: bool) -> None:
+        self._why = partial(Refused, code, "the proof's own words", retryable=retryable)
+
+    def require_let_go(self, *_: object) -> Proven:
+        raise self._why()
+
+
+@pytest.mark.parametrize(
+    ("code", "retryable", "says"),
+    [
+        (ErrorCode.SERVER_EXISTS, False, "its own list doesn't hold the volume"),
+        (ErrorCode.SERVER_EXISTS, True, "the proof's own words"),
+        (ErrorCode.SERVER_UNKNOWN, False, "the proof's own words"),
+    ],
+)
+def test_only_a_server_that_stays_as_it_is_is_said_to_hold_nothing(
+    held: Held, code: ErrorCode, says: str, *, retryable: bool
+) -> None:
+    project = held.project.services()
+    proof: Any = _Refusing(code, retryable=retryable)
+    clearing = Clearing(
+        project.volumes, proof, project_id=None, require_belonging=lambda _: None, live=cast("Live", object())
+    )
+
+    server = ListedServer(SERVER, "ACTIVE", None, idle=True)
+    volume = read_volume(IN_USE["volume"])
+
+    def judged(*, unlisted: bool) -> str:
+        with pytest.raises(Refused) as refused:
+            clearing._require_let_go(server, volume, project.context, unlisted=unlisted)
+        return refused.value.message
+
+    assert says in judged(unlisted=True)
+    assert judged(unlisted=False) == "the proof's own words"
 
 
 def test_who_does_not_say_live_follows_nothing(held: Held) -> None:

@@ -168,6 +168,18 @@ def test_a_server_that_does_not_tell_its_task_is_not_idle(
     assert held.project.sent() == []
 
 
+def test_a_server_that_is_shown_as_deleted_is_not_asked_what_it_holds(held: Held) -> None:
+    held.server.status = "DELETED"
+
+    result = held.detach()
+
+    assert told(result) == refused("server_exists")
+    assert result.error is not None
+    assert "its own list" not in result.error.message
+    asked = {call.path.rpartition("/")[2] for call in held.cloud.calls if call.service == "compute"}
+    assert asked == {held.server.id}
+
+
 LOOKED_AT_AGAIN: dict[str, tuple[Callable[[Held], object], str, str | None]] = {
     "gone": (lambda held: held.cloud.delete_server(held.server.id), "server_unknown", "ACTIVE"),
     "paused": (lambda held: setattr(held.server, "status", "PAUSED"), "server_busy", "PAUSED"),

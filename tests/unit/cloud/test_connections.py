@@ -23,6 +23,7 @@ from handler.cloud.messages import Call
 from handler.errors import NoAnswer
 from handler.settings.environment import EnvironmentReader
 from handler.settings.trust import Trust, read_trust
+from handler.tracing import Span
 from tests.unit.actions.answers import TOKEN, Clock, Signer
 from tests.unit.cloud.raw import (
     Connection,
@@ -504,3 +505,27 @@ def test_certifi_s_issuers_are_trusted_where_nobody_names_others(
     _, tls = BoundedAdapter().build_connection_pool_key_attributes(request, trust)
 
     assert (tls["ca_certs"], tls["ca_cert_dir"]) == (file, folder)
+
+
+class _Followed(Span):
+    """A span that other services are told of, and that keeps what came of it."""
+
+    def __init__(self) -> None:
+        self.ended: list[dict[str, object]] = []
+
+    def end(self, **facts: object) -> None:
+        self.ended.append(facts)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
+
+
+def test_a_call_says_what_it_is_part_of_and_what_came_of_it() -> None:
+    context = call_context()
+    context.span = span = _Followed()
+    with raw_server(_serves()) as server, transport() as sender:
+        sender.send(get(server.url), context)
+
+    assert b"traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n" in server.requests[0]
+    assert [(facts["status"], facts["sent"]) for facts in span.ended] == [(200, True)]
