@@ -14,7 +14,7 @@ from handler.actions.follow import Follow
 from handler.actions.guards import wrong_state
 from handler.cloud.absence import Absence
 from handler.cloud.detach_refusals import Refusal, read_refusal
-from handler.cloud.detaching import DetachApi, DetachCall, EcsDetach, JobState, NovaDetach
+from handler.cloud.detaching import DetachApi, DetachCall, EcsDetach, NovaDetach
 from handler.cloud.faults import failure, refuses_token, upstream
 from handler.cloud.messages import Answer
 from handler.cloud.servers import SERVICE, Server, Servers
@@ -31,7 +31,7 @@ from handler.errors import (
 from handler.invocation import CallContext, Clock
 from handler.model.request import Target
 from handler.model.result import Findings, Outcome
-from handler.model.sent import Job, Via
+from handler.model.sent import Via
 from handler.model.values import zoned_moment
 from handler.settings.opt_in import LiveApi, LiveMode
 
@@ -218,8 +218,6 @@ class Live:
             found.changed = before
             return self._refused(refusal or Refusal.OTHER, answer, again, attachment, context, found)
         job_id = self._api.job_of(answer)
-        if job_id is not None:
-            found.job = Job(job_id, JobState.UNKNOWN.value)
         fault = None if refusal is None else _unclear(answer)
         return self._follow.to_end(attachment, again, job_id, context, found, fault)
 

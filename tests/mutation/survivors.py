@@ -37,6 +37,9 @@ _THE_OTHER_PARSER_SAYS_SO = "such a line is no plain one, and http.client refuse
 _THE_SAME_POOL = "urllib3 has the same pool of it: this only saves the finding out"
 _ENDED_ANYWAY = "whoever began the look ends it as well, at the end of the target or the form"
 _TOLD_BY_THE_ANSWER = "for the type checker: without a refusal the token was refused, which the answer tells"
+_OF_A_SERVER = "for the type checker: what is detached at a server names one"
+_ENDS_BEFORE = "a record that is gone ends the following before anybody asks for its status"
+_UNREADABLE_EITHER_WAY = "a beginning that can't be read compares with nothing: the list can't be read either"
 _ALL_ARE_PLAIN = "for the type checker: lines that are not all plain were left to http.client just before"
 _READ_AGAIN = "the same answer is read again, to the same end"
 _OF_A_WHOLE_CLOUD = (
@@ -49,6 +52,13 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "self._servers is None or endpoints.witness is not None -> (self._servers is None)": _LOOKED_AT_AGAIN,
     },
     "handler.actions.clear:Clearing._require_let_go": {"self._proof is None -> False": _ONLY_A_PROOF},
+    "handler.actions.follow:Follow._look": {
+        'attachment.server_id or "" -> (attachment.server_id)': _OF_A_SERVER
+    },
+    "handler.actions.follow:_Seen.status": {"self.volume is not None -> True": _ENDS_BEFORE},
+    "handler.actions.live:Live._require_in_time": {
+        "self._now() > until -> (self._now() >= until)": _THAT_VERY_MOMENT,
+    },
     "handler.actions.live:Live._begin": {
         "200 <= answer.status < 300 -> (answer.status < 300)": _NO_INTERIM,
         "refusal or Refusal.OTHER -> (refusal)": _TOLD_BY_THE_ANSWER,
@@ -127,6 +137,9 @@ EXPLAINED: dict[str, dict[str, str]] = {
         'proxies and not origin.startswith("https:") -> True': _THE_SAME_LINE,
         'proxies and not origin.startswith("https:") -> (proxies)': _THE_SAME_LINE,
         "proxies and not origin.startswith(\"https:\") -> (not origin.startswith('https:'))": _THE_SAME_LINE,
+    },
+    "handler.cloud.detaching:_read_detaches": {
+        "began is None or began >= since -> (began >= since)": _UNREADABLE_EITHER_WAY,
     },
     "handler.cloud.dial:dial": {"left <= 0 -> (left < 0)": _THAT_VERY_MOMENT},
     "handler.cloud.connection:split": {"end >= 0 -> (end > 0)": _NEVER_THE_FIRST},

@@ -19,6 +19,7 @@ NOT_IN_USE = (
 NOVA: list[tuple[int, str, str, Refusal]] = [
     (404, "itemNotFound", f"Instance {S} is not attached to volume {V}", Refusal.NOT_ATTACHED),
     (404, "itemNotFound", f"Instance {S} could not be found.", Refusal.SERVER_GONE),
+    (404, "itemNotFound", f"Instance {S} has no such device.", Refusal.OTHER),
     (404, "itemNotFound", f"Volume {V} could not be found.", Refusal.OTHER),
     (404, "itemNotFound", "The resource could not be found.", Refusal.OTHER),
     (400, "badRequest", NOT_IN_USE, Refusal.NOT_IN_USE),
@@ -82,6 +83,14 @@ def test_every_documented_code_of_ecs_has_a_meaning(code: str) -> None:
 )
 def test_what_may_have_been_passed_on_is_not_known(status: int, headers: dict[str, str]) -> None:
     assert read_refusal(answered(status, {}, headers)) is Refusal.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("code", "meant"), [(409, Refusal.LOCKED), (40, Refusal.UNKNOWN), (4090, Refusal.UNKNOWN)]
+)
+def test_what_is_wrapped_counts_by_its_own_status(code: int, meant: Refusal) -> None:
+    inside = json.dumps({"conflictingRequest": {"code": code, "message": f"Instance {S} is locked"}})
+    assert read_refusal(answered(429, {"error": {"code": "Ecs.1000", "message": inside}})) is meant
 
 
 @pytest.mark.parametrize("body", ["", "Ecs.1000", {}, {"error": {"code": "Ecs.1000", "message": "{}"}}])

@@ -1,0 +1,165 @@
+"""What is read of jobs, actions and disks while a live disk is detached: what can't be read is none."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+import pytest
+
+from handler.cloud.detaching import EcsDetach, JobState, NovaDetach, shown_as_data
+from handler.cloud.messages import Answer
+from handler.cloud.servers import Servers
+from handler.errors import Failure, UpstreamRejected, UpstreamUnavailable
+from handler.model.values import epoch
+from tests.unit.contexts import call_context
+
+SERVER, VOLUME = "4ccff8d2-b7f6-4252-942f-a9bc86113bd4", "a865b938-d39c-47e6-828f-744f5b818230"
+JOB = "req-7f8e8bb4-2a2e-4d6e-9f3a-3a0f5c3b9c11"
+ECS_JOB = "ff8080828944ccd4018944d1c7ee0017"
+ACTION: dict[str, Any] = {
+    "instance_uuid": SERVER,
+    "request_id": JOB,
+    "action": "detach_volume",
+    "start_time": "2026-12-01T09:30:00.000000",
+    "events": [{"event": "compute_detach_volume", "result": "Success"}],
+}
+DISK = {"serverId": SERVER, "volumeId": VOLUME, "bootIndex": 1, "device": "/dev/vdb"}
+
+
+class _Saying:
+    """A compute service that answers each question with this."""
+
+    def __init__(self, *said: Answer | Failure) -> None:
+        self._said = [*said]
+
+    def ask(self, *_: object, **__: object) -> Answer:
+        said = self._said.pop(0) if len(self._said) > 1 else self._said[0]
+        if isinstance(said, Failure):
+            raise said
+        return said
+
+
+def servers(*said: Answer | Failure) -> Servers:
+    return cast("Servers", _Saying(*said))
+
+
+def answered(body: Any, status: int = 200) -> Answer:
+    return Answer(status, {}, json.dumps(body).encode(), None)
+
+
+@pytest.mark.parametrize(
+    ("status", "state"), [(200, JobState.DONE), (203, JobState.UNKNOWN), (404, JobState.UNKNOWN)]
+)
+def test_an_action_is_believed_of_a_200_alone(status: int, state: JobState) -> None:
+    nova = NovaDetach(servers(answered({"instanceAction": ACTION}, status)), vendor=False)
+
+    assert nova.state(SERVER, JOB, call_context()) is state
+
+
+@pytest.mark.parametrize(
+    ("changed", "states"),
+    [
+        ({}, [JobState.DONE]),
+        ({"start_time": "some day"}, [JobState.UNKNOWN]),
+        ({"start_time": "2025-12-01T09:30:00.000000"}, []),
+        ({"start_time": "2025-12-01T09:30:00.000000", "request_id": 7}, []),
+        ({"action": "attach_volume", "start_time": "some day"}, []),
+        ({"request_id": "../servers"}, [JobState.UNKNOWN]),
+        ({"request_id": 7}, [JobState.UNKNOWN]),
+        ({"instance_uuid": VOLUME}, [JobState.UNKNOWN]),
+        ({"instance_uuid": None}, [JobState.UNKNOWN]),
+    ],
+)
+def test_a_server_s_detaches_are_known_all_or_none(changed: dict[str, Any], states: list[JobState]) -> None:
+    listed = answered({"instanceActions": [{**ACTION, **changed}]})
+    nova = NovaDetach(servers(listed, answered({"instanceAction": ACTION})), vendor=False)
+
+    assert nova.detaches(SERVER, 1_780_000_000.0, call_context()) == states
+
+
+def test_a_detach_that_began_at_that_very_moment_is_one() -> None:
+    listed, since = answered({"instanceActions": [ACTION]}), epoch(ACTION["start_time"])
+    assert since is not None
+
+    def found(moment: float) -> list[JobState]:
+        nova = NovaDetach(servers(listed, answered({"instanceAction": ACTION})), vendor=False)
+        return nova.detaches(SERVER, moment, call_context())
+
+    assert (found(since), found(since + 1)) == ([JobState.DONE], [])
+
+
+@pytest.mark.parametrize(
+    ("body", "job"),
+    [
+        ({"job_id": ECS_JOB}, ECS_JOB),
+        ({"job_id": 7}, None),
+        ({"job_id": "../jobs"}, None),
+        ({"job_id": None}, None),
+        ({}, None),
+        ([], None),
+    ],
+)
+def test_a_job_is_known_by_a_plain_id(body: Any, job: str | None) -> None:
+    assert EcsDetach(servers(answered({}))).job_of(answered(body)) == job
+
+
+@pytest.mark.parametrize(
+    ("changed", "status", "state"),
+    [
+        ({}, 200, JobState.DONE),
+        ({"status": "INIT"}, 200, JobState.QUEUED),
+        ({"status": "RUNNING"}, 200, JobState.RUNNING),
+        ({"status": "FAIL"}, 200, JobState.FAILED),
+        ({"status": "success"}, 200, JobState.UNKNOWN),
+        ({"status": []}, 200, JobState.UNKNOWN),
+        ({}, 203, JobState.UNKNOWN),
+        ({}, 404, JobState.UNKNOWN),
+        ({"job_id": f"{ECS_JOB}8"}, 200, JobState.UNKNOWN),
+        ({"job_id": None}, 200, JobState.UNKNOWN),
+        ({"entities": {"server_id": VOLUME}}, 200, JobState.UNKNOWN),
+        ({"entities": {"server_id": 7}}, 200, JobState.UNKNOWN),
+        ({"entities": {"server_id": SERVER.upper()}}, 200, JobState.DONE),
+        ({"entities": {}}, 200, JobState.DONE),
+        ({"entities": None}, 200, JobState.DONE),
+        ({"entities": [SERVER]}, 200, JobState.UNKNOWN),
+    ],
+)
+def test_a_job_about_another_server_or_another_job_is_none_of_ours(
+    changed: dict[str, Any], status: int, state: JobState
+) -> None:
+    job = {"job_id": ECS_JOB, "status": "SUCCESS", "entities": {"server_id": SERVER}, **changed}
+
+    assert EcsDetach(servers(answered(job, status))).state(SERVER, ECS_JOB, call_context()) is state
+
+
+@pytest.mark.parametrize(
+    ("changed", "data"),
+    [
+        ({}, True),
+        ({"bootIndex": 0}, False),
+        ({"bootIndex": True}, False),
+        ({"bootIndex": False}, False),
+        ({"bootIndex": "1"}, False),
+        ({"bootIndex": None}, False),
+        ({"device": "/dev/vda"}, False),
+        ({"device": "/dev/sda"}, False),
+        ({"device": "vdb"}, False),
+        ({"device": None}, False),
+        ({"serverId": VOLUME}, False),
+        ({"volumeId": SERVER}, False),
+        ({"volumeId": None}, False),
+    ],
+)
+def test_a_disk_is_no_root_by_its_number_and_its_device(changed: dict[str, Any], *, data: bool) -> None:
+    shown = {"volumeAttachment": {**DISK, **changed}}
+
+    assert shown_as_data(servers(answered(shown)), SERVER, VOLUME, call_context()) is data
+    assert not shown_as_data(servers(answered(shown, 203)), SERVER, VOLUME, call_context())
+
+
+def test_what_passes_is_asked_again_and_what_stays_shows_nothing() -> None:
+    refused = servers(UpstreamRejected("planted"))
+    assert not shown_as_data(refused, SERVER, VOLUME, call_context())
+    with pytest.raises(UpstreamUnavailable, match="planted"):
+        shown_as_data(servers(UpstreamUnavailable("planted")), SERVER, VOLUME, call_context())
