@@ -88,8 +88,8 @@ EXPLAINED: dict[str, dict[str, str]] = {
     },
     "handler.actions.proof:Proof._require_deletion": {
         (
-            "deletion.ended or deletion.since is None or (not context.may_pause(pause)) -> "
-            "(deletion.since is None or (not context.may_pause(pause)))"
+            "deletion.ended or deletion.since is None or not context.may_pause(pause) -> "
+            "(deletion.since is None or not context.may_pause(pause))"
         ): _ENDED_IS_ENDED,
     },
     "handler.cloud.answer_reading:BoundedReads.readinto": {"left <= 0 -> (left < 0)": _THAT_VERY_MOMENT},

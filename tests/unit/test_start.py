@@ -25,6 +25,7 @@ FOLDERS = {
         "belonging",
         "clear",
         "dispatch",
+        "early",
         "guards",
         "observer",
         "os_detach",

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from handler.actions.dispatch import carry_out
-from handler.actions.early import Early
+from handler.actions.early import Early, begin_early
 from handler.actions.proof import Proof, Proven
 from handler.cloud.servers import Server
 from handler.errors import ErrorCode, Failure, Refused, UpstreamUnavailable
@@ -233,12 +233,15 @@ def test_nobody_looks_early_for_what_is_known_or_not_named(
     assert services.servers is not None
     context = services.context.separate()
     proof = Proof(services.servers, ServerCheck.GONE, remember=True)
+    begun = threading.Event()
+    bare_cloud.hook(lambda _: begun.set())
 
-    assert proof.early(None, context) is None
-    early = proof.early(GONE, context)
+    assert begin_early(proof, None, context) is None
+    early = begin_early(proof, GONE, context)
     assert early is not None
+    assert begun.wait(_PATIENCE)
     assert early.proven((GONE,)) is Proven.GONE
-    assert proof.early(GONE, context) is None
+    assert begin_early(proof, GONE, context) is None
     assert len(bare_cloud.calls) == 1
 
 
