@@ -145,6 +145,7 @@ class Listing(Generic[_T]):
                 coming = ahead.submit(self.fetch, hinted)
                 time.sleep(_HEAD_START)
             ids, records, more, count = self._open(page, answer)
+            del answer  # megabytes
             # Only a first page can't be compared with the first: there the page that was asked for stands in
             last = not ids or (not more and len(ids) < (far.first or PAGE))
             again = len(seen.intersection(ids))  # a lost marker explains as many as were gone back
@@ -154,7 +155,10 @@ class Listing(Generic[_T]):
                 raise self._unreadable()  # nothing to go on from
             new = [pair for pair in zip(ids, records, strict=True) if pair[0] not in seen]
             far.went(ids, len(new), count)
-            yield [*self._read(new, left_out)]
+            found = [*self._read(new, left_out)]
+            del records, new
+            yield found
+            del found
             if last:
                 return
             if behind is not None:

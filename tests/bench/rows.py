@@ -9,11 +9,16 @@ from dataclasses import dataclass
 from statistics import median
 
 from tests.bench import calls, chain, serving, start, sweeping
+from tests.bench import memory as functions_memory
 from tests.bench.processes import instructions, run
 from tests.bench.table import Row
 
 _MIB = 1024 * 1024
 _MANY = 100_000
+_OF_A_FUNCTION = 10_000
+_MOST_OF_A_FUNCTION = 110 * _MIB
+"""What a function of 128 MiB may take."""
+
 _MOST_MEMORY = 350 * _MIB
 """What a sweep of a million volumes may take."""
 
@@ -192,6 +197,19 @@ def growth(_url: str, effort: Effort) -> Iterator[Row]:
     yield Row(what, _mib(largest.peak), _mib(_MOST_MEMORY), largest.peak / _MOST_MEMORY, 1.0)
 
 
+def memory(_url: str, _effort: Effort) -> Iterator[Row]:
+    """What is billed, or ends it: for functions of 128 MiB."""
+    for where, found in (
+        ("served", functions_memory.served(_OF_A_FUNCTION)),
+        ("FunctionGraph's entry point", functions_memory.called(_OF_A_FUNCTION)),
+    ):
+        for name, what in (("event", "one cold event"), ("sweep", f"a sweep of {_OF_A_FUNCTION:,}")):
+            ratio = found[name] / _MOST_OF_A_FUNCTION
+            yield Row(
+                f"(j) peak of {what}, {where}", _mib(found[name]), _mib(_MOST_OF_A_FUNCTION), ratio, 1.0
+            )
+
+
 def whole_cloud(_url: str, effort: Effort) -> Iterator[Row]:
     orphans, projects = 500, max(2, effort.volumes // 50)
     alone = sweeping.measure_projects(effort.volumes, orphans, 1)
@@ -212,6 +230,7 @@ PARTS: Mapping[str, Callable[[str, Effort], Iterator[Row]]] = {
     "served": served,
     "sweep": sweep,
     "growth": growth,
+    "memory": memory,
     "cloud": whole_cloud,
 }
 

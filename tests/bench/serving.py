@@ -18,7 +18,7 @@ from tests.bench.processes import peak, program
 CONNECTIONS = 8
 
 # As the image has them
-_SIZE = {"WORKERS": "1", "THREADS": "10"}
+SIZE = {"WORKERS": "1", "THREADS": "10"}
 
 
 @dataclass
@@ -61,13 +61,14 @@ def _served(source: str, url: str) -> Iterator[tuple[subprocess.Popen[str], int]
         port = int(free.getsockname()[1])
     words = ["--source", source, "--target", "detach", "--signature-type", "http"]
     words += ["--host", "127.0.0.1", "--port", str(port)]
-    environment = {**settings(url), **_SIZE}
+    environment = {**settings(url), **SIZE}
     with program("-m", "functions_framework", *words, settings=environment, quiet=True) as process:
-        _await(process, port)
+        await_served(process, port)
         yield process, port
 
 
-def _await(process: subprocess.Popen[str], port: int) -> None:
+def await_served(process: subprocess.Popen[str], port: int) -> None:
+    """Wait until a function takes connections. Raises RuntimeError where it ends, or not in half a minute."""
     until = time.monotonic() + 30
     while True:
         try:
