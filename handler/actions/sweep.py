@@ -7,7 +7,7 @@ whole rule, which asks for its server by name; a server that appeared in between
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
@@ -18,7 +18,7 @@ from handler.actions.lists import count
 from handler.actions.project import Project
 from handler.actions.run_line import RunLine
 from handler.actions.stuck import Candidate, find_stuck, recoverer
-from handler.actions.sweep_candidates import Census, Orphan
+from handler.actions.sweep_candidates import Census, Orphan, Orphans
 from handler.errors import DeadlineExceeded, ErrorCode, Refused
 from handler.model.disk import Disk
 from handler.model.request import SweepBounds, Target
@@ -61,9 +61,8 @@ def sweep(
     line.tell(dry_run=limits.dry_run, limit=limits.limit)
     census = count(project, bounds)
     orphans = census.orphans()
-    wanted = [orphan for orphan in orphans if orphan.wanted]
-    newest = now() - limits.min_age_seconds
-    ripe = [orphan for orphan in wanted if orphan.since is not None and orphan.since <= newest]
+    wanted = orphans.wanted()
+    ripe = wanted.since(now() - limits.min_age_seconds)
     skipped = Skipped(
         too_young=len(wanted) - len(ripe),
         filtered=len(orphans) - len(wanted),
@@ -103,8 +102,8 @@ def sweep(
     doubtful = _doubtful(census, orphans, limits) if project.all_projects else {}
     for project_id, refusal in doubtful.items():
         project.context.log.warning(Event.SWEEP_REFUSED, message=refusal.message, project_id=project_id)
-    doubted = [orphan for orphan in ripe if orphan.project_id in doubtful]
-    ripe = [orphan for orphan in ripe if orphan.project_id not in doubtful]
+    doubted = ripe.of_projects(doubtful)
+    ripe = ripe.of_projects(doubtful, others=True)
     if project.observer:
         to_do = min(len(ripe) + (len(stuck.ripe) if stuck else 0), limits.limit)
         project.observer.listed(scanned, to_do + min(len(doubted), MOST_REPORTED))
@@ -158,10 +157,10 @@ def _distrust(census: Census, orphans: int, limits: SweepSettings) -> Refused | 
     return None
 
 
-def _doubtful(census: Census, orphans: Sequence[Orphan], limits: SweepSettings) -> dict[str | None, Refused]:
+def _doubtful(census: Census, orphans: Orphans, limits: SweepSettings) -> dict[str | None, Refused]:
     """The projects for which a sweep of theirs alone would be refused, and why."""
-    found = Counter(orphan.project_id for orphan in orphans)
-    counted = [(project_id, count, census.of_project(project_id)) for project_id, count in found.items()]
+    found = orphans.by_project().items()
+    counted = [(project_id, count, census.of_project(project_id)) for project_id, count in found]
     return {
         project_id: Refused(
             ErrorCode.SWEEP_REFUSED,
@@ -179,30 +178,32 @@ def _work_off(
     project: Project, candidates: Sequence[_C], limit: int, act: Callable[[_C], TargetResult]
 ) -> tuple[list[TargetResult], int]:
     """Take candidates, oldest first, as long as limit and time allow. The results, and how many are left."""
-    queue = deque(enumerate(candidates))
+    begun, back = 0, deque[int]()  # a volume's attachments go one after the other: some are put off
     running: dict[Future[TargetResult], tuple[int, _C]] = {}
     done: dict[int, TargetResult] = {}
     spent, seconds = 0, 0.0
     with ThreadPoolExecutor(project.settings.concurrency, "sweep") as pool:
         while True:
             busy = {orphan.volume_id for _, orphan in running.values()}
-            waiting: list[tuple[int, _C]] = []  # a volume's attachments go one after the other
+            waiting: list[int] = []
             # What is begun later than this ends for lack of time between its looks and its POST
             latest = project.settings.read_timeout + seconds / max(1, len(done))
             while (
-                queue
+                (back or begun < len(candidates))
                 and len(running) < project.settings.concurrency
                 and spent + len(running) < limit
                 and project.context.deadline.remaining() > latest
                 and not project.context.stopped
             ):
-                index, orphan = queue.popleft()
+                index = back.popleft() if back else begun
+                begun = max(begun, index + 1)
+                orphan = candidates[index]
                 if orphan.volume_id in busy:
-                    waiting.append((index, orphan))
+                    waiting.append(index)
                     continue
                 busy.add(orphan.volume_id)
                 running[pool.submit(act, orphan)] = (index, orphan)
-            queue.extendleft(reversed(waiting))
+            back.extendleft(reversed(waiting))
             if not running:
                 break
             for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -212,7 +213,7 @@ def _work_off(
                 seconds += result.duration_ms / 1000
                 if project.observer:
                     project.observer.judged(result)
-    return [done[index] for index in sorted(done)], len(queue)
+    return [done[index] for index in sorted(done)], len(back) + len(candidates) - begun
 
 
 def _counts(result: TargetResult) -> bool:

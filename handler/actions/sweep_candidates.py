@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import struct
 import uuid
-from collections.abc import Collection, Iterator
+from array import array
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 from handler.cloud.volumes import Attachment, Volume
 from handler.model.disk import Disk
@@ -17,6 +20,8 @@ from handler.model.values import epoch, project_uuid
 
 # The last three: where its name is among the names, and its project among the projects
 _PACKED = struct.Struct("=16s16s16sdi32s?IHI")
+_SINCE = struct.Struct("=d")
+_SINCE_AT = 48  # bytes of a packed one: three ids are before it
 _Packed = tuple[bytes, bytes, bytes, float, int, bytes, bool, int, int, int]
 _LONGEST_NAME = 255  # letters
 _UNKNOWN = float("inf")
@@ -48,6 +53,74 @@ class Orphan:
         return Disk.seen(self.name, self.size if self.size >= 0 else None, self.device, self.since)
 
 
+class Orphans(Sequence[Orphan]):
+    """Orphans, the oldest first, those of unknown age last. Each is made when it is asked for.
+
+    There may be as many as attachments, where the list of servers is at fault.
+    """
+
+    def __init__(
+        self, packed: bytearray, names: bytearray, projects: Sequence[str | None], places: array[int]
+    ) -> None:
+        self._packed = packed
+        self._names = names
+        self._projects = projects
+        self._places = places
+
+    def __len__(self) -> int:
+        """How many."""
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, at: int) -> Orphan: ...
+    @overload
+    def __getitem__(self, at: slice) -> Orphans: ...
+    def __getitem__(self, at: int | slice) -> Orphan | Orphans:
+        """One of them, or a part."""
+        if isinstance(at, slice):
+            return self._of(self._places[at])
+        volume, attachment, server, since, size, device, wanted, start, length, project = self._row(
+            self._places[at]
+        )
+        return Orphan(
+            volume_id=_text(volume),
+            attachment_id=_text(attachment),
+            server_id=_text(server),
+            since=None if since == _UNKNOWN else since,
+            size=size,
+            device=device.rstrip(b"\0").decode("ascii"),
+            wanted=wanted,
+            name=self._names[start : start + length].decode(),
+            project_id=self._projects[project],
+        )
+
+    def wanted(self) -> Orphans:
+        """Those that the event's filters let through."""
+        return self._where(lambda row: row[6])
+
+    def since(self, newest: float) -> Orphans:
+        """Those that were made by then (epoch seconds). What is of unknown age was not."""
+        return self._where(lambda row: row[3] != _UNKNOWN and row[3] <= newest)
+
+    def of_projects(self, project_ids: Collection[str | None], *, others: bool = False) -> Orphans:
+        """Those of these projects, or of all others."""
+        return self._where(lambda row: (self._projects[row[9]] in project_ids) is not others)
+
+    def by_project(self) -> Counter[str | None]:
+        """How many there are of each project."""
+        return Counter(self._projects[self._row(place)[9]] for place in self._places)
+
+    def _where(self, keep: Callable[[_Packed], bool]) -> Orphans:
+        return self._of(array("I", (place for place in self._places if keep(self._row(place)))))
+
+    def _of(self, places: array[int]) -> Orphans:
+        return Orphans(self._packed, self._names, self._projects, places)
+
+    def _row(self, place: int) -> _Packed:
+        row: _Packed = _PACKED.unpack_from(self._packed, place * _PACKED.size)
+        return row
+
+
 class Census:
     """Collects listed servers and attachments, in whatever order their pages come."""
 
@@ -57,6 +130,7 @@ class Census:
         self.bare: list[Volume] = []  # in-use with nothing attached: few, if any
         self.attachments = 0
         self._servers: set[bytes] = set()
+        self._compared = 0  # servers that are forgotten again
         self._packed = bytearray()
         self._names = bytearray()
         self._room = _ROOM
@@ -73,7 +147,7 @@ class Census:
     @property
     def servers(self) -> int:
         """How many servers were listed."""
-        return len(self._servers)
+        return len(self._servers) or self._compared
 
     def add_servers(self, page: list[str]) -> None:
         """Note a page of the list of servers."""
@@ -93,14 +167,21 @@ class Census:
             self._sort_out()
 
     def _sort_out(self) -> None:
-        """Forget the attachments whose server was listed since; what is left makes room for as many again."""
-        kept, names = bytearray(), bytearray()
-        for *packed, start, length, project in self._unpacked():
-            if packed[2] not in self._servers:
-                kept += _PACKED.pack(*packed, len(names), length, project)
-                names += self._names[start : start + length]
-        self._packed, self._names = kept, names
-        self._room = max(_ROOM, 2 * len(kept))
+        """Forget the attachments whose server was listed since; what is left makes room for as many again.
+
+        In place: beside a copy of what may be a million of them there would be room for nothing else.
+        """
+        end = names_end = 0
+        for place in range(0, len(self._packed), _PACKED.size):
+            row: _Packed = _PACKED.unpack_from(self._packed, place)
+            *packed, start, length, project = row
+            if packed[2] in self._servers:
+                continue
+            _PACKED.pack_into(self._packed, end, *packed, names_end, length, project)
+            self._names[names_end : names_end + length] = self._names[start : start + length]
+            end, names_end = end + _PACKED.size, names_end + length
+        del self._packed[end:], self._names[names_end:]
+        self._room = max(_ROOM, 2 * end)
 
     def _add(self, volume: Volume, attachment: Attachment, server_id: str) -> None:
         self.attachments += 1
@@ -152,30 +233,21 @@ class Census:
         place = self._projects.get(project_id)
         return 0 if place is None else self._held[place]
 
-    def orphans(self) -> list[Orphan]:
-        """The attachments whose server was not listed, oldest first, those of unknown age last."""
-        projects = list(self._projects)
-        found = [packed for packed in self._unpacked() if packed[2] not in self._servers]
-        found.sort(key=lambda packed: (packed[3], packed[0]))
-        return [
-            Orphan(
-                volume_id=_text(volume),
-                attachment_id=_text(attachment),
-                server_id=_text(server),
-                since=None if since == _UNKNOWN else since,
-                size=size,
-                device=device.rstrip(b"\0").decode("ascii"),
-                wanted=wanted,
-                name=self._names[start : start + length].decode(),
-                project_id=projects[project],
-            )
-            for volume, attachment, server, since, size, device, wanted, start, length, project in found
-        ]
+    def orphans(self) -> Orphans:
+        """The attachments whose server was not listed. Once, at the end: the servers are forgotten."""
+        self._sort_out()
+        self._compared = self.servers
+        self._servers = set()
+        count = len(self._packed) // _PACKED.size
+        return Orphans(self._packed, self._names, [*self._projects], _by_age(self._packed, count))
 
-    def _unpacked(self) -> Iterator[_Packed]:
-        unpacked: Iterator[_Packed]
-        unpacked = _PACKED.iter_unpack(self._packed)
-        return unpacked
+
+def _by_age(packed: bytearray, count: int) -> array[int]:
+    """The places of packed attachments, by their age, then by their volume's id."""
+    size = _PACKED.size
+    places = sorted(range(count), key=lambda place: packed[place * size : place * size + 16])
+    places.sort(key=lambda place: _SINCE.unpack_from(packed, place * size + _SINCE_AT)[0])
+    return array("I", places)
 
 
 def _bytes(canonical_id: str) -> bytes:

@@ -1,4 +1,4 @@
-"""The most memory of one cold event, and of a sweep: all of a function's processes, deployed as the templates do.
+"""The most memory of one cold event, and of a sweep: of all processes, deployed as the templates do.
 
 ``python -m tests.bench.memory EVENT…`` has FunctionGraph's entry point carry out events, and prints its peak.
 """
