@@ -195,6 +195,9 @@ def growth(_url: str, effort: Effort) -> Iterator[Row]:
     largest = points[-1]
     what = f"(i) peak memory, {largest.volumes:,} volumes"
     yield Row(what, _mib(largest.peak), _mib(_MOST_MEMORY), largest.peak / _MOST_MEMORY, 1.0)
+    refused = sweeping.measure_refused(largest.volumes)
+    what = f"(i) peak memory, {largest.volumes:,} that all look orphaned"
+    yield Row(what, _mib(refused), _mib(_MOST_MEMORY), refused / _MOST_MEMORY, 1.0)
 
 
 def memory(_url: str, _effort: Effort) -> Iterator[Row]:

@@ -78,6 +78,17 @@ def measure(volumes: int, orphans: int, volumes_late: float = LATENCY) -> Swept:
     return _measured(volumes, orphans, done, sum(calls.values()), calls["servers"])
 
 
+def measure_refused(volumes: int) -> int:
+    """The peak in bytes where all of so many volumes look orphaned: the list of servers is not trusted."""
+    with program(
+        "-m", "tests.bench.large_cloud", "--volumes", str(volumes), "--orphans", str(volumes)
+    ) as cloud:
+        done = _sweep(settings(f"http://127.0.0.1:{first_line(cloud)}"), volumes)
+    if done["refused"] != 1:
+        raise RuntimeError(f"not refused: {done}")
+    return round(done["peak"])
+
+
 def measure_projects(volumes: int, orphans: int, projects: int) -> Swept:
     """The same at the embedded cloud, which knows of projects: several are swept as one whole cloud."""
     words = ["--volumes", str(volumes), "--servers", str(volumes), "--orphans", str(orphans)]
@@ -107,15 +118,20 @@ def write_growth(points: list[Swept]) -> Path:
 
 
 def _swept(deployed: dict[str, str], orphans: int) -> dict[str, float]:
+    done = _sweep(deployed, orphans)
+    if done["refused"] or done["cleared"] != orphans:
+        raise RuntimeError(f"not swept: {done}")
+    return done
+
+
+def _sweep(deployed: dict[str, str], limit: int) -> dict[str, float]:
     bounds = {
         "DETACH_TIMEOUT": "600",
         "DETACH_CONCURRENCY": str(CONCURRENCY),
         "DETACH_SWEEP_DRY_RUN": "false",
-        "DETACH_SWEEP_LIMIT": str(orphans),
+        "DETACH_SWEEP_LIMIT": str(limit),
     }
     done: dict[str, float] = json.loads(run(["-m", "tests.bench.sweeping"], {**deployed, **bounds}))
-    if done["cleared"] != orphans:
-        raise RuntimeError(f"not swept: {done}")
     return done
 
 
@@ -126,6 +142,7 @@ def _counted(url: str) -> dict[str, int]:
 
 
 def main() -> None:
+    from handler.errors import ErrorCode  # noqa: PLC0415
     from handler.invocation import Invocation, Trigger  # noqa: PLC0415
     from handler.model.request import Sweep, SweepBounds  # noqa: PLC0415
     from handler.model.result import ManyResult  # noqa: PLC0415
@@ -138,9 +155,12 @@ def main() -> None:
     with open(os.devnull, "w", encoding="utf-8") as nobody, contextlib.redirect_stdout(nobody):  # noqa: PTH123
         result = runtime.carry_out([Sweep(sweep=SweepBounds())], Invocation(Trigger.TIMER, "bench"))
     seconds = time.perf_counter() - started
-    if not isinstance(result, ManyResult) or result.error is not None:
+    if not isinstance(result, ManyResult) or (
+        result.error is not None and result.error.code is not ErrorCode.SWEEP_REFUSED
+    ):
         raise RuntimeError(f"not swept: {result.error}")
-    print(json.dumps({"seconds": seconds, "peak": peak(), "cleared": result.summary.get("detached", 0)}))
+    cleared, refused = result.summary.get("detached", 0), int(result.error is not None)
+    print(json.dumps({"seconds": seconds, "peak": peak(), "cleared": cleared, "refused": refused}))
 
 
 if __name__ == "__main__":
