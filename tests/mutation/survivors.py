@@ -67,7 +67,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
     "handler.actions.sweep_candidates:Census._add": {"server in self._servers -> False": _LEFT_OUT_LATER},
     "handler.actions.sweep_candidates:Census._sort_out": {
         "max -> min": _OFTEN,
-        "self._room = max(_ROOM, 2 * len(kept)) -> pass": _OFTEN,
+        "self._room = max(_ROOM, 2 * end) -> pass": _OFTEN,
     },
     "handler.cloud.answer_reading:BoundedAnswer._framed_plainly": {
         "length.isascii() and length.isdigit() -> (length.isdigit())": _NO_INT,
