@@ -24,15 +24,31 @@ _MOST_HEADERS = 100
 
 _PLAIN_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t -~]*)\r\n")
 
+_PLAIN_HEAD = re.compile(
+    r"HTTP/1\.1 ([2-5]\d\d)(?: [\t -~]*)?\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[ \t]*[\t -~]*\r\n)*)\r\n"
+)
+_HEADER = re.compile(r"([^:]+):[ \t]*([\t -~]*)\r\n")
+_NOT_PLAIN = frozenset({"connection", "transfer-encoding"})
+"""Headers that may say where an answer or its connection ends."""
+
+_LONGEST_LENGTH = 6  # digits
+
+AT_ONCE = 16384
+"""Bytes that the first read of an answer takes at most: one record of a service fits."""
+
 MOST_INTERIM = 16
 """Interim answers before an answer that are read past; who sends more is not understood."""
 
 
 class BoundedReads(io.RawIOBase):
-    """The socket's raw reads, each with no more time than is left until `until` (monotonic seconds)."""
+    """The socket's raw reads, each with no more time than is left until `until` (monotonic seconds).
 
-    def __init__(self, sock: Any, until: float) -> None:
+    `received` was read of the answer before.
+    """
+
+    def __init__(self, sock: Any, until: float, received: bytes = b"") -> None:
         super().__init__()
+        self._received = received
         self._sock = sock
         # makefile counts as a user of the socket: a closed connection leaves it open until we are done
         self._raw = sock.makefile("rb", buffering=0)
@@ -47,6 +63,10 @@ class BoundedReads(io.RawIOBase):
         """See RawIOBase. Raises TimeoutError when the answer's time is over."""
         if self._over:
             return 0
+        if self._received:
+            taken, self._received = self._received[: len(buffer)], self._received[len(buffer) :]
+            buffer[: len(taken)] = taken
+            return len(taken)
         left = self._until - time.monotonic()
         if left <= 0:
             raise TimeoutError("the answer took too long")
@@ -55,10 +75,9 @@ class BoundedReads(io.RawIOBase):
         return count
 
     def end(self) -> bool:
-        """Read nothing more. Whether TLS has already taken more from the socket than was read."""
+        """Read nothing more. Whether more was already taken from the socket than was read."""
         self._over = True
-        pending: Callable[[], int] = getattr(self._sock, "pending", int)
-        return pending() > 0
+        return bool(self._received) or more_decrypted(self._sock)
 
     def close(self) -> None:
         """Give the socket back; it stays open while its connection is."""
@@ -80,24 +99,36 @@ class _AnswerFile(io.BufferedReader):
         super().close()
 
 
+def more_decrypted(sock: Any) -> bool:
+    """Whether TLS has taken more from the socket than was read of it."""
+    pending: Callable[[], int] = getattr(sock, "pending", int)
+    return pending() > 0
+
+
 class _BoundedSocket:
     """What http.client's response needs of a socket: a file to read from."""
 
-    def __init__(self, sock: Any, spoil: Callable[[], None]) -> None:
+    def __init__(self, sock: Any, spoil: Callable[[], None], received: bytes) -> None:
         self._sock = sock
         self._spoil = spoil
+        self._received = received
 
     def makefile(self, *_: Any) -> io.BufferedReader:
         # urllib3 sets the read time-out on the socket just before it asks for the response
         until = time.monotonic() + (self._sock.gettimeout() or 0.0)
-        return _AnswerFile(BoundedReads(self._sock, until), self._spoil)
+        return _AnswerFile(BoundedReads(self._sock, until, self._received), self._spoil)
 
 
 class BoundedAnswer(http.client.HTTPResponse):
-    """One answer of a connection. `spoilt` is told the socket on which something was not as it should be."""
+    """One answer of a connection. `spoilt` is told the socket on which something was not as it should be.
 
-    def __init__(self, sock: Any, *args: Any, spoilt: Callable[[Any], None], **kwargs: Any) -> None:
-        bounded: Any = _BoundedSocket(sock, functools.partial(spoilt, sock))
+    `received` was read of it before.
+    """
+
+    def __init__(
+        self, sock: Any, *args: Any, spoilt: Callable[[Any], None], received: bytes = b"", **kwargs: Any
+    ) -> None:
+        bounded: Any = _BoundedSocket(sock, functools.partial(spoilt, sock), received)
         super().__init__(bounded, *args, **kwargs)
 
     def _read_status(self) -> tuple[str, int, str]:
@@ -141,6 +172,83 @@ class BoundedAnswer(http.client.HTTPResponse):
             chunked = [coding.strip().lower() for coding in codings] == ["chunked"]
             return chunked and not lengths and self.version == 11
         return len(lengths) <= 1 and all(length.isascii() and length.isdigit() for length in lengths)
+
+
+class Headers(dict[str, str]):
+    """Headers of which each came once, by their names in small letters. A name is found in any case."""
+
+    def __getitem__(self, name: str) -> str:
+        return super().__getitem__(name.lower())
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and super().__contains__(name.lower())
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value, `default` where there is none."""
+        return super().get(name.lower(), default)
+
+
+class WholeAnswer:
+    """An answer that came whole with the first read, as urllib3's pool and `requests` use one.
+
+    The two tell it what it came by, which is given back once it is read whole.
+    """
+
+    version_string = "HTTP/1.1"
+    length_remaining = 0
+    closed = False
+    retries: Any = None
+    _connection: Any = None
+    _pool: Any = None
+
+    def __init__(self, status: int, headers: Headers, body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self._body = body
+
+    def read(self, amount: int, *, decode_content: bool = False) -> bytes:
+        """The body, up to `amount` bytes of it. It is never decoded."""
+        del decode_content
+        if amount > len(self._body):
+            self.closed = True
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                self._pool._put_conn(connection)  # noqa: SLF001 (how urllib3's own answers give one back)
+        return self._body[:amount]
+
+    def close(self) -> None:
+        """Give up an answer that is not read, and its connection with it."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
+def read_whole(received: bytes) -> WholeAnswer | None:
+    """The answer that these bytes are, neither more nor less, and plainly so. None for any other.
+
+    Nothing is read in another way here than by `BoundedAnswer`, which takes a third more time.
+    """
+    head, end, body = received.partition(b"\r\n\r\n")
+    if not end or not head.isascii():
+        return None
+    plain = _PLAIN_HEAD.fullmatch(head.decode() + "\r\n\r\n")
+    if plain is None:
+        return None
+    status, lines = plain.groups()
+    found = _HEADER.findall(lines)
+    headers = Headers((name.lower(), value) for name, value in found)
+    length = headers.get("content-length", "")
+    if (
+        len(headers) != len(found)
+        or len(found) >= _MOST_HEADERS
+        or not headers.keys().isdisjoint(_NOT_PLAIN)
+        or status in {"204", "304"}
+        or not length.isdigit()
+        or len(length) > _LONGEST_LENGTH
+        or int(length) != len(body)
+    ):
+        return None
+    return WholeAnswer(int(status), headers, body)
 
 
 class _PlainHeaders(http.client.HTTPMessage):

@@ -8,25 +8,32 @@ time and the call's; and nothing is sent any more when connecting has taken too 
 from __future__ import annotations
 
 import functools
+import re
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any
 
 from requests.adapters import HTTPAdapter
 from requests.exceptions import RequestException
 from requests.models import PreparedRequest, Response
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
+from urllib3._collections import HTTPHeaderDict
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 from urllib3.poolmanager import PoolManager
+from urllib3.response import HTTPResponse
 from urllib3.util.timeout import Timeout
 
-from handler.cloud.answer_reading import BoundedAnswer
+from handler.cloud.answer_reading import AT_ONCE, BoundedAnswer, more_decrypted, read_whole
 from handler.cloud.dial import dial
 from handler.settings.trust import Trust
+
+_HEAD = re.compile(rb"[A-Z]+ [!-~]+ HTTP/1\.1\r\n(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\t -~\x80-\xff]*\r\n)+\r\n")
 
 
 class TooLate(Exception):
@@ -45,14 +52,19 @@ class Budget(Timeout):
         self.latest = latest
 
     def clone(self) -> Budget:
-        """A copy, as urllib3 makes one for each request."""
-        return Budget(connect=self._connect, read=self._read, until=self.until, latest=self.latest)  # type: ignore[arg-type]
+        """Itself: urllib3 makes a copy for each request since it notes in it when connecting began."""
+        return self
+
+    def start_connect(self) -> float:
+        """Nothing: both times count from their own start here."""
+        return 0.0
 
 
 class _Timed(HTTPConnection):
     """What both kinds of connection add to urllib3's. The pool sets the two moments before each request."""
 
     until = latest = float("-inf")
+    _asked = ("", "")
     _connect_until = float("-inf")
 
     @property
@@ -94,21 +106,83 @@ class _Timed(HTTPConnection):
     def _hurry(self, sock: Any) -> None:
         sock.settimeout(max(0.001, self._connect_until - time.monotonic()))
 
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        """See urllib3. Raises TooLate when connecting has taken the time that the answer would need."""
+    def request(  # type: ignore[override]
+        self,
+        method: str,
+        url: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        **_: Any,
+    ) -> None:
+        """See urllib3: head and body leave in one piece here.
+
+        Raises TooLate when connecting has taken the time that the answer would need, and ValueError for what
+        can't stand in a head.
+        """
         if self.sock is None:
             self.connect()
         if time.monotonic() > self.latest:
             raise TooLate
-        super().request(*args, **kwargs)
+        self.sock.settimeout(self.timeout)
+        self._asked = method, url
+        lines = [f"{method} {url} HTTP/1.1", f"Host: {self._authority(url)}"]
+        lines += map(": ".join, headers.items())
+        head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+        if not _HEAD.fullmatch(head) or head.count(b"\n") != len(lines) + 1:
+            raise ValueError("a request's line or header holds what can't stand there")
+        self.send(head + (body or b""))
+
+    def _authority(self, url: str) -> str:
+        """Whom the request is for: what stands in its URL, or who is at the connection's other end."""
+        if not url.startswith("/"):
+            return split(url)[0].partition("://")[2]
+        host, port = self.host, self.port
+        if self._tunnel_host:
+            host, port = self._tunnel_host, self._tunnel_port or port
+        host = f"[{host}]" if ":" in host else host
+        return host if port == self.default_port else f"{host}:{port}"
 
     def getresponse(self) -> Any:
-        """See urllib3."""
+        """See urllib3. An answer that comes whole and plain is not read through a file."""
         left = self.until - time.monotonic()
         if left <= 0:
             raise TimeoutError("no time is left for the answer")
-        self.timeout = min(self.timeout or left, left)
-        return super().getresponse()
+        left = min(self.timeout or left, left)
+        until = time.monotonic() + left
+        sock = self.sock
+        sock.settimeout(left)
+        received = sock.recv(AT_ONCE)
+        whole = read_whole(received)
+        if whole is not None and not more_decrypted(sock):
+            return whole
+        left = until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the answer took too long")
+        sock.settimeout(left)
+        return self._read_on(received)
+
+    def _read_on(self, received: bytes) -> HTTPResponse:
+        method, url = self._asked
+        answer = BoundedAnswer(self.sock, method=method, spoilt=self._spoilt, received=received)
+        try:
+            answer.begin()
+        except BaseException:
+            answer.close()
+            raise
+        if answer.will_close:
+            self.close()  # the answer keeps the socket until it is read
+        return HTTPResponse(
+            body=answer,
+            headers=HTTPHeaderDict(answer.headers.items()),
+            status=answer.status,
+            version=answer.version,
+            reason=answer.reason,
+            preload_content=False,
+            decode_content=False,
+            original_response=answer,
+            request_method=method,
+            request_url=url,
+        )
 
 
 class _TlsConnection(_Timed, HTTPSConnection):
@@ -116,7 +190,7 @@ class _TlsConnection(_Timed, HTTPSConnection):
 
 
 class _TimedPool(HTTPConnectionPool):
-    ConnectionCls = _Timed
+    ConnectionCls = _Timed  # type: ignore[assignment]  # its request takes bytes alone
 
     def _make_request(self, conn: Any, *args: Any, **kwargs: Any) -> Any:
         budget: Budget = kwargs["timeout"]
@@ -139,7 +213,17 @@ class _TimedPool(HTTPConnectionPool):
 
 
 class _TlsPool(_TimedPool, HTTPSConnectionPool):
-    ConnectionCls = _TlsConnection
+    ConnectionCls = _TlsConnection  # type: ignore[assignment]  # the same
+
+
+class _Answered(Response):
+    """A response of `requests` without what a session would need of it, such as a jar for cookies."""
+
+    def __init__(self, request: PreparedRequest, answer: Any) -> None:
+        self.status_code = answer.status
+        self.headers = answer.headers
+        self.raw = answer
+        self.request = request
 
 
 class BoundedAdapter(HTTPAdapter):
@@ -213,12 +297,7 @@ class BoundedAdapter(HTTPAdapter):
 
     def build_response(self, req: PreparedRequest, resp: Any) -> Response:
         """See HTTPAdapter. Without cookies and a guess at the encoding: a cloud's API has neither."""
-        response = Response()
-        response.status_code = resp.status
-        response.headers = resp.headers
-        response.raw = resp
-        response.request = req
-        return response
+        return _Answered(req, resp)
 
     def close(self) -> None:
         """See HTTPAdapter."""

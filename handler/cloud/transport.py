@@ -144,7 +144,8 @@ class Transport:
         if call.body is not None:
             headers["Content-Type"] = "application/json"
             headers["Content-Length"] = str(len(call.body))
-        request.headers = CaseInsensitiveDict(headers)
+        # Only a call's own may be spelled in another way than those here
+        request.headers = CaseInsensitiveDict(headers) if call.headers else headers  # type: ignore[assignment]
         return auth(request) if auth is not None else request
 
     def _repeat(self, call: Call, request: PreparedRequest, context: CallContext) -> Answer:

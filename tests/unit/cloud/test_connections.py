@@ -17,7 +17,7 @@ from requests.models import PreparedRequest
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from handler import __version__
-from handler.cloud.connection import BoundedAdapter, _Timed, split
+from handler.cloud.connection import BoundedAdapter, _Timed, _TlsConnection, split
 from handler.cloud.dial import dial
 from handler.cloud.messages import Call
 from handler.errors import NoAnswer
@@ -113,6 +113,104 @@ def test_a_connection_that_breaks_under_a_post_is_no_answer() -> None:
 
     assert raised.value.broken
     assert len(server.requests) == 1
+
+
+def test_a_request_leaves_in_one_piece() -> None:
+    sent: list[bytes] = []
+
+    def script(client: Connection) -> None:
+        sent.append(client.socket.recv(65536))
+        client.say(answer())
+
+    with raw_server(script) as server, transport() as sender:
+        call = post(server.url)._replace(headers={"X-A": "1", "content-type": "text/plain"})
+        sender.send(call, call_context())
+
+    host = server.url.partition("://")[2]
+    head, _, body = sent[0].decode().partition("\r\n\r\n")
+    line, *headers = head.split("\r\n")
+    assert (line, headers[0], body) == ("POST /v2/thing HTTP/1.1", f"Host: {host}", "{}")
+    assert {"X-A: 1", "Content-Type: application/json", "Content-Length: 2"} <= set(headers)
+    assert len({name.partition(":")[0].lower() for name in headers}) == len(headers)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("X-A", "1\r\nX-B: 2"),
+        ("X-A", "1\nX-B"),
+        ("X-A", "1\r"),
+        ("X-A", "\x00"),
+        ("X-A\r\nX-B", "1"),
+        ("X A", "1"),
+    ],
+)
+def test_a_header_that_would_be_two_is_not_sent(name: str, value: str) -> None:
+    with raw_server(_serves()) as server, transport() as sender:
+        with pytest.raises(ValueError, match="can't stand there"):
+            sender.send(get(server.url)._replace(headers={name: value}), call_context())
+        assert sender.send(get(server.url), call_context()).status == 200
+
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("path", ["/a b", "/a\r\nX-B: 2", "/a\x00"])
+def test_a_path_that_would_be_more_is_not_sent(path: str) -> None:
+    """urllib3 has escaped such a path before it comes here."""
+    connection = _Timed("127.0.0.1", 1, timeout=1)
+    ours, theirs = socket.socketpair()
+    connection.sock, connection.latest = ours, float("inf")
+    with ours, theirs:
+        with pytest.raises(ValueError, match="can't stand there"):
+            connection.request("GET", path, headers={"X-A": "1"})
+        theirs.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            theirs.recv(1)
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "url", "authority"),
+    [
+        ("volume.example", 80, "/v2", "volume.example"),
+        ("volume.example", 8776, "/v2", "volume.example:8776"),
+        ("::1", 80, "/v2", "[::1]"),
+        ("::1", 8776, "/v2", "[::1]:8776"),
+        ("proxy.example", 3128, "http://volume.example:8776/v2", "volume.example:8776"),
+    ],
+)
+def test_a_request_says_whom_it_is_for(host: str, port: int, url: str, authority: str) -> None:
+    assert _Timed(host, port)._authority(url) == authority
+
+
+def test_a_request_through_a_tunnel_says_whom_it_is_for() -> None:
+    connection = _TlsConnection("proxy.example", 3128)
+    connection.set_tunnel("volume.example", 443)
+
+    assert connection._authority("/v2") == "volume.example"
+
+
+def test_an_answer_that_came_whole_gives_its_connection_back_once() -> None:
+    with raw_server(_serves()) as server, transport() as sender:
+        for _ in range(3):
+            sender.send(get(server.url), call_context())
+        (pool,) = sender._adapter._pools.values()
+        kept = [connection for connection in pool.pool.queue if connection is not None]
+
+    assert (server.connections, len(kept)) == (1, 1)
+
+
+def test_an_answer_of_several_reads_is_read_to_its_end() -> None:
+    large = b"x" * 100_000
+
+    def script(client: Connection) -> None:
+        while client.request():
+            client.say(answer(large))
+
+    with raw_server(script) as server, transport() as sender:
+        bodies = [sender.send(get(server.url), call_context()).body for _ in range(2)]
+
+    assert bodies == [large, large]
+    assert server.connections == 1
 
 
 def test_closing_a_transport_closes_its_connections_and_it_may_be_used_again() -> None:

@@ -178,16 +178,17 @@ def test_an_answer_gets_what_connecting_has_left_of_the_deadline(
     ends: list[float] = []
 
     class Noted(BoundedReads):
-        def __init__(self, sock: Any, until: float) -> None:
-            super().__init__(sock, until)
+        def __init__(self, sock: Any, until: float, received: bytes) -> None:
+            super().__init__(sock, until, received)
             ends.append(until - time.monotonic())
 
-    def silent(client: Connection) -> None:
+    def begins(client: Connection) -> None:
         client.request()
+        client.say(b"H")
         client.hang_until_the_end()
 
     monkeypatch.setattr("handler.cloud.answer_reading.BoundedReads", Noted)
-    with raw_server(silent) as server, transport(read_timeout=30) as sender, pytest.raises(NoAnswer):
+    with raw_server(begins) as server, transport(read_timeout=30) as sender, pytest.raises(NoAnswer):
         sender.send(post(_named(server.url)), call_context(seconds=20))
 
     (given,) = ends

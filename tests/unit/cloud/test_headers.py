@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from handler.cloud.answer_reading import BoundedAnswer
+from handler.cloud.answer_reading import BoundedAnswer, read_whole
 
 _NAMES = st.sampled_from(
     [
@@ -93,6 +93,12 @@ def test_it_is_read_as_the_library_reads_it(
 ) -> None:
     raw = b"".join(line + end for line in (version + b" " + status + b" Word", *lines, b"")) + b"12345"
     ours, theirs = _read(_ours, raw), _read(_theirs, raw)
+    whole = read_whole(raw)
+    if whole is not None:
+        assert not ours["closes"]
+        assert (whole.status, ours["length"], whole.read(99)) == (ours["status"], 5, b"12345")
+        assert whole.headers == {name.lower(): value for name, value in ours["items"]}
+        assert len(whole.headers) == len(ours["items"])
     # The connection is closed more often: wherever the end of the answer is not said plainly
     assert ours.pop("closes", True) >= theirs.pop("closes", False)
     assert ours == theirs
@@ -134,3 +140,67 @@ def test_a_head_is_read_once() -> None:
         answer.begin()
         answer.begin()
         assert answer.read() == b"{}"
+
+
+_WHOLE = b"HTTP/1.1 200 OK\r\nVary: X-A\r\nX-Empty:\r\nContent-Length: 5\r\n\r\n12345"
+
+
+def test_what_came_whole_is_read_at_once() -> None:
+    whole = read_whole(_WHOLE)
+
+    assert whole is not None
+    assert (whole.status, whole.length_remaining, whole.read(6)) == (200, 0, b"12345")
+    assert whole.headers == {"vary": "X-A", "x-empty": "", "content-length": "5"}
+    assert (whole.headers["VARY"], whole.headers.get("Vary"), "vArY" in whole.headers) == ("X-A", "X-A", True)
+    assert (whole.headers.get("Age"), whole.headers.get("Age", "0"), "Age" in whole.headers) == (
+        None,
+        "0",
+        False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"\r\n\r\n12345", b"\r\n\r\n1234"),
+        (b"\r\n\r\n12345", b"\r\n\r\n123456"),
+        (b"\r\n\r\n12345", b"\r\n"),
+        (b"HTTP/1.1", b"HTTP/1.0"),
+        (b"HTTP/1.1", b"http/1.1"),
+        (b" 200", b"  200"),
+        (b" 200 OK", b" 2000 OK"),
+        (b" 200 OK", b" 100 Continue"),
+        (b" 200 OK", b" 204 No Content"),
+        (b" 200 OK", b" 304 Not Modified"),
+        (b" 200 OK", b" 600 What"),
+        (b"Vary: X-A", b"Content-Length: 5"),
+        (b"Vary: X-A", b"Vary: \xe9"),
+        (b"Vary: X-A", b"Vary : X-A"),
+        (b"Vary: X-A", b" folded"),
+        (b"Vary: X-A", b"Vary"),
+        (b"Vary: X-A", b"Vary: X-A\rX: 1"),
+        (b"Vary: X-A", b"Vary: X-A\nX: 1"),
+        (b"Vary: X-A", b"Vary: X-A\x00"),
+        (b"Vary: X-A", b"Connection: close"),
+        (b"Vary: X-A", b"connection: keep-alive"),
+        (b"Vary: X-A", b"Transfer-Encoding: identity"),
+        (b"Vary: X-A", b"\r\n".join(b"X-%d: 1" % number for number in range(98))),
+        (b"Length: 5", b"Length: 05x"),
+        (b"Length: 5", b"Length: +5"),
+        (b"Length: 5", b"Length: 5, 5"),
+        (b"Length: 5", b"Length: 0000005"),
+        (b"Length: 5", b"Length:"),
+        (b"Content-Length: 5\r\n", b""),
+    ],
+)
+def test_what_is_less_plain_is_left_to_the_careful_reader(old: bytes, new: bytes) -> None:
+    raw = _WHOLE.replace(old, new, 1)
+
+    assert raw != _WHOLE
+    assert read_whole(raw) is None
+
+
+def test_as_many_headers_as_the_library_reads_are_read_at_once() -> None:
+    headers = b"\r\n".join(b"X-%d: 1" % number for number in range(97))
+
+    assert read_whole(_WHOLE.replace(b"Vary: X-A", headers)) is not None
