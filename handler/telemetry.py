@@ -64,6 +64,31 @@ def ended_by_host(error: BaseException) -> bool:
     return framework is not None and isinstance(error, framework.RequestTimeoutException)
 
 
+class _Record(logging.LogRecord):
+    """What is logged.
+
+    Without what no line of ours tells: to look for thread, process and file takes as long as to write it.
+    """
+
+    def __init__(self, level: int, event: Event, fields: Mapping[str, Any]) -> None:
+        created = time.time()
+        self.__dict__.update(
+            _UNTOLD,
+            name=_LOGGER.name,
+            levelno=level,
+            levelname=logging.getLevelName(level),
+            msg=event.value,
+            created=created,
+            msecs=created % 1 * 1000,
+            fields=fields,
+        )
+
+
+_UNTOLD = {**vars(logging.makeLogRecord({})), "process": None, "thread": None, "threadName": None}
+
+_as_json = json.JSONEncoder(default=str).encode
+
+
 class _JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
@@ -74,7 +99,7 @@ class _JsonLines(logging.Formatter):
             **_SERVICE,
         }
         line.update(getattr(record, "fields", {}))
-        return json.dumps(line, default=str)
+        return _as_json(line)
 
 
 class _Lines(_StreamHandler):
@@ -174,10 +199,7 @@ class Log(NamedTuple):
 
     def always(self, event: Event, **fields: Any) -> None:
         """What has to be on record whatever the level: a change at the cloud, before it is made and after."""
-        record = _LOGGER.makeRecord(
-            _LOGGER.name, logging.INFO, "", 0, event.value, (), None, extra=self._extra(fields)
-        )
-        _LOGGER.handle(record)
+        _LOGGER.handle(_Record(logging.INFO, event, {**self.bound, **fields}))
 
     def bug(self, error: BaseException) -> Failure:
         """Log an unforeseen exception, and give the failure that stands for it.
@@ -198,7 +220,4 @@ class Log(NamedTuple):
         for listener in _listeners:
             listener(level, event, fields)
         if _LOGGER.isEnabledFor(level):
-            _LOGGER.log(level, event.value, extra=self._extra(fields))
-
-    def _extra(self, fields: dict[str, Any]) -> dict[str, Any]:
-        return {"fields": {**self.bound, **fields}}
+            _LOGGER.handle(_Record(level, event, {**self.bound, **fields}))
