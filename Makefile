@@ -1,6 +1,6 @@
 # One command each: `make run` shows it, `make test` proves it.
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test lint types unit histories bytes soak mutants mutants-ci integration infra attempts fuzz abuse bench sbom audit checkov image package dist picture dashboard schema fresh lock clean
+.PHONY: help setup run serve test lint types unit histories bytes soak mutants mutants-ci integration infra attempts fuzz abuse bench performance sbom audit checkov image package dist picture dashboard schema fresh lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -109,6 +109,9 @@ attempts: setup ## try hundreds of times what is switched off or forbidden: not 
 
 bench: $(BENCH)/.ready ## compare with peers: ratios, printed; ends with 1 where a bound is missed
 	$(BENCH)/bin/python -m tests.bench
+
+performance: setup ## write docs/performance.*, its plots and the README's line from what make bench kept
+	$(BIN)/python -m tests.bench.page
 
 $(BENCH)/.ready: tests/bench/requirements.txt
 	$(call install,$(BENCH),$<)

@@ -2,7 +2,7 @@
 
 What is compared is measured in turns, in one run, on one machine: only the ratios mean something. Ends with 1
 where a bound is missed. The machine may have been busy: no test asks for it. What a part gave last is kept in
-build/bench/results.json (not of `--quick`), from which `make performance` writes the documentation's page.
+build/bench/ (not of `--quick`), with its plots; `make performance` writes the documentation's page from it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from tests.bench import kept
+from tests.bench import kept, page
 from tests.bench.processes import first_line, program
 from tests.bench.rows import PARTS, QUICK, Effort
 from tests.bench.table import Row, show
@@ -34,6 +34,9 @@ def main(arguments: Sequence[str]) -> int:
             rows += found
             if not options.quick:
                 kept.write({**kept.read(), name: kept.measured(found)})
+    if not options.quick:
+        for file, text in page.drawn(page.Measured(kept.read(), page.grown())).items():
+            (kept.RESULTS.parent / file).write_text(text, encoding="utf-8")
     print(show(rows))
     return int(any(row.missed for row in rows))
 

@@ -23,11 +23,10 @@ from handler.model.request import Target
 from handler.model.result import Outcome, TargetResult
 from handler.runtime import Runtime
 from tests.bench.deployment import TOKEN, settings
+from tests.bench.peers import CINDERCLIENT, HUAWEICLOUD, OURS, REQUESTS, SDK, installed
 from tests.bench.stub import PROJECT, Stuck, stuck
 
 Clear = Callable[[Stuck], None]
-
-OURS, REQUESTS, CINDERCLIENT, SDK = "handler", "requests", "cinderclient", "openstacksdk"
 
 
 def ours(url: str) -> Clear:
@@ -100,7 +99,41 @@ def openstacksdk(url: str) -> Clear:
     return clear
 
 
-CONTENDERS = {OURS: ours, REQUESTS: plain, CINDERCLIENT: cinderclient, SDK: openstacksdk}
+def huaweicloudsdk(url: str) -> Clear:
+    """With a key's signature to each request. It has no call for os-detach: that goes by its client."""
+    credentials = import_module("huaweicloudsdkcore.auth.credentials").BasicCredentials
+    refused = import_module("huaweicloudsdkcore.exceptions.exceptions").ClientRequestException
+    evs, ecs = import_module("huaweicloudsdkevs.v2"), import_module("huaweicloudsdkecs.v2")
+    key = credentials("bench-key", "bench-secret", PROJECT)
+    volumes, servers = (
+        client.new_builder().with_credentials(key).with_endpoint(url).build()
+        for client in (evs.EvsClient, ecs.EcsClient)
+    )
+
+    def clear(ids: Stuck) -> None:
+        volumes.show_volume(evs.ShowVolumeRequest(volume_id=ids.volume_id))
+        with contextlib.suppress(refused):
+            servers.nova_show_server(ecs.NovaShowServerRequest(server_id=ids.server_id))
+        volumes.do_http_request(
+            method="POST",
+            resource_path="/v2/{project_id}/volumes/{volume_id}/action",
+            path_params={"volume_id": ids.volume_id},
+            header_params={"Content-Type": "application/json"},
+            body={"os-detach": {"attachment_id": ids.attachment_id}},
+            response_type="ShowVolumeResponse",
+        )
+        volumes.show_volume(evs.ShowVolumeRequest(volume_id=ids.volume_id))
+
+    return clear
+
+
+CONTENDERS = {
+    OURS: ours,
+    REQUESTS: plain,
+    CINDERCLIENT: cinderclient,
+    SDK: openstacksdk,
+    HUAWEICLOUD: huaweicloudsdk,
+}
 
 
 @dataclass
@@ -131,7 +164,7 @@ def main() -> None:
     url, rounds, targets, *names = sys.argv[1:]
     # Our log goes to standard output, as deployed; here nobody reads it
     with open(os.devnull, "w", encoding="utf-8") as nobody, contextlib.redirect_stdout(nobody):  # noqa: PTH123
-        measured = measure(url, int(rounds), int(targets), names or [*CONTENDERS])
+        measured = measure(url, int(rounds), int(targets), names or [*filter(installed, CONTENDERS)])
     print(json.dumps({name: asdict(taken) for name, taken in measured.items()}))
 
 

@@ -1,8 +1,8 @@
 """How many answers of the cloud, one after the other, a caller waits for. Each of them comes 200 ms late.
 
 ``python -m tests.bench.chain WHO CASE…`` does these cases in one process, at the cloud that its environment
-names, and prints the seconds of each as JSON. What is imported before a first event is not counted: a host
-does that before it hands one over.
+names, and prints the seconds of each as JSON; `cloud` in place of WHO is that cloud. What is imported before
+a first event is not counted: a host does that before it hands one over.
 """
 
 from __future__ import annotations
@@ -19,13 +19,12 @@ from importlib import import_module
 from itertools import product
 from typing import Any
 
-from tests.bench.processes import first_line, program, run
+from tests.bench.peers import CINDERCLIENT, OURS, REQUESTS, SDK, installed
+from tests.bench.processes import first_line, program, run, undisturbed
 from tests.embedded_cloud import seed
 
 LATENCY = 0.2
 """Seconds that each answer of the embedded cloud takes."""
-
-OURS, REQUESTS, SDK, CINDERCLIENT = "handler", "requests", "openstacksdk", "cinderclient"
 
 _ONE = {"volume_id": seed.ORPHAN_VOLUME, "attachment_id": seed.ORPHAN_ATTACHMENT}
 _WITH_ID = {**_ONE, "server_id": seed.GONE_SERVER}
@@ -49,12 +48,12 @@ class Case:
 
 CASES = (
     Case("one", "one target, warm", 4, 4.05, _ONE),
-    Case("one with id", "… its server's id given", 3, 3.05, _WITH_ID),
+    Case("one with id", "one target, warm, its server's id given", 3, 3.05, _WITH_ID),
     Case("server", "form server, two disks", 4, 4.1, {"server_id": seed.TWO_DISK_GONE_SERVER}),
     Case("first", "first event of a fresh process", 5, 5.1, _ONE, fresh=True),
-    Case("first with id", "… its server's id given", 4, 4.1, _WITH_ID, fresh=True),
+    Case("first with id", "first event, its server's id given", 4, 4.1, _WITH_ID, fresh=True),
     Case("dry", "dry run", 2, 2.05, {**_ONE, **_DRY}),
-    Case("dry with id", "… its server's id given", 1, 1.05, {**_WITH_ID, **_DRY}),
+    Case("dry with id", "dry run, its server's id given", 1, 1.05, {**_WITH_ID, **_DRY}),
 )
 _OF_PEERS = frozenset({"one", "first"})
 """The cases that peers are asked for, too: they never ask side by side."""
@@ -65,7 +64,7 @@ Ask = Callable[[Mapping[str, Any]], None]
 def measure(tries: int) -> dict[str, dict[str, list[float]]]:
     """Seconds by whom and case, `tries` of each, whoever asks in turns."""
     found: dict[str, dict[str, list[float]]] = {}
-    with program("-m", "tests.embedded_cloud", "--latency", str(LATENCY)) as cloud:
+    with program("-m", "tests.bench.chain", "cloud", "--latency", str(LATENCY)) as cloud:
         said = json.loads(first_line(cloud))
         settings = {
             **said["environment"],
@@ -73,7 +72,7 @@ def measure(tries: int) -> dict[str, dict[str, list[float]]]:
             "BENCH_USER": json.dumps({**said["user"], "project_id": said["project_id"]}),
             "BENCH_ADMIN": said["admin"],
         }
-        for _, who in product(range(tries), ASKS):
+        for _, who in product(range(tries), [who for who in ASKS if installed(who)]):
             cases = [case for case in CASES if who == OURS or case.name in _OF_PEERS]
             alone = [[case.name] for case in cases if case.fresh]
             for names in ([case.name for case in cases if not case.fresh], *alone):
@@ -205,4 +204,9 @@ def main(who: str, names: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:])
+    undisturbed()
+    if sys.argv[1] == "cloud":
+        del sys.argv[1]
+        import_module("tests.embedded_cloud.__main__").main()
+    else:
+        main(sys.argv[1], sys.argv[2:])

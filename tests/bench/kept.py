@@ -37,7 +37,11 @@ def read(file: Path = RESULTS) -> dict[str, Part]:
     """The parts of a file, none where there is no such file."""
     if not file.exists():
         return {}
-    found: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
+    return parts_of(json.loads(file.read_text(encoding="utf-8")))
+
+
+def parts_of(found: Mapping[str, Mapping[str, Any]]) -> dict[str, Part]:
+    """The parts that JSON says."""
     return {
         name: Part(part["day"], part["machine"], tuple(Row(**row) for row in part["rows"]))
         for name, part in found.items()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from tests.bench import calls, chain, serving, start, sweeping
+from tests.bench import calls, chain, peers, serving, start, sweeping
 from tests.bench import memory as functions_memory
 from tests.bench.processes import instructions, run
 from tests.bench.table import Row
@@ -57,13 +57,15 @@ def waited(_url: str, effort: Effort) -> Iterator[Row]:
         for who, cases in chain.measure(effort.tries).items()
     }
     for case in chain.CASES:
-        seconds = found[chain.OURS][case.name]
+        seconds = found[peers.OURS][case.name]
         hang = f"{case.physical} that hang on each other"
         yield Row(f"(h) {case.what}", _s(seconds), hang, seconds / chain.LATENCY, case.at_most)
         for who, cases in found.items():
-            if who != chain.OURS and case.name in cases:
+            if who != peers.OURS and case.name in cases:
                 its = cases[case.name]
-                yield Row(f"    {case.what}", _s(seconds), f"{_s(its)}  {who}", seconds / its)
+                waits = its / chain.LATENCY
+                compared = f"{_s(its)}  {who}"
+                yield Row(f"    {case.what}", _s(seconds), compared, seconds / its, other=waits)
 
 
 def start_up(url: str, effort: Effort) -> Iterator[Row]:
@@ -73,9 +75,11 @@ def start_up(url: str, effort: Effort) -> Iterator[Row]:
         "bare": [start.BARE],
         "without stores": [start.OURS, *needed, *(f"-{store}" for store in start.STORES)],
         "with stores": [start.OURS, *needed, *start.STORES],
-        "cinderclient": [start.OTHER, "cinderclient.client"],
-        "openstacksdk": [start.OTHER, "openstack.connection", *start.SDK_SERVICES],
+        peers.CINDERCLIENT: [start.OTHER, "cinderclient.client"],
+        peers.SDK: [start.OTHER, "openstack.connection", *start.SDK_SERVICES],
+        peers.HUAWEICLOUD: [start.OTHER, *start.HUAWEICLOUD],
     }
+    contenders = {name: words for name, words in contenders.items() if peers.installed(name)}
     taken: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(effort.starts + 1):
         for name, words in contenders.items():
@@ -94,8 +98,8 @@ def start_up(url: str, effort: Effort) -> Iterator[Row]:
         if name in {"ours", "bare", "nothing"}
     }
     yield from _counted("(a) its instructions", counts, {"bare": libraries}, at_most=1.0)
-    yield row("    start-up", "cinderclient", named="import of cinderclient")
-    yield row("    start-up", "openstacksdk", named="import of openstacksdk")
+    for peer in filter(contenders.__contains__, peers.MODULES):
+        yield row("    start-up", peer, named=f"import of {peer}")
     yield row("(f) unused secret stores", "without stores", named="csms: and vault: taken away", at_most=1.05)
     yield row("    unused secret stores", "with stores", named="both imported")
 
@@ -117,12 +121,12 @@ def _counted(
 def four_calls(url: str, effort: Effort) -> Iterator[Row]:
     words = ["-m", "tests.bench.calls", url, str(effort.rounds), str(effort.targets)]
     measured = {name: calls.Taken(**each) for name, each in json.loads(run(words)).items()}
-    ours = measured[calls.OURS]
+    ours = measured[peers.OURS]
     for name, its in measured.items():
-        if name == calls.OURS:
+        if name == peers.OURS:
             continue
-        bound = 0.5 if name == calls.REQUESTS else None
-        named = "requests.Session" if name == calls.REQUESTS else name
+        bound = 0.5 if name == peers.REQUESTS else None
+        named = "requests.Session" if name == peers.REQUESTS else name
         for what, mine, other in (
             ("four calls", ours.wall, its.wall),
             ("their processor time", ours.cpu, its.cpu),
@@ -132,7 +136,7 @@ def four_calls(url: str, effort: Effort) -> Iterator[Row]:
             yield Row(f"{mark} {what}", _ms(me), f"{_ms(it)}  {named}", me / it, bound)
     counts = {
         name: _by_difference(["-m", "tests.bench.calls", url, "0"], 20, 120, contender)
-        for name, contender in (("ours", calls.OURS), ("requests", calls.REQUESTS))
+        for name, contender in (("ours", peers.OURS), ("requests", peers.REQUESTS))
     }
     others = {"requests": "requests.Session"}
     yield from _counted("(b) their instructions", {**counts, "nothing": 0}, others, at_most=0.5)

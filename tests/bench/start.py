@@ -15,6 +15,7 @@ from importlib import import_module
 
 OURS, BARE, OTHER = "handler", "bare", "other"
 STORES = ("handler.credentials.stores.csms", "handler.credentials.stores.vault")
+HUAWEICLOUD = ("huaweicloudsdkecs.v2", "huaweicloudsdkevs.v2")
 SDK_SERVICES = ("openstack.block_storage.v3._proxy", "openstack.compute.v2._proxy")
 
 _VOLUME_ID = "aaaaaaaa-6daa-48e5-808c-c4189495d318"

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 PROJECT = "f70daff965149cc9d998ec4e99145adc"
 
-_REQUEST = re.compile(rb"(GET|POST) /[^ ]*?/(volumes|servers)/([0-9a-f-]{36})[ /]")
+_REQUEST = re.compile(rb"(GET|POST) /[^ ]*?/(?:cloud)?(volumes|servers)/([0-9a-f-]{36})[ /]")
 _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)
 
 

@@ -10,7 +10,10 @@ HEAD = ("", "ours", "compared with", "ratio", "target", "verdict")
 
 @dataclass(frozen=True)
 class Row:
-    """One ratio: ours over what it is compared with. Without a bound it is there for information."""
+    """One ratio: ours over what it is compared with. Without a bound it is there for information.
+
+    `other` is a peer's figure in the unit of a plot, where it is drawn.
+    """
 
     what: str
     ours: str
@@ -18,6 +21,7 @@ class Row:
     ratio: float
     at_most: float | None = None
     at_least: float | None = None
+    other: float | None = None
 
     @property
     def target(self) -> str:

@@ -49,6 +49,17 @@ def test_a_line_has_its_time_level_and_event_and_the_bound_fields(capsys: pytest
     }
 
 
+def test_a_host_s_own_format_finds_all_that_a_record_has() -> None:
+    written = io.StringIO()
+    names = [*vars(logging.makeLogRecord({})), "message", "asctime"]
+    configure("INFO", written, logging.Formatter(" ".join(f"%({name})s" for name in names)))
+
+    Log().info(Event.TARGET, outcome="detached")
+
+    assert "target" in written.getvalue().split()
+    assert "INFO" in written.getvalue().split()
+
+
 @pytest.mark.parametrize(
     ("level", "expected"),
     [
