@@ -31,7 +31,7 @@ _HEADER = re.compile(r"([^:]+):[ \t]*([\t -~]*)\r\n")
 _NOT_PLAIN = frozenset({"connection", "transfer-encoding"})
 """Headers that may say where an answer or its connection ends."""
 
-_LONGEST_LENGTH = 6  # digits
+_LONGEST_LENGTH = 5  # digits
 
 AT_ONCE = 16384
 """Bytes that the first read of an answer takes at most: one record of a service fits."""

@@ -152,6 +152,8 @@ def test_what_came_whole_is_read_at_once() -> None:
     assert (whole.status, whole.length_remaining, whole.read(6)) == (200, 0, b"12345")
     assert whole.headers == {"vary": "X-A", "x-empty": "", "content-length": "5"}
     assert (whole.headers["VARY"], whole.headers.get("Vary"), "vArY" in whole.headers) == ("X-A", "X-A", True)
+    number: object = 5
+    assert number not in whole.headers
     assert (whole.headers.get("Age"), whole.headers.get("Age", "0"), "Age" in whole.headers) == (
         None,
         "0",
@@ -188,7 +190,7 @@ def test_what_came_whole_is_read_at_once() -> None:
         (b"Length: 5", b"Length: 05x"),
         (b"Length: 5", b"Length: +5"),
         (b"Length: 5", b"Length: 5, 5"),
-        (b"Length: 5", b"Length: 0000005"),
+        (b"Length: 5", b"Length: 000005"),
         (b"Length: 5", b"Length:"),
         (b"Content-Length: 5\r\n", b""),
     ],
@@ -198,6 +200,14 @@ def test_what_is_less_plain_is_left_to_the_careful_reader(old: bytes, new: bytes
 
     assert raw != _WHOLE
     assert read_whole(raw) is None
+
+
+@pytest.mark.parametrize("length", [b"Length:5", b"Length:  5", b"Length: 00005"])
+def test_a_length_is_read_as_the_careful_reader_reads_it(length: bytes) -> None:
+    whole = read_whole(_WHOLE.replace(b"Length: 5", length))
+
+    assert whole is not None
+    assert whole.read(99) == b"12345"
 
 
 def test_as_many_headers_as_the_library_reads_are_read_at_once() -> None:
