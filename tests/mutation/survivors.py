@@ -82,7 +82,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
     "handler.cloud.answer_reading:_BoundedSocket.makefile": {
         "self._sock.gettimeout() or 0.0 -> (self._sock.gettimeout())": _HAS_A_TIME_OUT,
     },
-    "handler.actions.proof:Early.proven": {
+    "handler.actions.early:Early.proven": {
         "self.end() -> pass": _ENDED_ANYWAY,
         "self.end() -> pass (2)": _ENDED_ANYWAY,
     },
