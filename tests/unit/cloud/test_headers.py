@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from handler.cloud.answer_reading import BoundedAnswer, read_whole
+from handler.cloud.answer_reading import BoundedAnswer, BoundedReads, read_whole
 
 _NAMES = st.sampled_from(
     [
@@ -208,6 +208,30 @@ def test_a_length_is_read_as_the_careful_reader_reads_it(length: bytes) -> None:
 
     assert whole is not None
     assert whole.read(99) == b"12345"
+
+
+@pytest.mark.parametrize("end", [b"", b"\r", b"\r\n", b"\r\n\r"])
+def test_a_head_that_goes_on_is_not_read_at_once(end: bytes) -> None:
+    head = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0"
+
+    assert read_whole(head + end) is None
+    assert read_whole(head + b"\r\n\r\n") is not None
+
+
+def test_what_was_received_before_and_is_not_read_is_left_over() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        reads = BoundedReads(ours, until=float("inf"), received=b"12345")
+        some = bytearray(3)
+        assert (reads.readinto(some), bytes(some)) == (3, b"123")
+        assert reads.end()
+        assert reads.readinto(some) == 0
+        reads.close()
+
+        read = BoundedReads(ours, until=float("inf"), received=b"12")
+        assert (read.readinto(some), bytes(some)) == (2, b"123")
+        assert not read.end()
+        read.close()
 
 
 def test_as_many_headers_as_the_library_reads_are_read_at_once() -> None:
