@@ -196,7 +196,7 @@ class WholeAnswer:
 
     version_string = "HTTP/1.1"
     length_remaining = 0
-    closed = False
+    closed = True  # its end is not its connection's
     retries: Any = None
     _connection: Any = None
     _pool: Any = None
@@ -210,7 +210,6 @@ class WholeAnswer:
         """The body, up to `amount` bytes of it. It is never decoded."""
         del decode_content
         if amount > len(self._body):
-            self.closed = True
             connection, self._connection = self._connection, None
             if connection is not None:
                 self._pool._put_conn(connection)  # noqa: SLF001 (how urllib3's own answers give one back)

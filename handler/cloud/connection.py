@@ -64,7 +64,6 @@ class _Timed(HTTPConnection):
     """What both kinds of connection add to urllib3's. The pool sets the two moments before each request."""
 
     until = latest = float("-inf")
-    _asked = ("", "")
     _connect_until = float("-inf")
 
     @property
@@ -124,7 +123,6 @@ class _Timed(HTTPConnection):
         if time.monotonic() > self.latest:
             raise TooLate
         self.sock.settimeout(self.timeout)
-        self._asked = method, url
         lines = [f"{method} {url} HTTP/1.1", f"Host: {self._authority(url)}"]
         lines += map(": ".join, headers.items())
         head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
@@ -155,15 +153,12 @@ class _Timed(HTTPConnection):
         whole = read_whole(received)
         if whole is not None and not more_decrypted(sock):
             return whole
-        left = until - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the answer took too long")
-        sock.settimeout(left)
+        sock.settimeout(max(0.001, until - time.monotonic()))
         return self._read_on(received)
 
     def _read_on(self, received: bytes) -> HTTPResponse:
-        method, url = self._asked
-        answer = BoundedAnswer(self.sock, method=method, spoilt=self._spoilt, received=received)
+        """The answer, of which this was received. It is none to a HEAD, which nobody sends here."""
+        answer = BoundedAnswer(self.sock, spoilt=self._spoilt, received=received)
         try:
             answer.begin()
         except BaseException:
@@ -180,8 +175,6 @@ class _Timed(HTTPConnection):
             preload_content=False,
             decode_content=False,
             original_response=answer,
-            request_method=method,
-            request_url=url,
         )
 
 
