@@ -169,6 +169,22 @@ def test_volumes_are_paged_by_marker(case_alone: Case) -> None:
     assert wire.volumes("/detail?limit=0").json()["volumes"] == []
 
 
+def test_volumes_are_paged_by_offset_in_the_order_of_the_markers(case_alone: Case) -> None:
+    wire = Wire(case_alone, case_alone.lab.token(case_alone.project_id))
+    case_alone.disks(*[(str(uuid.uuid4()),)] * 5)
+
+    def listed(query: str) -> list[str]:
+        page = wire.volumes(f"/detail?status=in-use{query}").json()
+        return [volume["id"] for volume in page["volumes"]]
+
+    every = listed("")
+    assert every == [id_ for offset in (0, 2, 4) for id_ in listed(f"&limit=2&offset={offset}")]
+    assert listed(f"&limit=2&offset=2&marker={every[0]}") == every[3:]
+    assert listed(f"&limit=2&marker={every[1]}") == listed("&limit=2&offset=2")
+    assert [listed(f"&limit=2&offset={offset}") for offset in (5, 2**31 - 1)] == [[], []]
+    assert wire.volumes("/detail?offset=-1").status_code == 400
+
+
 def test_a_last_full_page_of_volumes_has_a_next_link_too(case_alone: Case) -> None:
     wire = Wire(case_alone, case_alone.lab.token(case_alone.project_id))
     case_alone.disks((), ())
