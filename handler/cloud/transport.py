@@ -34,12 +34,7 @@ from handler.tracing import Span
 _PASSING = frozenset({502, 503, 504})
 """Beside what `passes` says of 4xx. A 500 of Cinder or Nova is most often there to stay."""
 
-_READS = Retry(
-    total=3,
-    backoff_factor=0.2,
-    backoff_jitter=0.2,
-    backoff_max=5.0,
-)
+_READS = Retry(total=3, backoff_factor=0.2, backoff_jitter=0.2, backoff_max=5.0)
 _FIRST_PAUSE = 0.2  # seconds at most: urllib3 itself doesn't pause before the first retry
 
 _CERTIFI = Trust()
@@ -114,7 +109,8 @@ class Transport:
             yield
         finally:
             for each in opening:
-                each.cancel() or each.result()
+                if not each.cancel():
+                    each.result()
 
     def send(self, call: Call, context: CallContext, auth: Authenticator | None = None) -> Answer:
         """Send a call and read its whole answer, whatever its status.
