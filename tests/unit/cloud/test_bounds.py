@@ -419,3 +419,24 @@ def test_a_host_without_an_address_is_no_answer(monkeypatch: pytest.MonkeyPatch)
 
     with transport() as sender, pytest.raises(NoAnswer):
         sender.send(post("http://volume.example"), call_context())
+
+
+def test_what_comes_later_gets_what_the_first_read_has_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    lefts: list[float] = []
+
+    class Noted(BoundedReads):
+        def __init__(self, sock: Any, until: float, received: bytes) -> None:
+            super().__init__(sock, until, received)
+            lefts.append(until - time.monotonic())
+
+    def script(client: Connection) -> None:
+        client.request()
+        client.stopping.wait(0.3)
+        client.say(b"H")
+
+    monkeypatch.setattr("handler.cloud.answer_reading.BoundedReads", Noted)
+    with raw_server(script) as server, transport(read_timeout=30) as sender, pytest.raises(NoAnswer):
+        sender.send(post(server.url), call_context(seconds=60))
+
+    (left,) = lefts
+    assert left <= 29.7

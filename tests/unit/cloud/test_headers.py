@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import http.client
+import io
 import socket
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -232,6 +234,34 @@ def test_what_was_received_before_and_is_not_read_is_left_over() -> None:
         assert (read.readinto(some), bytes(some)) == (2, b"123")
         assert not read.end()
         read.close()
+
+
+@pytest.mark.parametrize(("pending", "left"), [(0, False), (1, True)])
+def test_what_tls_has_decrypted_and_is_not_read_is_left_over(pending: int, left: bool) -> None:
+    sock = SimpleNamespace(makefile=lambda *_, **__: io.BytesIO(), pending=lambda: pending)
+
+    reads = BoundedReads(sock, until=float("inf"))
+
+    assert reads.end() is left
+    reads.close()
+
+
+@pytest.mark.parametrize(("amount", "given_back"), [(4, 0), (5, 0), (6, 1)])
+def test_only_an_answer_that_was_read_to_its_end_gives_its_connection_back(
+    amount: int, given_back: int
+) -> None:
+    """To have asked for more is how its reader knows that there is no more."""
+    whole = read_whole(_WHOLE)
+    assert whole is not None
+    kept: list[object] = []
+    closed: list[bool] = []
+    whole._pool = SimpleNamespace(_put_conn=kept.append)
+    whole._connection = SimpleNamespace(close=lambda: closed.append(True))
+
+    assert whole.read(amount) == b"12345"[:amount]
+    whole.close()
+
+    assert (len(kept), len(closed)) == (given_back, 1 - given_back)
 
 
 def test_as_many_headers_as_the_library_reads_are_read_at_once() -> None:
