@@ -57,9 +57,11 @@ STRICT := PYTHONWARNDEFAULTENCODING=1 PYTHONWARNINGS=error::EncodingWarning,$(TH
 # The calls that the function made are kept for `make infra`, which compares them with its policy. COVERAGE=yes tells
 # the lines that no test reaches and fails below a bound; it takes half as long again, so .ci/run asks for it alone.
 COVERAGE :=
+# Twice as many as the smallest machine has cores: at any time some of them wait for what takes its time.
+WORKERS := 4
 unit: setup
 	@mkdir -p build && rm -f $(CALLS)
-	$(STRICT) RECORDED_CALLS=$(CALLS) $(BIN)/python -m pytest tests/unit tests/contract -n 2 -p tests.infra.record_calls $(if $(COVERAGE),--cov --cov-report=term)
+	$(STRICT) RECORDED_CALLS=$(CALLS) $(BIN)/python -m pytest tests/unit tests/contract -n $(WORKERS) -p tests.infra.record_calls $(if $(COVERAGE),--cov --cov-report=term)
 
 # One-line mutations of what decides whether a record is cleared: each must make a test fail.
 SEED := 11
