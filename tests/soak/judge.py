@@ -17,7 +17,7 @@ GROWTH = 2.0
 LATE = 1.0
 """Seconds before SIGTERM from which on a request may not have been begun: it may be turned away."""
 
-MOST_KEPT = 32
+MOST_KEPT = 64
 """Connections to the cloud that a server keeps."""
 
 
