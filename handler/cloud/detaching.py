@@ -221,7 +221,7 @@ def _read_action(answer: Answer, server_id: str, job_id: str) -> JobState:
         return JobState.FAILED
     if None in results:
         return JobState.RUNNING
-    if results and set(results) == {"Success"}:
+    if set(results) == {"Success"}:
         return JobState.DONE
     return JobState.UNKNOWN if results else JobState.QUEUED
 

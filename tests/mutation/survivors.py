@@ -40,6 +40,10 @@ _TOLD_BY_THE_ANSWER = "for the type checker: without a refusal the token was ref
 _OF_A_SERVER = "for the type checker: what is detached at a server names one"
 _ENDS_BEFORE = "a record that is gone ends the following before anybody asks for its status"
 _UNREADABLE_EITHER_WAY = "a beginning that can't be read compares with nothing: the list can't be read either"
+_HAS_AN_ID = "for the type checker: an entry without an id was refused (handler.actions.guards)"
+_NO_LENGTH = "one more nap, of no length"
+_NO_SUCH_KEY = "for the type checker: the table has neither of them"
+_HAS_A_STATE = "for the type checker: of a job with an id something is said, unknown at least"
 _ALL_ARE_PLAIN = "for the type checker: lines that are not all plain were left to http.client just before"
 _READ_AGAIN = "the same answer is read again, to the same end"
 _OF_A_WHOLE_CLOUD = (
@@ -53,15 +57,30 @@ EXPLAINED: dict[str, dict[str, str]] = {
     },
     "handler.actions.clear:Clearing._require_let_go": {"self._proof is None -> False": _ONLY_A_PROOF},
     "handler.actions.follow:Follow._look": {
-        'attachment.server_id or "" -> (attachment.server_id)': _OF_A_SERVER
+        'attachment.server_id or "" -> (attachment.server_id)': _OF_A_SERVER,
+        "job_id is not None and job is not None -> (job_id is not None)": _HAS_A_STATE,
+        "False -> True": _ENDS_BEFORE,
+        "False -> True (2)": _ENDS_BEFORE,
     },
     "handler.actions.follow:_Seen.status": {"self.volume is not None -> True": _ENDS_BEFORE},
+    "handler.actions.follow:Follow.to_end": {
+        "began - left >= os_detach.CONFIRM_WITHIN -> (began - left > os_detach.CONFIRM_WITHIN)": (
+            _THAT_VERY_MOMENT
+        ),
+        "spare <= FIRST_PAUSE -> (spare < FIRST_PAUSE)": _THAT_VERY_MOMENT,
+    },
+    "handler.actions.follow:Follow._wait": {"seconds > 0 -> (seconds >= 0)": _NO_LENGTH},
+    "handler.actions.live:Live.look": {'attachment.server_id or "" -> (attachment.server_id)': _OF_A_SERVER},
+    "handler.actions.live:Live._require_state": {'server.status or "" -> (server.status)': _NO_SUCH_KEY},
+    "handler.cloud.detach_refusals:read_refusal": {'fault.code or "" -> (fault.code)': _NO_SUCH_KEY},
     "handler.actions.live:Live._require_in_time": {
         "self._now() > until -> (self._now() >= until)": _THAT_VERY_MOMENT,
     },
     "handler.actions.live:Live._begin": {
         "200 <= answer.status < 300 -> (answer.status < 300)": _NO_INTERIM,
         "refusal or Refusal.OTHER -> (refusal)": _TOLD_BY_THE_ANSWER,
+        'attachment.server_id or "" -> (attachment.server_id)': _OF_A_SERVER,
+        'attachment.id or "" -> (attachment.id)': _HAS_AN_ID,
     },
     "handler.actions.lists:count": {"failing.is_set() -> False": _NO_MORE_PAGES},
     "handler.actions.sweep_candidates:Census._add": {"server in self._servers -> False": _LEFT_OUT_LATER},

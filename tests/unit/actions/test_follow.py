@@ -187,6 +187,13 @@ def test_a_volume_that_is_gone_is_absent_at_once() -> None:
     assert (script.found.volume_status.after, script.found.remaining) == (None, None)
 
 
+def test_a_disk_whose_record_lists_it_is_not_detached_whatever_its_job_says() -> None:
+    script = play(look("detaching", DONE, "listed gone"))
+
+    assert ends(script)[0] == "not_confirmed"
+    assert script.found.changed is None
+
+
 KEPT = look("in-use", FAILED)
 NOT_LISTED = look("in-use", FAILED, "listed")
 HALF = look("detaching", FAILED)

@@ -207,6 +207,39 @@ def test_a_server_that_changes_between_two_looks_is_judged_by_the_second(held: H
     assert held.project.sent() == []
 
 
+def test_an_order_that_is_over_by_the_time_of_the_call_is_not_sent(
+    held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    until = iter([held.project.seconds + 60, held.project.seconds - 60])
+    monkeypatch.setattr("handler.actions.live.zoned_moment", lambda _: next(until))
+
+    assert told(held.detach(not_after="2026-12-01T09:30:00Z")) == refused("live_expired")
+    assert held.project.sent() == []
+
+
+def test_an_answer_that_is_no_consent_is_none(held: Held) -> None:
+    held.cloud.misbehave(method="DELETE", status=300, body=b"")
+
+    assert told(held.detach()) == ("failed", "upstream_rejected", False)
+
+
+def test_a_refused_token_is_told_even_by_a_code_that_says_nothing_else(held: Held) -> None:
+    body = {"error": {"code": "Ecs.1001", "message": "Authentication failed."}}
+    held.cloud.misbehave(method="DELETE", status=401, body=json.dumps(body).encode(), times=None)
+
+    assert told(held.detach()) == ("failed", "token_rejected", False)
+
+
+def test_a_call_is_logged_with_the_attachment_that_it_clears(
+    held: Held, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", "evs_detach"):
+        assert told(held.detach()) == DETACHED
+
+    logged = [vars(record) for record in caplog.records if record.getMessage() == "changing"]
+    assert [held.entry.attachment_id in str(record) for record in logged] == [True]
+
+
 def test_a_dry_run_is_not_in_time_either(held: Held) -> None:
     assert told(held.detach(dry_run=True, not_after="2026-01-01T00:00:00Z")) == refused("live_expired")
 

@@ -26,6 +26,7 @@ NOVA: list[tuple[int, str, str, Refusal]] = [
     (400, "badRequest", "Cannot detach a root device volume", Refusal.ROOT),
     (400, "badRequest", "Malformed request URL: URL's project_id 'x' doesn't match", Refusal.OTHER),
     (409, "conflictingRequest", f"Instance {S} is locked", Refusal.LOCKED),
+    (400, "badRequest", f"Instance {S} is locked", Refusal.OTHER),
     (
         409,
         "conflictingRequest",
@@ -86,9 +87,10 @@ def test_what_may_have_been_passed_on_is_not_known(status: int, headers: dict[st
 
 
 @pytest.mark.parametrize(
-    ("code", "meant"), [(409, Refusal.LOCKED), (40, Refusal.UNKNOWN), (4090, Refusal.UNKNOWN)]
+    ("code", "meant"),
+    [(409, Refusal.LOCKED), (40, Refusal.UNKNOWN), ("4x9", Refusal.UNKNOWN), (4090, Refusal.UNKNOWN)],
 )
-def test_what_is_wrapped_counts_by_its_own_status(code: int, meant: Refusal) -> None:
+def test_what_is_wrapped_counts_by_its_own_status(code: int | str, meant: Refusal) -> None:
     inside = json.dumps({"conflictingRequest": {"code": code, "message": f"Instance {S} is locked"}})
     assert read_refusal(answered(429, {"error": {"code": "Ecs.1000", "message": inside}})) is meant
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 import pytest
 
-from handler.cloud.detaching import EcsDetach, JobState, NovaDetach, shown_as_data
+from handler.cloud.detaching import DetachApi, DetachCall, EcsDetach, JobState, NovaDetach, shown_as_data
 from handler.cloud.messages import Answer
 from handler.cloud.servers import Servers
 from handler.errors import Failure, UpstreamRejected, UpstreamUnavailable
@@ -30,10 +32,14 @@ DISK = {"serverId": SERVER, "volumeId": VOLUME, "bootIndex": 1, "device": "/dev/
 class _Saying:
     """A compute service that answers each question with this."""
 
+    read_timeout = 7.0
+
     def __init__(self, *said: Answer | Failure) -> None:
         self._said = [*said]
+        self.asked: list[tuple[tuple[object, ...], dict[str, Any]]] = []
 
-    def ask(self, *_: object, **__: object) -> Answer:
+    def ask(self, *what: object, **options: Any) -> Answer:
+        self.asked.append((what, options))
         said = self._said.pop(0) if len(self._said) > 1 else self._said[0]
         if isinstance(said, Failure):
             raise said
@@ -73,9 +79,101 @@ def test_an_action_is_believed_of_a_200_alone(status: int, state: JobState) -> N
 )
 def test_a_server_s_detaches_are_known_all_or_none(changed: dict[str, Any], states: list[JobState]) -> None:
     listed = answered({"instanceActions": [{**ACTION, **changed}]})
-    nova = NovaDetach(servers(listed, answered({"instanceAction": ACTION})), vendor=False)
+    service = _Saying(listed, answered({"instanceAction": ACTION}))
+    nova = NovaDetach(cast("Servers", service), vendor=False)
 
     assert nova.detaches(SERVER, 1_780_000_000.0, call_context()) == states
+    assert len(service.asked) == 1 + (states == [JobState.DONE]), "by no id that is no plain one"
+
+
+def _event(event: str, result: str | None) -> dict[str, Any]:
+    return {"event": event, "result": result}
+
+
+@pytest.mark.parametrize(
+    ("changed", "state"),
+    [
+        ({"instance_uuid": VOLUME}, JobState.UNKNOWN),
+        ({"request_id": f"{JOB}1"}, JobState.UNKNOWN),
+        ({"action": "attach_volume"}, JobState.UNKNOWN),
+        ({"events": []}, JobState.QUEUED),
+        ({"events": [_event("compute_attach_volume", "Error")]}, JobState.QUEUED),
+        ({"events": [_event("compute_detach_volume", None)]}, JobState.RUNNING),
+        ({"events": [_event("compute_detach_volume", "Error")]}, JobState.FAILED),
+        ({"events": [_event("compute_detach_volume", "Odd")]}, JobState.UNKNOWN),
+        ({"events": [_event("compute_detach_volume", "Success"), _event("x", "Odd")]}, JobState.DONE),
+        ({"events": [_event("api_detach_volume", "Success")]}, JobState.DONE),
+        (
+            {"events": [_event("compute_detach_volume", "Success"), _event("api_detach_volume", None)]},
+            JobState.RUNNING,
+        ),
+        (
+            {"events": [_event("compute_detach_volume", "Success"), _event("api_detach_volume", "Error")]},
+            JobState.FAILED,
+        ),
+        ({"events": [{"event": "compute_detach_volume"}]}, JobState.UNKNOWN),
+        ({"events": None}, JobState.UNKNOWN),
+        ({"instance_uuid": 7}, JobState.UNKNOWN),
+    ],
+)
+def test_an_action_is_as_far_as_its_events(changed: dict[str, Any], state: JobState) -> None:
+    nova = NovaDetach(servers(answered({"instanceAction": {**ACTION, **changed}})), vendor=False)
+
+    assert nova.state(SERVER, JOB, call_context()) is state
+
+
+@pytest.mark.parametrize("body", [None, [], {}, {"instanceAction": 7}, {"instanceActions": 7}])
+def test_a_body_of_another_shape_is_no_action_and_no_list(body: Any) -> None:
+    nova = NovaDetach(servers(answered(body)), vendor=False)
+
+    assert nova.state(SERVER, JOB, call_context()) is JobState.UNKNOWN
+    assert nova.detaches(SERVER, 0.0, call_context()) == [JobState.UNKNOWN]
+    assert EcsDetach(servers(answered(body))).state(SERVER, ECS_JOB, call_context()) is JobState.UNKNOWN
+
+
+@pytest.mark.parametrize(("number", "states"), [(20, [JobState.DONE] * 20), (21, [JobState.UNKNOWN])])
+def test_so_many_detaches_are_read_one_by_one(number: int, states: list[JobState]) -> None:
+    listed = answered({"instanceActions": [ACTION] * number})
+    nova = NovaDetach(servers(listed, answered({"instanceAction": ACTION})), vendor=False)
+
+    assert nova.detaches(SERVER, 0.0, call_context()) == states
+
+
+@pytest.mark.parametrize("status", [203, 404])
+def test_a_list_of_detaches_is_believed_of_a_200_alone(status: int) -> None:
+    nova = NovaDetach(servers(answered({"instanceActions": [ACTION]}, status)), vendor=False)
+
+    with pytest.raises(Failure):
+        nova.detaches(SERVER, 0.0, call_context())
+
+
+@pytest.mark.parametrize("request_id", [JOB, None, "../servers", f"{JOB}/.."])
+def test_nova_s_job_is_the_call_s_plain_request_id(request_id: str | None) -> None:
+    answer = answered({})._replace(request_id=request_id)
+
+    assert NovaDetach(servers(answer), vendor=False).job_of(answer) == (JOB if request_id == JOB else None)
+
+
+@pytest.mark.parametrize(
+    ("vendor", "device", "data"),
+    [(False, "/dev/vda", True), (True, "/dev/vda", False), (True, "/dev/vdb", True)],
+)
+def test_the_vendor_s_nova_is_asked_whether_it_is_a_root(vendor: bool, device: str, data: bool) -> None:
+    nova = NovaDetach(servers(answered({"volumeAttachment": {**DISK, "device": device}})), vendor=vendor)
+
+    assert nova.is_data_disk(SERVER, VOLUME, call_context()) is data
+
+
+@pytest.mark.parametrize("api", [partial(NovaDetach, vendor=False), EcsDetach])
+def test_a_detach_is_sent_once_under_the_token_that_was_judged(api: Callable[[Servers], DetachApi]) -> None:
+    service = _Saying(answered({}))
+    api(cast("Servers", service)).send(DetachCall(SERVER, VOLUME, "an entry", "a proof"), call_context())
+
+    (((method, path, *_), options),) = service.asked
+    assert method == "DELETE"
+    assert str(path).endswith(f"/{SERVER}/{str(path).split('/')[2]}/{VOLUME}")
+    assert (options["renews"], options["needs"]) == (False, service.read_timeout)
+    assert {SERVER, VOLUME, "an entry", "a proof"} < {*options["changes"].values()}
 
 
 def test_a_detach_that_began_at_that_very_moment_is_one() -> None:
