@@ -85,8 +85,8 @@ class Transport:
         self._sleep = sleep
         self._adapter = BoundedAdapter(pool_connections=8, pool_maxsize=connections)
         self._proxies: dict[str, dict[str, str]] = {}
-        self._most = connections
-        self.threads = ThreadPoolExecutor(connections, "beside")
+        self._most = max(1, connections // 2)  # two calls side by side: one of them is the thread's own
+        self.threads = ThreadPoolExecutor(self._most, "beside")
 
     def close(self) -> None:
         """Close the kept connections, and let the threads end. Another call makes new ones."""

@@ -90,9 +90,10 @@ class Soak:
             cloud,
             self.events,
             lambda: [server.served.url for server in self.up],
-            lambda: self.keys[-1],
+            lambda: self.keys[-2],  # the newest is given to callers when another one is put beside it
             Random(3),
         )
+        self.rotate()
         self.rotate()
 
     def _called(self, call: Call) -> None:
@@ -116,14 +117,17 @@ class Soak:
         }
 
     def rotate(self) -> None:
-        """Have another user and another key, as docs/runbook.md says; the ones before the last go."""
+        """Have another user and another key, as docs/runbook.md says; those that went out of use go.
+
+        A key is put beside the others seven seconds before callers have it, and stays for as long after that.
+        """
         self.secrets += 1
         password = f"{SECRET}{self.secrets}-{uuid.uuid4().hex}"
         self.cloud.add_user(f"user-{self.secrets}", password)
         login = {"username": f"user-{self.secrets}", "domain": "Default", "password": password}
         self._replace("token", json.dumps(login))
         key = f"{SECRET}{uuid.uuid4().hex}"
-        self._replace("keys", "\n".join([*self.keys[-1:], key]))
+        self._replace("keys", "\n".join([*self.keys[-3:], key]))
         self.keys.append(key)
         self.cloud.expire_all_tokens()
         with self.cloud.world.lock:

@@ -85,7 +85,7 @@ SPOILT: dict[str, tuple[str, Callable[[Seen], object]]] = {
     "no faults were served": ("not a tenth", lambda seen: setattr(seen, "faults", 0)),
     "memory grows": ("memory grows", _leak),
     "each life is larger": ("each life", _lives_grow),
-    "a thread is left": ("threads", lambda seen: setattr(seen, "idle_after", Held(81, 12, 17, 9))),
+    "a thread is left": ("threads", lambda seen: setattr(seen, "idle_after", Held(81, 44, 17, 9))),
     "a descriptor is left": ("descriptors", lambda seen: setattr(seen, "idle_after", Held(81, 11, 18, 9))),
     "connections pile up": ("connections", lambda seen: setattr(seen, "idle_after", Held(81, 11, 17, 65))),
     "a process is left": ("left processes", lambda seen: setattr(seen.lives[0], "left", (4711,))),
@@ -93,7 +93,7 @@ SPOILT: dict[str, tuple[str, Callable[[Seen], object]]] = {
     "nothing was in flight": ("nothing to do", lambda seen: setattr(seen.lives[0], "in_flight", 0)),
     "a request in flight is dropped": (
         "got no answer",
-        lambda seen: setattr(seen, "unanswered", [("http://second", 68.0, 71.0, False)]),
+        lambda seen: setattr(seen, "unanswered", [("http://second", 64.0, 71.0, False)]),
     ),
     "a request in hand is dropped": (
         "at work on it",
