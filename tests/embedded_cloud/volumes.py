@@ -254,7 +254,8 @@ def _checked_version(version: str) -> tuple[int, int]:
 def _offset(query: dict[str, str]) -> int:
     offset = query.get("offset", "0")
     if not re.fullmatch(r"\d+", offset):
-        raise Refusal(400, "Invalid input received: offset must be an integer")
+        negative = re.fullmatch(r"-\d+", offset)
+        raise Refusal(400, f"offset must be {'>= 0' if negative else 'an integer'}")
     return int(offset)
 
 
