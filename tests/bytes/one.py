@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import pkgutil
 import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["handler"]):
+import handler
+
+with atheris.instrument_imports(include=["handler", "cloudevents"]):
+    # All of them now: what is imported when it is first needed would not be seen
+    for module in pkgutil.walk_packages(handler.__path__, "handler."):
+        if not module.name.endswith("__main__"):
+            with contextlib.suppress(ModuleNotFoundError):  # an extra that is not installed here
+                importlib.import_module(module.name)
     from tests.bytes.readers import READERS, open_doors
 
 

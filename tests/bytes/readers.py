@@ -129,8 +129,11 @@ def _judge(answer: Any, asked: str) -> None:
         raise AssertionError(f"{asked} was answered {answer.status_code}: {answer.text}")
 
 
+_REQUEST = json.dumps({"volume_id": _ID}).encode()
+
+
 def headers(data: bytes) -> None:
-    """A CloudEvent in binary mode whose headers are anything: one a line, name and value."""
+    """A good CloudEvent in binary mode, whose headers are anything: one a line, name and value."""
     lines = [line.partition(b":") for line in data.split(b"\n")[:20]]
     said = {
         name.decode("latin-1"): quote(value, safe=" !#$%&'()*+,-./:;<=>?@[]^_`{|}~")
@@ -138,7 +141,7 @@ def headers(data: bytes) -> None:
         if name.isalnum() or (name.startswith(b"ce-") and name[3:].isalnum())
     }
     said.pop("Transfer-Encoding", None)
-    answer = app().test_client().post("/", headers={"Content-Type": _JSON, **said}, data=b"{}")
+    answer = app().test_client().post("/", headers={"Content-Type": _JSON, **said}, data=_REQUEST)
     _judge(answer, f"{said}")
 
 
