@@ -394,6 +394,17 @@ def test_a_certificate_of_an_unknown_issuer_is_refused_before_anything_is_sent()
     assert server.connections == 1
 
 
+def test_a_connection_that_could_not_be_opened_ahead_is_made_anew() -> None:
+    with raw_server(_over_tls(_serves())) as server, transport() as sender:
+        with sender.opened_ahead([_https(server)], call_context()):
+            pass
+        with pytest.raises(NoAnswer, match="set DETACH_CA_BUNDLE"):
+            sender.send(get(_https(server)), call_context(), Signer())
+
+    assert server.requests == []
+    assert server.connections == 2
+
+
 def test_a_private_issuer_is_trusted_by_its_file_and_its_connection_is_kept() -> None:
     with (
         raw_server(_over_tls(_serves())) as server,
