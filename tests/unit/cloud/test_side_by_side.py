@@ -269,6 +269,22 @@ def test_a_page_that_does_not_join_has_the_rest_read_by_marker(name: str) -> Non
     assert len(things.markers) > LONG + 5
 
 
+def test_a_shorter_page_with_a_link_is_not_the_last() -> None:
+    things = MovingList(20 * PAGE)
+
+    def bend(offset: int, page: list[str]) -> Answer | list[str]:
+        body = {
+            "things": [{"id": id_} for id_ in page[:-1]],
+            "things_links": [{"rel": "next", "href": "/things"}],
+        }
+        return Answer(200, {}, json.dumps(body).encode(), None, ()) if offset == THIRD else page
+
+    things.bend = bend
+
+    assert things.read() == things.ids
+    assert (things.unsure, len(things.markers)) == (0, LONG + 1)
+
+
 def test_a_list_whose_order_changes_is_not_believed() -> None:
     things = MovingList(20 * PAGE + 5)
     things.bend = lambda at, page: [*page[:OVERLAP], *page[OVERLAP:][::-1]] if at == THIRD else page
