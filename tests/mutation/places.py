@@ -42,6 +42,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "handler.actions.sweep_candidates": ALL,
         "handler.actions.sweep": ALL,
         "handler.cloud.paging": ALL,
+        "handler.cloud.side_by_side": ALL,
     },
     "clocks": {
         "handler.credentials.caller_keys": ("CallerKeys._looked_up",),

@@ -7,6 +7,7 @@ import io
 import socket
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import example, given, settings
@@ -268,3 +269,14 @@ def test_as_many_headers_as_the_library_reads_are_read_at_once() -> None:
     headers = b"\r\n".join(b"X-%d: 1" % number for number in range(97))
 
     assert read_whole(_WHOLE.replace(b"Vary: X-A", headers)) is not None
+
+
+def test_an_answer_that_came_whole_is_closed_once() -> None:
+    whole = read_whole(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+    assert whole is not None
+    connection = Mock()
+    whole._connection = connection
+    whole.close()
+    whole.close()
+
+    assert connection.close.call_count == 1
