@@ -44,6 +44,10 @@ _HAS_AN_ID = "for the type checker: an entry without an id was refused (handler.
 _NO_LENGTH = "one more nap, of no length"
 _NO_SUCH_KEY = "for the type checker: the table has neither of them"
 _HAS_A_STATE = "for the type checker: of a job with an id something is said, unknown at least"
+_NAMES_ONE = "a record with attachments is recovered in-use only for one that is named (Recovery.concerns)"
+_FOUND_STAYS_FOUND = "the rest of the list is read in vain"
+_PROVED_IS_KEPT = "for the type checker: what was proved is kept"
+_NOTHING_IS_LISTED = "it says whose servers are listed, and here one is asked for by its id"
 _ALL_ARE_PLAIN = "for the type checker: lines that are not all plain were left to http.client just before"
 _READ_AGAIN = "the same answer is read again, to the same end"
 _OF_A_WHOLE_CLOUD = (
@@ -157,6 +161,16 @@ EXPLAINED: dict[str, dict[str, str]] = {
         'proxies and not origin.startswith("https:") -> (proxies)': _THE_SAME_LINE,
         "proxies and not origin.startswith(\"https:\") -> (not origin.startswith('https:'))": _THE_SAME_LINE,
     },
+    "handler.actions.recover:Recovery.recover": {
+        (
+            'volume.status == "in-use" and volume.attachments and all(entry.id != named for entry in entries) '
+            "an… -> (volume.status == 'in-use' and volume.attachments and all((entry.id != named for entry in "
+            "entries)))"
+        ): _NAMES_ONE,
+    },
+    "handler.actions.sight:holds": {"found and not alone -> False": _FOUND_STAYS_FOUND},
+    "handler.actions.whole_cloud:WholeCloud.require_still": {"True -> False": _NOTHING_IS_LISTED},
+    "handler.actions.whole_cloud:WholeCloud.sight": {"seen is None -> False": _PROVED_IS_KEPT},
     "handler.cloud.detaching:_read_detaches": {
         "began is None or began >= since -> (began >= since)": _UNREADABLE_EITHER_WAY,
     },

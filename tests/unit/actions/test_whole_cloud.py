@@ -427,6 +427,54 @@ def test_pages_of_one_still_prove_it(cloud: Cloud, project: EmbeddedProject) -> 
     assert services.whole_cloud.sight().by_id is True
 
 
+def test_a_first_page_of_the_server_alone_is_no_filter_that_is_minded(
+    cloud: Cloud, project: EmbeddedProject
+) -> None:
+    cloud.policies.filters_servers.clear()
+    keep_the_proof(cloud)
+    cloud.page_cap = 1
+    services = project.services()
+    assert services.whole_cloud is not None
+    assert services.whole_cloud.sight().by_id is False
+
+
+def test_a_disk_at_a_host_names_no_server_that_the_proof_could_do_with(
+    cloud: Cloud, project: EmbeddedProject
+) -> None:
+    cloud.volume(live(cloud, cloud.other_project_id)).attachments[0].server_id = None
+
+    assert one(project, orphan(cloud, cloud.project_id)).outcome is Outcome.DETACHED
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_server_is_the_witness_of_both_services_where_a_volume_names_it(
+    cloud: Cloud, project: EmbeddedProject, *, named: bool
+) -> None:
+    if not named:  # it is found in the list of servers alone
+        for volume in cloud.volumes:
+            volume.attachments[0].server_id = str(uuid.uuid4())
+    services = project.services()
+    assert services.whole_cloud is not None
+    seen = services.whole_cloud.sight()
+
+    assert services.whole_cloud.endpoints.witness == (seen.server_id if named else None)
+
+
+def test_a_server_that_is_gone_is_looked_for_by_its_id_where_that_is_minded(
+    cloud: Cloud, project: EmbeddedProject
+) -> None:
+    volume = cloud.volume(orphan(cloud, cloud.project_id))
+    gone = volume.attachments[0].server_id
+    services = project.services()
+    assert services.whole_cloud is not None
+    services.whole_cloud.sight()
+    cloud.clear_calls()
+
+    assert one(project, volume.id, services).outcome is Outcome.DETACHED
+    listed = [call.query.get("uuid") for call in cloud.calls if call.path.endswith("/servers")]
+    assert listed == [gone]
+
+
 def test_the_proof_reads_no_page_that_it_does_not_need(cloud: Cloud, project: EmbeddedProject) -> None:
     for _ in range(7):
         live(cloud, cloud.other_project_id)
