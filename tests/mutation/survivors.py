@@ -126,6 +126,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "not all(plain) -> True": _THE_OTHER_PARSER,
     },
     "handler.cloud.answer_reading:_AnswerFile.close": {"super().close() -> pass": _COLLECTED},
+    "handler.cloud.paging:Listing._at_once": {"True -> False": _AS_MANY},
     "handler.cloud.paging:Listing._pages": {"coming.cancel() -> pass": _IN_VAIN, "True -> False": _AS_MANY},
     "handler.cloud.paging:record": {"False -> True (2)": _READ_OTHERWISE},
     "handler.cloud.paging:Listing.pages": {
@@ -163,9 +164,9 @@ EXPLAINED: dict[str, dict[str, str]] = {
     },
     "handler.actions.recover:Recovery.recover": {
         (
-            'volume.status == "in-use" and volume.attachments and all(entry.id != named for entry in entries) '
-            "an… -> (volume.status == 'in-use' and volume.attachments and all((entry.id != named for entry in "
-            "entries)))"
+            'volume.status == "in-use" and volume.attachments and all(entry.id != named for entry in '
+            "entries) an… -> (volume.status == 'in-use' and volume.attachments and all((entry.id != named "
+            "for entry in entries)))"
         ): _NAMES_ONE,
     },
     "handler.actions.sight:holds": {"found and not alone -> False": _FOUND_STAYS_FOUND},

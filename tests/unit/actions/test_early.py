@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -14,7 +14,7 @@ import pytest
 from handler.actions.dispatch import carry_out
 from handler.actions.early import Early, begin_early
 from handler.actions.proof import Proof, Proven
-from handler.cloud.servers import Server
+from handler.cloud.servers import Server, Servers
 from handler.errors import ErrorCode, Failure, Refused, UpstreamUnavailable
 from handler.invocation import CallContext
 from handler.model.request import GoneServer, Target
@@ -421,6 +421,70 @@ def test_a_bug_in_a_look_that_nobody_needs_is_logged(caplog: pytest.LogCaptureFi
     with _begun(find, call_context(25.0)) as early, pytest.raises(ZeroDivisionError):
         early.proven((GONE,))
     assert len(caplog.records) == 1, "whoever meets it logs it"
+
+
+def test_whoever_waits_for_a_look_meets_its_bug(caplog: pytest.LogCaptureFixture) -> None:
+    def find(_spellings: Sequence[str], _own: CallContext) -> Server | Proven:
+        raise ZeroDivisionError
+
+    with _begun(find, call_context(25.0)) as early:
+        for met in (early.wait, early.end):
+            with pytest.raises(ZeroDivisionError):
+                met()
+    assert caplog.records == [], "whoever meets it logs it"
+
+
+class _NotBegun(Future[Any]):
+    """What no thread has begun, nor will."""
+
+    def result(self, timeout: float | None = None) -> Any:
+        raise AssertionError(timeout)
+
+
+def test_a_look_that_no_thread_was_free_for_is_not_waited_for() -> None:
+    early = Early(GONE, call_context(25.0), lambda *_: _NotBegun())
+
+    early.wait()
+    early.end()
+
+    assert early.proven((GONE,)) is None
+
+
+def test_form_server_ends_a_look_that_nobody_needs(
+    bare_cloud: Cloud,
+    project: EmbeddedProject,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    begun = threading.Event()
+
+    def find(*_: object) -> Server | Proven:
+        begun.set()
+        raise ZeroDivisionError
+
+    bare_cloud.hook(lambda _call: begun.wait(_PATIENCE) and None)
+    monkeypatch.setattr(Servers, "find", find)
+    result = carry_out([GoneServer(server_id=GONE)], project.services())
+
+    assert isinstance(result, ManyResult)
+    assert (result.ok, result.results) == (True, ())
+    assert [record.msg for record in caplog.records if record.msg == "internal_error"] == ["internal_error"]
+
+
+def test_form_server_goes_on_without_a_thread(
+    bare_cloud: Cloud, project: EmbeddedProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare_cloud.add_volume(attachments=[GONE])
+    services = project.services()
+
+    def none_left(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(services.transport.threads, "submit", none_left)
+    result = carry_out([GoneServer(server_id=GONE)], services)
+
+    assert isinstance(result, ManyResult)
+    assert result.summary == {"detached": 1}
 
 
 NAMED = [row for row in ROWS if row.target.get("server_id") is not None]
