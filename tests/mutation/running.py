@@ -84,7 +84,7 @@ class Judges:
     def judge(self, mutant: Mutant, killer: str | None = None) -> Verdict:
         """Whether a test fails with it, `killer` asked first where it reaches it.
 
-        A failure counts when it is seen twice: a busy machine fails some.
+        A failure counts when it is seen twice, now or before: a busy machine fails some.
         """
         started = time.monotonic()
         able = sorted(self._ordered(mutant), key=lambda test: test.name != killer)
@@ -96,7 +96,8 @@ class Judges:
             if failed is None:
                 break
             position = next(i for i, test in enumerate(left) if test.number == failed)
-            if _forked(partial(self._first_failed, mutant, source, [left[position]])) is not None:
+            again = partial(self._first_failed, mutant, source, [left[position]])
+            if left[position].name == killer or _forked(again) is not None:
                 self._killers.insert(0, (mutant.place, failed))
                 return Verdict(left[position].name, len(asked), len(able), time.monotonic() - started)
             left = left[position + 1 :]
