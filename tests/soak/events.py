@@ -87,6 +87,14 @@ class Events:
     def made(self, kind: str) -> Event:
         return _KINDS[kind](self, kind)
 
+    def wide(self, targets: int) -> tuple[Event, tuple[str, ...]]:
+        """A batch of so many orphans, and their servers' ids."""
+        parts = [self.orphan() for _ in range(targets)]
+        work = {"targets": [part[0] for part in parts]}
+        frees = tuple(part[1][0] for part in parts)
+        servers = tuple(part[0]["server_id"] for part in parts)
+        return Event("http, batch", work, "http", _json(), frees), servers
+
     def clear_away(self, event: Event) -> None:
         """Take an event's records out of the cloud, so that it stays as large as it is."""
         with self._cloud.world.lock:

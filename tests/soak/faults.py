@@ -54,15 +54,15 @@ class Faults:
         self.asked = 0
         self.on = True
 
-    def hold_back(self, volume_id: str) -> HeldBack:
-        """Hold back the next answer about a volume; no other about it is bent."""
-        held_back = self._held_back[volume_id] = HeldBack()
+    def hold_back(self, id_: str) -> HeldBack:
+        """Hold back the next answer about a volume or a server; no other about it is bent."""
+        held_back = self._held_back[id_] = HeldBack()
         return held_back
 
     def take(self, call: Call) -> Rule | None:
         """See Misbehaviour."""
-        for volume_id, held_back in list(self._held_back.items()):
-            if volume_id in call.path:
+        for id_, held_back in list(self._held_back.items()):
+            if id_ in call.path:
                 if not held_back.asked.is_set():
                     held_back.asked.set()
                     held_back.let_go.wait(_AT_MOST)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from tests.soak.load import Unanswered
 from tests.soak.processes import Held
 
 GROWTH = 2.0
@@ -16,9 +17,6 @@ GROWTH = 2.0
 
 LATE = 5.0
 """Seconds before SIGTERM from which on a request may not have been begun (the machine may be busy)."""
-
-MOST_BESIDE = 32
-"""Threads that a server keeps for what goes on beside a call, as soon as so many were needed at once."""
 
 MOST_KEPT = 64
 """Connections to the cloud that a server keeps."""
@@ -84,15 +82,14 @@ def _about(line: dict[str, str]) -> str:
 class Seen:
     """All that a soak saw. ``changes`` are the calls to change something that reached the cloud, as in Lines.
 
-    ``unanswered`` are deliveries that got no answer: to which URL, sent and failed when (monotonic clock),
-    and whether the server was at work on it.
+    ``unanswered`` are the deliveries that got no answer.
     """
 
     sent: Counter[str]
     settled: Counter[str]
     kinds: Sequence[str]
     lost: list[str]
-    unanswered: Sequence[tuple[str, float, float, bool]]
+    unanswered: Sequence[Unanswered]
     lives: list[Life]
     samples: list[Sample]
     idle_before: Held
@@ -142,14 +139,14 @@ def _events(seen: Seen) -> Iterable[str]:
 
 
 def _ends(seen: Seen) -> Iterable[str]:
-    ended = {life.url: life for life in seen.lives}
-    for url, sent_at, failed_at, begun in seen.unanswered:
-        life = ended.get(url)
-        told = life.told_to_end if life else None
-        if begun:
-            yield f"a request to {url} got no answer, although the server was at work on it when told to end"
-        elif told is None or failed_at < told or sent_at < told - LATE:
-            yield f"a request to {url} got no answer, and the server was not ending"
+    for one in seen.unanswered:
+        # The port may have been an earlier server's, too
+        lives = [life for life in seen.lives if life.url == one.url and life.began <= one.failed_at]
+        told = max(lives, key=lambda life: life.began).told_to_end if lives else None
+        if one.begun:
+            yield f"{one.url} was at work on a request when told to end, and gave no answer ({one.why})"
+        elif told is None or one.failed_at < told or (one.sent_at is not None and one.sent_at < told - LATE):
+            yield f"{one.url} gave no answer, and was not ending: {one}, told to end at {told}"
     for life in seen.lives:
         if life.exit_code != 0:
             yield f"{life.url} ended with {life.exit_code}"
@@ -171,7 +168,7 @@ def _held(seen: Seen) -> Iterable[str]:
     if growth(lives) > GROWTH:
         yield f"each life ends with more memory: {growth(lives):.1f} MiB in the later half of the lives"
     before, after = seen.idle_before, seen.idle_after
-    if after.threads > before.threads + MOST_BESIDE:
+    if after.threads > before.threads:
         yield f"threads are left: {before.threads}, then {after.threads}"
     if after.descriptors > before.descriptors:
         yield f"descriptors are left: {before.descriptors}, then {after.descriptors}"

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, NamedTuple
-
-import requests
 
 from tests.embedded_cloud import Cloud
 from tests.soak.events import Event, Events
@@ -32,15 +32,16 @@ _TAKES = 60.0
 
 
 class Unanswered(NamedTuple):
-    """A delivery to ``url`` that got no answer; the times are on the monotonic clock.
+    """A delivery to ``url`` that got no answer, and why; the times are on the monotonic clock.
 
-    ``begun``: the server is known to have been at work on it.
+    ``sent_at`` is None where it could not be sent whole, ``begun``: the server was seen to be at work on it.
     """
 
     url: str
-    sent_at: float
+    sent_at: float | None
     failed_at: float
-    begun: bool = False
+    begun: bool
+    why: str
 
 
 @dataclass
@@ -126,17 +127,33 @@ class Load:
         return ", ".join([*(f"{one} is not free" for one in kept), *(f"{one} was taken" for one in taken)])
 
     def _delivered(self, event: Event, url: str, *, begun: bool) -> Answered | None:
-        headers = {**event.headers, "Authorization": f"Bearer {self.key()}"}
-        sent_at = time.monotonic()
+        sending = Sending(url)
         try:
-            if event.reads_only:
-                with requests.get(url + event.content, headers=headers, timeout=_TAKES) as answer:
-                    return Answered(answer.status_code, answer.json())
-            with requests.post(url + event.path, data=event.body, headers=headers, timeout=_TAKES) as answer:
-                return read(event, answer.status_code, answer.content)
-        except requests.RequestException:
-            self.unanswered.append(Unanswered(url, sent_at, time.monotonic(), begun))
+            status, content = sending.exchange(event, self.key())
+        except (OSError, http.client.HTTPException) as error:
+            self.unanswered.append(Unanswered(url, sending.sent_at, time.monotonic(), begun, repr(error)))
             return None
+        return read(event, status, content)
+
+
+class Sending:
+    """One delivery, on a connection of its own: from when on it is all with the server."""
+
+    def __init__(self, url: str) -> None:
+        self._connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=_TAKES)
+        self.sent_at: float | None = None
+
+    def exchange(self, event: Event, key: str) -> tuple[int, bytes]:
+        """Status and body of the answer. Raises OSError or HTTPException."""
+        headers = {**event.headers, "Authorization": f"Bearer {key}"}
+        with closing(self._connection) as connection:
+            if event.reads_only:
+                connection.request("GET", event.content, headers=headers)
+            else:
+                connection.request("POST", event.path, event.body, headers)
+            self.sent_at = time.monotonic()
+            answer = connection.getresponse()
+            return answer.status, answer.read()
 
 
 class Answered(NamedTuple):

@@ -91,7 +91,7 @@ FAULTS: dict[str, tuple[Callable[[], None], str]] = {
     "descriptors are left": (_descriptor, "descriptors are left"),
     "events are forgotten": (_event, "not settled as they should"),
     "lines are not written": (_line, "lines after"),
-    "what has begun is not ended": (_end, "got no answer"),
+    "what has begun is not ended": (_end, "was at work"),
 }
 """What is done to the function, and what is said of it."""
 

@@ -37,13 +37,14 @@ _LATER = 0.5
 SECRET = "soak-secret-"
 """What every secret of a soak begins with."""
 
-THREADS = 4
+THREADS, CONCURRENCY = 4, 8
 SETTINGS = {
     "DETACH_SWEEP_DRY_RUN": "false",
     "DETACH_SECRET_TTL": "5",
     "DETACH_TIMEOUT": "20",
     "DETACH_LIVE": "on",
     "DETACH_RECOVER": "on",
+    "DETACH_CONCURRENCY": str(CONCURRENCY),
     "THREADS": str(THREADS),
 }
 
@@ -53,6 +54,22 @@ class Server(NamedTuple):
 
     served: Served
     life: Life
+
+
+class Every:
+    """Says that something is due, no sooner than so many seconds after it was last."""
+
+    def __init__(self, seconds: float, *, at_once: bool = False) -> None:
+        self._seconds = seconds
+        self._next = time.monotonic() + (0.0 if at_once else seconds)
+
+    def due(self) -> bool:
+        """Whether it is; the time until the next one begins now."""
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + self._seconds
+        return True
 
 
 class Begun(NamedTuple):
@@ -219,13 +236,27 @@ class Soak:
         return self._seen(before, after)
 
     def _warm_up(self, steady: Server) -> None:
-        """Have every thread made and every kind of event seen."""
-        begun = [self._begun(steady.served.url) for _ in range(THREADS)]
+        """Have as many threads made as there can be at a time, and every kind of event seen.
+
+        The function keeps the threads that look for servers: as many are held back as all of its requests
+        can look for.
+        """
+        wide = [self.events.wide(CONCURRENCY) for _ in range(THREADS)]
+        held_back = [self.faults.hold_back(server_id) for _, ids in wide for server_id in ids]
+        senders = [
+            threading.Thread(target=self.load.carry_through, args=(event, steady.served.url))
+            for event, _ in wide
+        ]
+        for sender in senders:
+            sender.start()
+        for one in held_back:
+            one.asked.wait(30)
+        for one in held_back:
+            one.let_go.set()
+        for sender in senders:
+            sender.join()
         for kind in self.events.kinds:
             self.load.carry_through(self.events.made(kind))
-        _let_go(begun)
-        for one in begun:
-            one.thread.join()
 
     def _idle(self, steady: Server) -> Held:
         time.sleep(IDLE)
@@ -233,24 +264,20 @@ class Soak:
 
     def _under_load(self, seconds: float, steady: Server, stack: ExitStack) -> None:
         began = time.monotonic()
-        rotated = sampled = began
-        restarted = began - RESTARTS
+        rotates, restarts, samples = Every(ROTATES), Every(RESTARTS, at_once=True), Every(SAMPLES)
         second: Server | None = None
         self.load.start()
-        while (now := time.monotonic()) - began < seconds:
-            if now - restarted >= RESTARTS:
-                restarted = now
+        while time.monotonic() - began < seconds:
+            if restarts.due():
                 if second is not None:
                     self._end(second)
                 second = self._serve(stack)
                 self.up = [steady, second]
                 self._check()
-            if now - rotated >= ROTATES:
-                rotated = now
+            if rotates.due():
                 self.rotate()
-            if now - sampled >= SAMPLES:
-                sampled = now
-                self.samples.append(Sample(now - began, self._held(steady).memory))
+            if samples.due():
+                self.samples.append(Sample(time.monotonic() - began, self._held(steady).memory))
             time.sleep(0.1)
         if second is not None:
             self._end(second)

@@ -20,6 +20,7 @@ from tests.embedded_cloud.messages import read_call
 from tests.soak import mutated
 from tests.soak.faults import FAULTS, Faults
 from tests.soak.judge import GROWTH, Life, Lines, Sample, Seen, growth, slope, wrong
+from tests.soak.load import Unanswered
 from tests.soak.processes import Held, alive, family, held
 
 SECRET = "soak-secret-"
@@ -41,7 +42,10 @@ GOOD = Seen(
     settled=Counter(one=100),
     kinds=["one"],
     lost=[],
-    unanswered=[("http://second", 69.5, 71.0, False)],
+    unanswered=[
+        Unanswered("http://second", 69.5, 71.0, False, "reset"),
+        Unanswered("http://second", None, 71.0, False, "refused"),
+    ],
     lives=[
         Life("http://second", 10.0, 70.0, 1.0, 0, (), 70.0, 2),
         Life("http://steady", 0.0, 90.0, 1.0, 0, (), 80.0, 2),
@@ -73,6 +77,11 @@ def _changed(seen: Seen, *texts: str) -> None:
     seen.lines = _lines(*texts)
 
 
+def _port_again(seen: Seen) -> None:
+    seen.lives.insert(0, Life("http://second", 1.0, 5.0, 1.0, 0, (), 70.0, 2))
+    seen.unanswered = [Unanswered("http://second", 3.0, 4.0, False, "reset")]
+
+
 def _idle(seen: Seen) -> None:
     seen.changes.clear()
     _changed(seen)
@@ -85,23 +94,28 @@ SPOILT: dict[str, tuple[str, Callable[[Seen], object]]] = {
     "no faults were served": ("not a tenth", lambda seen: setattr(seen, "faults", 0)),
     "memory grows": ("memory grows", _leak),
     "each life is larger": ("each life", _lives_grow),
-    "a thread is left": ("threads", lambda seen: setattr(seen, "idle_after", Held(81, 44, 17, 9))),
+    "a thread is left": ("threads", lambda seen: setattr(seen, "idle_after", Held(81, 12, 17, 9))),
     "a descriptor is left": ("descriptors", lambda seen: setattr(seen, "idle_after", Held(81, 11, 18, 9))),
     "connections pile up": ("connections", lambda seen: setattr(seen, "idle_after", Held(81, 11, 17, 65))),
     "a process is left": ("left processes", lambda seen: setattr(seen.lives[0], "left", (4711,))),
     "a server ends badly": ("ended with 1", lambda seen: setattr(seen.lives[0], "exit_code", 1)),
     "nothing was in flight": ("nothing to do", lambda seen: setattr(seen.lives[0], "in_flight", 0)),
     "a request in flight is dropped": (
-        "got no answer",
-        lambda seen: setattr(seen, "unanswered", [("http://second", 64.0, 71.0, False)]),
+        "was not ending",
+        lambda seen: setattr(seen, "unanswered", [Unanswered("http://second", 64.0, 71.0, False, "reset")]),
     ),
     "a request in hand is dropped": (
-        "at work on it",
-        lambda seen: setattr(seen, "unanswered", [("http://second", 69.9, 71.0, True)]),
+        "was at work",
+        lambda seen: setattr(seen, "unanswered", [Unanswered("http://second", 69.9, 71.0, True, "reset")]),
+    ),
+    "a request is dropped by whoever had the port before": ("was not ending", _port_again),
+    "a server that is up takes no request": (
+        "was not ending",
+        lambda seen: setattr(seen, "unanswered", [Unanswered("http://second", None, 50.0, False, "refused")]),
     ),
     "a request is dropped in between": (
-        "got no answer",
-        lambda seen: setattr(seen, "unanswered", [("http://steady", 20.0, 21.0, False)]),
+        "was not ending",
+        lambda seen: setattr(seen, "unanswered", [Unanswered("http://steady", 20.0, 21.0, False, "reset")]),
     ),
     "no line says what came of it": (
         "1 lines before, 0 lines after",

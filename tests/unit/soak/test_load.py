@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
 import pytest
-import requests
-import responses
 
 from tests.embedded_cloud import Cloud
 from tests.soak import load as loads
 from tests.soak.events import Event, Events
-from tests.soak.load import Load, read
+from tests.soak.load import Load, Sending, read
+from tests.soak.run import Every
 
 URL = "http://function"
 DONE = {"ok": True, "outcome": "detached", "error": None}
@@ -29,18 +29,17 @@ def _nothing() -> None:
 class Function:
     """Answers what it is told to, and does that to the cloud."""
 
-    def __init__(self, load: Load, mock: responses.RequestsMock) -> None:
+    def __init__(self, load: Load) -> None:
         self.load = load
         self.told: list[tuple[int, Any, Callable[[], None]]] = []
-        for path in ("/", "/invoke"):
-            mock.add_callback(responses.POST, URL + path, self._answer)
 
-    def _answer(self, _: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
+    def exchange(self, sending: Sending) -> tuple[int, bytes]:
         status, result, do = self.told.pop(0)
+        sending.sent_at = 1.0
         do()
         if not status:
-            raise requests.ConnectionError
-        return status, {}, json.dumps(result)
+            raise ConnectionResetError
+        return status, json.dumps(result).encode()
 
     def answers(self, status: int, result: Any, do: Callable[[], None] = _nothing) -> None:
         self.told.append((status, result, do))
@@ -57,12 +56,17 @@ class Function:
 
 
 @pytest.fixture
-def function(monkeypatch: pytest.MonkeyPatch) -> Iterator[Function]:
+def function(monkeypatch: pytest.MonkeyPatch) -> Function:
     monkeypatch.setattr(loads, "_AGAIN", 0.0)
     monkeypatch.setattr(loads, "_ATTEMPTS", 3)
     cloud = Cloud()
-    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
-        yield Function(Load(cloud, Events(cloud, Random(1)), lambda: [URL], lambda: "key", Random(1)), mock)
+    function = Function(Load(cloud, Events(cloud, Random(1)), lambda: [URL], lambda: "key", Random(1)))
+
+    def exchange(sending: Sending, _event: Event, _key: str) -> tuple[int, bytes]:
+        return function.exchange(sending)
+
+    monkeypatch.setattr(Sending, "exchange", exchange)
+    return function
 
 
 def _event(function: Function, kind: str) -> Event:
@@ -88,7 +92,9 @@ def test_it_is_delivered_again_until_it_is_settled(function: Function) -> None:
     function.load.carry_through(event)
 
     assert function.load.lost == []
-    assert [one.url for one in function.load.unanswered] == [URL]
+    assert [(one.url, one.sent_at, one.why) for one in function.load.unanswered] == [
+        (URL, 1.0, "ConnectionResetError()")
+    ]
     assert function.load.answers == {"http 503": 1, "http 200": 1}
 
 
@@ -151,3 +157,16 @@ def test_the_cloud_stays_as_large_as_it_is(function: Function) -> None:
 
     assert [len(load.cloud.volumes), len(load.cloud.servers)] == before
     assert len(load.events.kinds) > 25
+
+
+def test_two_of_a_kind_are_never_closer_than_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long what lies between takes: two new keys at once would shut out who has the one before."""
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    keys, restarts = Every(7.0), Every(60.0, at_once=True)
+
+    assert (keys.due(), restarts.due(), restarts.due()) == (False, True, False)
+    clock[0] = 20.0
+    assert (keys.due(), keys.due()) == (True, False)
+    clock[0] = 26.9
+    assert not keys.due()
