@@ -82,6 +82,7 @@ class Account:
         self.wrong: list[str] = []
         self.visits: list[Visit] = []
         self.cleared = 0
+        self._misled: set[int] = set()
 
     # A visit begins and ends.
 
@@ -128,7 +129,8 @@ class Account:
         if ErrorCode.INTERNAL in errors:
             self.wrong.append("a bug: an exception that nobody foresaw")
         # A token that is refused anew after its renewal is for a person to look at
-        if settled and not visit.mistaken and ErrorCode.TOKEN_REJECTED not in errors:
+        mistaken = visit.mistaken or id(visit.process) in self._misled
+        if settled and not mistaken and ErrorCode.TOKEN_REJECTED not in errors:
             for (volume_id, attachment_id), before in visit.ripe.items():
                 if record_of(self.cloud.world.volumes.get(volume_id)) == before:
                     left = f"{attachment_id} of {volume_id}"
@@ -144,10 +146,12 @@ class Account:
         if not before or len(before) < len(about.left):
             self.wrong.append(f"{call.method} {call.path} left without its line in the log")
 
-    def told(self, about: Visit | None, fact: Fact, *, mistaken: bool) -> None:
+    def told(self, about: Visit | None, asked: Call, fact: Fact, *, mistaken: bool) -> None:
         if about is not None:
             about.told.append(fact)
             about.mistaken = about.mistaken or mistaken
+            if mistaken and asked.service == "identity":
+                self._misled.add(id(about.process))  # what it knows of its token is kept, for all that follow
 
     def acted(self, about: Visit | None, fact: Fact) -> None:
         change = fact.change

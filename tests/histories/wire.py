@@ -48,8 +48,8 @@ class Ledger(Protocol):
     def acted(self, about: Any, fact: Fact) -> None:
         """The cloud has carried out a call of this invocation."""
 
-    def told(self, about: Any, fact: Fact, *, mistaken: bool) -> None:
-        """An answer has reached it: perhaps, by mistake, one to another question."""
+    def told(self, about: Any, asked: Call, fact: Fact, *, mistaken: bool) -> None:
+        """An answer has reached it: perhaps, by mistake, one to another question than was `asked`."""
 
     def left(self, about: Any, call: Call) -> None:
         """A call leaves."""
@@ -119,7 +119,7 @@ class Wire:
         if what == "exchanged":
             self._exchange(flight)
         fact, mistaken = self._arrived(flight, what)
-        self.ledger.told(about, fact, mistaken=mistaken)
+        self.ledger.told(about, call, fact, mistaken=mistaken)
         self.trace.append(f"{call.method} {call.path} {fact.answer.status}")
         return _response(request, fact.answer, scheduler.time())
 
