@@ -48,6 +48,10 @@ _NAMES_ONE = "a record with attachments is recovered in-use only for one that is
 _FOUND_STAYS_FOUND = "the rest of the list is read in vain"
 _PROVED_IS_KEPT = "for the type checker: what was proved is kept"
 _NOTHING_IS_LISTED = "it says whose servers are listed, and here one is asked for by its id"
+_HAS_AN_AGE = "for the type checker: a record whose age is not known was refused (Recovery._require_age)"
+_PUT_RIGHT = "what it says is put right behind the call, whatever came of it"
+_NO_STATE_EITHER = "what is no text is none of the states either"
+_SIGNED_IN_VAIN = "a request that nobody sends is signed in vain"
 _ALL_ARE_PLAIN = "for the type checker: lines that are not all plain were left to http.client just before"
 _READ_AGAIN = "the same answer is read again, to the same end"
 _OF_A_WHOLE_CLOUD = (
@@ -162,6 +166,13 @@ EXPLAINED: dict[str, dict[str, str]] = {
         'proxies and not origin.startswith("https:") -> (proxies)': _THE_SAME_LINE,
         "proxies and not origin.startswith(\"https:\") -> (not origin.startswith('https:'))": _THE_SAME_LINE,
     },
+    "handler.actions.recover:Recovery._require_nowhere": {
+        (
+            "created is None or marked is None or created <= marked -> (created is None or created <= marked)"
+        ): _HAS_AN_AGE,
+    },
+    "handler.actions.rolling_back:RollingBack.detach": {"True -> False": _PUT_RIGHT},
+    "handler.actions.scan:_read_row": {"isinstance(status, str) -> True": _NO_STATE_EITHER},
     "handler.actions.recover:Recovery.recover": {
         (
             'volume.status == "in-use" and volume.attachments and all(entry.id != named for entry in '
@@ -171,7 +182,11 @@ EXPLAINED: dict[str, dict[str, str]] = {
     },
     "handler.actions.sight:holds": {"found and not alone -> False": _FOUND_STAYS_FOUND},
     "handler.actions.whole_cloud:WholeCloud.require_still": {"True -> False": _NOTHING_IS_LISTED},
-    "handler.actions.whole_cloud:WholeCloud.sight": {"seen is None -> False": _PROVED_IS_KEPT},
+    "handler.actions.whole_cloud:WholeCloud.__call__": {"self._known(signed) -> False": _LOOKED_AT_AGAIN},
+    "handler.actions.whole_cloud:WholeCloud.sight": {
+        "self.endpoints.sight is None -> True": _SIGNED_IN_VAIN,
+        "seen is None -> False": _PROVED_IS_KEPT,
+    },
     "handler.cloud.detaching:_read_detaches": {
         "began is None or began >= since -> (began >= since)": _UNREADABLE_EITHER_WAY,
     },

@@ -406,8 +406,11 @@ def test_a_server_being_built_wants_nothing_that_has_an_entry(project: OptedIn, 
     assert told(project.one(volume.id, recover=True)) == RECOVERED
 
 
-def test_a_server_begun_in_the_moment_of_the_mark_may_want_the_disk(project: OptedIn) -> None:
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_server_begun_in_the_moment_of_the_mark_may_want_the_disk(project: OptedIn, *, whole: bool) -> None:
     volume = stuck.plant(project.cloud.world, "N6").volume
+    if whole:  # seconds, as the compute service tells them
+        volume.updated_at = (volume.updated_at or "").partition(".")[0]
     _building(project, volume.updated_at)
 
     result = project.one(volume.id, recover=True)

@@ -8,20 +8,23 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from requests.models import PreparedRequest
+from requests.structures import CaseInsensitiveDict
 
 from handler.actions.dispatch import carry_out
 from handler.actions.project import Project
 from handler.actions.sweep_candidates import Census
-from handler.cloud.volumes import Volume
-from handler.errors import ErrorCode
+from handler.actions.whole_cloud import WholeCloud
+from handler.cloud.volumes import Volume, Volumes
+from handler.errors import ErrorCode, Misconfigured, TokenRejected
 from handler.invocation import Invocation, Trigger
 from handler.model.request import Batch, GoneServer, SweepBounds, Target, read_form
 from handler.model.result import ManyResult, Outcome, TargetResult, to_json
 from handler.runtime import Runtime
 from handler.telemetry import configure
-from tests.embedded_cloud import Cloud
+from tests.embedded_cloud import Cloud, Server
 from tests.embedded_cloud.policies import Policies
-from tests.unit.embedded_project import APPLY, EmbeddedProject
+from tests.unit.embedded_project import APPLY, EmbeddedProject, FixedToken
 
 THIRD = uuid.UUID(int=3).hex
 
@@ -473,6 +476,129 @@ def test_a_server_that_is_gone_is_looked_for_by_its_id_where_that_is_minded(
     assert one(project, volume.id, services).outcome is Outcome.DETACHED
     listed = [call.query.get("uuid") for call in cloud.calls if call.path.endswith("/servers")]
     assert listed == [gone]
+
+
+def _whole(services: Project) -> WholeCloud:
+    assert services.whole_cloud is not None
+    return services.whole_cloud
+
+
+def _signed(whole: WholeCloud) -> PreparedRequest:
+    request = PreparedRequest()
+    request.headers = CaseInsensitiveDict()
+    return whole(request)
+
+
+def test_what_was_seen_counts_for_ten_seconds(cloud: Cloud, project: EmbeddedProject) -> None:
+    services = project.services()
+    whole, seconds = _whole(services), [100.0]
+    whole._now = lambda: seconds[0]
+    seen = whole.sight()
+    cloud.clear_calls()
+
+    def asked_after(pause: float) -> list[str]:
+        seconds[0] += pause
+        before = len(cloud.calls)
+        whole.require_still(services.context)
+        return [call.path.rpartition("/")[2] for call in cloud.calls[before:]]
+
+    assert [asked_after(pause) for pause in (9.9, 0.1, 9.9, 0.1)] == [[], [seen.server_id]] * 2
+    assert whole.endpoints.sight is seen
+
+
+def test_a_server_that_is_shown_no_more_is_replaced_at_once_or_nothing_is_known(
+    cloud: Cloud, project: EmbeddedProject
+) -> None:
+    keep_the_proof(cloud)
+    services = project.services()
+    whole, seconds = _whole(services), [100.0]
+    whole._now = lambda: seconds[0]
+    first = whole.sight().server_id
+    cloud.delete_server(first)
+    seconds[0] += 10
+
+    whole.require_still(services.context)
+
+    assert whole.endpoints.sight is not None
+    assert whole.endpoints.sight.server_id != first
+    cloud.delete_server(whole.endpoints.sight.server_id)
+    seconds[0] += 10
+    with pytest.raises(Misconfigured, match="can't be proved"):
+        whole.require_still(services.context)
+
+
+def test_what_another_thread_has_seen_meanwhile_is_not_looked_for_again(
+    cloud: Cloud, project: EmbeddedProject
+) -> None:
+    whole = _whole(project.services())
+    signed = _signed(whole)
+    cloud.clear_calls()
+
+    assert whole._prove(signed) is signed
+    assert cloud.calls == []
+
+
+def test_the_list_of_all_servers_is_read_once(cloud: Cloud, project: EmbeddedProject) -> None:
+    cloud.policies.filters_servers.clear()
+    orphans = [orphan(cloud, cloud.project_id) for _ in range(2)]
+    keep_the_proof(cloud)
+    services = project.services()
+    _whole(services).sight()
+    cloud.clear_calls()
+
+    assert [one(project, id_, services).outcome for id_ in orphans] == [Outcome.DETACHED] * 2
+    assert [call.path.endswith("/servers") for call in cloud.calls].count(True) == 1
+
+
+def test_tokens_that_are_refused_one_after_the_other_prove_nothing(
+    cloud: Cloud, project: EmbeddedProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FixedToken, "renew", lambda *_: True)
+    whole = _whole(project.services())
+    cloud.misbehave("volume", "GET", times=None, status=401)
+
+    with pytest.raises(TokenRejected, match="3 tokens in a row"):
+        _signed(whole)
+    assert len(cloud.calls) == 3, "each by one token that nothing renews"
+
+
+def test_a_volume_that_is_shown_as_nobodys_is_no_other_projects(
+    cloud: Cloud, project: EmbeddedProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    get = Volumes.get
+
+    def untold(volumes: Volumes, *asked: Any) -> Volume | None:
+        found = get(volumes, *asked)
+        return None if found is None else found._replace(project_id=None)
+
+    monkeypatch.setattr(Volumes, "get", untold)
+
+    with pytest.raises(Misconfigured, match="but does not show it by its id"):
+        _whole(project.services()).sight()
+    assert cloud.changes() == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "says"),
+    [
+        ("hidden", "the compute service lists server .*, but does not show it by its id"),
+        ("both", "no server of another project is found that the compute service shows by its id"),
+        ("unlisted", "shows server .* of another project by its id, but does not list it"),
+    ],
+)
+def test_what_is_missing_of_the_servers_is_said(
+    cloud: Cloud, project: EmbeddedProject, policy: str, says: str
+) -> None:
+    def others(server: Server) -> bool:
+        return server.project_id != cloud.project_id
+
+    if policy != "unlisted":
+        cloud.policies.hidden = others
+    if policy != "hidden":
+        cloud.policies.unlisted = others
+
+    with pytest.raises(Misconfigured, match=says):
+        _whole(project.services()).sight()
 
 
 def test_the_proof_reads_no_page_that_it_does_not_need(cloud: Cloud, project: EmbeddedProject) -> None:
