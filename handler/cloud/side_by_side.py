@@ -60,7 +60,6 @@ class Window:
 
     def take(self) -> Answer | None:
         """The next page that there is; None where that failed: by marker it is found out why."""
-        self._fill()
         if not self._coming:
             self.at_end = True
             return None

@@ -139,6 +139,7 @@ def test_a_count_that_is_wrong_loses_nothing(counted: int) -> None:
     things.count = counted
 
     assert things.read() == things.ids
+    assert things.unsure == 0, "by the cloud's own count it was read to its end"
 
 
 def test_nobody_is_asked_side_by_side_while_nothing_waits_for_it() -> None:
