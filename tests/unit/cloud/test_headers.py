@@ -82,6 +82,7 @@ def _theirs(sock: socket.socket) -> http.client.HTTPResponse:
 @example(b"HTTP/1.1", b"200", [b"X: 1"] * 99, b"\r\n")
 @example(b"HTTP/1.1", b"200", [b"X: 1"] * 100, b"\r\n")
 @example(b"HTTP/1.1", b"200", [b"Transfer-Encoding: chunked", b"Content-Length: 5"], b"\r\n")
+@example(b"HTTP/1.1", b"200", [b"Content-Length: -1"], b"\r\n")
 @example(b"HTTP/1.1", b"200", [b"X: " + b"y" * 65536], b"\r\n")
 @example(b"HTTP/1.1", b"200", [b"X: " + b"y" * (65536 - 5)], b"\r\n")
 @example(b"HTTP/1.1", b"200", [b"Content-Length: " + b"9" * 5000], b"\r\n")

@@ -6,14 +6,15 @@ import json
 import threading
 import uuid
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from random import Random
+from typing import Any
 
 import pytest
 
 from handler.cloud.messages import Answer
 from handler.cloud.paging import LONG, Listing, record
-from handler.cloud.side_by_side import Beside, joins
+from handler.cloud.side_by_side import Beside, Window, joins
 from handler.errors import Failure, ListingFailed, NoAnswer, TokenRejected
 from handler.invocation import Deadline
 from tests.embedded_cloud import Cloud
@@ -305,6 +306,30 @@ def test_a_page_that_fails_is_asked_for_by_marker(fault: Failure) -> None:
 
     assert things.read() == things.ids
     assert things.unsure == 1
+
+
+class _Noting(Executor):
+    """Begins nothing."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, Future[Any]]] = []
+
+    def submit(self, _fetch: Any, offset: int) -> Future[Any]:  # type: ignore[override]
+        self.asked.append((offset, Future()))
+        return self.asked[-1][1]
+
+
+def test_so_many_are_on_their_way_as_may_be_and_what_is_not_begun_is_dropped() -> None:
+    threads = _Noting()
+    window = Window(lambda _: REFUSED, threads, lambda: 3, page=PAGE, listed=8 * PAGE, count=None)
+    first = 8 * PAGE - OVERLAP
+    assert [offset for offset, _ in threads.asked] == [first, first + STEP, first + 2 * STEP]
+
+    threads.asked[0][1].set_result(REFUSED)
+    assert window.take() is None
+    assert [offset for offset, _ in threads.asked[3:]] == [first + 3 * STEP]
+    window.close()
+    assert [coming.cancelled() for _, coming in threads.asked] == [False, True, True, True]
 
 
 def test_joins_by_the_last_id_of_the_page_before() -> None:
