@@ -12,6 +12,8 @@ _NO_OBJECT = "what begins otherwise is no JSON object, whoever parses it: this o
 _NEVER_THE_FIRST = "what is looked for lies behind the first letter, or nowhere"
 _FRESH_HAS_A_TEXT = "for the type checker: what is fresh has a text"
 _IN_VAIN = "a marker from elsewhere is a page fetched in vain: what is gone on from is the last id"
+_IN_VAIN_AT_THE_END = "what is not on its way yet is asked for in vain, and nobody reads it"
+_SOONER = "it lets the next request go out sooner; what comes is the same"
 _NO_INTERIM = "an interim answer is never given out as one (handler.cloud.answer_reading)"
 _AT_THE_END = "whether the interpreter waits at its end for a look-up that hangs"
 _HAS_OPTIONS = "for the type checker: urllib3's pools give options, an empty list at least"
@@ -130,8 +132,15 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "not all(plain) -> True": _THE_OTHER_PARSER,
     },
     "handler.cloud.answer_reading:_AnswerFile.close": {"super().close() -> pass": _COLLECTED},
-    "handler.cloud.paging:Listing._at_once": {"True -> False": _AS_MANY},
-    "handler.cloud.paging:Listing._pages": {"coming.cancel() -> pass": _IN_VAIN, "True -> False": _AS_MANY},
+    "handler.cloud.paging:Listing._pages": {
+        "coming.cancel() -> pass": _IN_VAIN,
+        "time.sleep(_HEAD_START) -> pass": _SOONER,
+        "True -> False": _AS_MANY,
+    },
+    "handler.cloud.paging:Listing._at_once": {
+        "True -> False": _AS_MANY,
+        "window.close() -> pass": _IN_VAIN_AT_THE_END,
+    },
     "handler.cloud.paging:record": {"False -> True (2)": _READ_OTHERWISE},
     "handler.cloud.paging:Listing.pages": {
         "isinstance(fault, DeadlineExceeded) or self.deadline.expired -> (self.deadline.expired)": (

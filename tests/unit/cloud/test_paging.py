@@ -279,15 +279,30 @@ def test_a_lost_volume_is_gone_on_from_the_last_that_still_works(
     assert [call.status for call in bare_cloud.calls].count(404) == 3
 
 
+@pytest.mark.parametrize("times", [1, 2, 3])
 def test_a_marker_that_is_lost_for_a_moment_gives_no_record_twice(
-    bare_cloud: Cloud, project: EmbeddedProject
+    bare_cloud: Cloud, project: EmbeddedProject, times: int
 ) -> None:
     bare_cloud.populate(0, 12, 0)
     bare_cloud.page_cap = 4
     every = [server.id for server in bare_cloud.servers][::-1]
-    bare_cloud.misbehave("compute", "GET", "/servers", status=404, body={"message": "flapping"}, after=1)
+    flapping = {"message": "flapping"}
+    bare_cloud.misbehave("compute", "GET", "/servers", times, 1, status=404, body=flapping)
 
     assert listed_servers(project) == every
+
+
+def test_an_answer_that_says_nothing_of_a_marker_is_no_lost_one(
+    bare_cloud: Cloud, project: EmbeddedProject
+) -> None:
+    bare_cloud.populate(0, 12, 0)
+    bare_cloud.page_cap = 4
+    bare_cloud.misbehave("compute", "GET", "/servers", None, 1, status=409, body={"message": "busy"})
+
+    with pytest.raises(Failure):
+        listed_servers(project)
+
+    assert len(bare_cloud.calls) == 2
 
 
 def test_a_marker_is_lost_three_times_at_most(bare_cloud: Cloud, project: EmbeddedProject) -> None:
@@ -323,6 +338,17 @@ def test_a_cloud_that_ignores_the_marker_is_found_out(
     strange: Strange, project: EmbeddedProject, more: bool
 ) -> None:
     asked = strange(lambda _marker: page(ids_of(1000), more=more))
+
+    with pytest.raises(ListingFailed, match="ignores the marker"):
+        listed_servers(project)
+
+    assert len(asked) <= 3
+
+
+def test_a_cloud_that_ignores_the_marker_is_found_out_by_short_pages_too(
+    strange: Strange, project: EmbeddedProject
+) -> None:
+    asked = strange(lambda _marker: page(ids_of(2), more=True))
 
     with pytest.raises(ListingFailed, match="ignores the marker"):
         listed_servers(project)

@@ -37,6 +37,7 @@ class MovingList:
         self.move: Callable[[], None] = lambda: None
         self.bend: Callable[[int, list[str]], Answer | list[str]] = lambda _offset, page: page
         self.count: int | None = None
+        self.links = True
         self.offsets: list[int] = []
         self.markers: list[str | None] = []
         self.unsure = 0
@@ -60,7 +61,7 @@ class MovingList:
 
     def _answer(self, page: list[str]) -> Answer:
         body: dict[str, object] = {"things": [{"id": id_} for id_ in page]}
-        if len(page) == PAGE:
+        if len(page) == PAGE and (self.links or len(self.markers) == 1):
             body["things_links"] = [{"rel": "next", "href": f"http://internal/things?marker={page[-1]}"}]
         if self.count is not None:
             body["count"] = self.count
@@ -141,6 +142,25 @@ def test_a_count_that_is_wrong_loses_nothing(counted: int) -> None:
 
     assert things.read() == things.ids
     assert things.unsure == 0, "by the cloud's own count it was read to its end"
+
+
+def test_full_pages_without_a_link_are_read_on_side_by_side() -> None:
+    things = MovingList(20 * PAGE)
+    things.links = False
+
+    assert things.read() == things.ids
+    assert things.unsure == 0
+    assert len(things.offsets) >= 12
+
+
+def test_records_whose_ids_can_be_no_markers_end_nothing() -> None:
+    things = MovingList(20 * PAGE)
+    for place in (3 * PAGE + 5, 10 * PAGE + 7):
+        things.ids[place] = "no marker"
+
+    assert things.read() == things.ids
+    assert things.unsure == 0
+    assert "no marker" not in things.markers
 
 
 def test_nobody_is_asked_side_by_side_while_nothing_waits_for_it() -> None:
@@ -245,6 +265,8 @@ ALL_PAGES: dict[str, Bend] = {
     "the offset is ignored": lambda ids, _: ids[:PAGE],
     "the offset is a page's number": lambda _ids, _: [],
     "the offset is refused": lambda _ids, _: REFUSED,
+    "no page can be read": lambda _ids, _: Answer(200, {}, b"<html>", None, ()),
+    "the page before comes again and again": lambda ids, _: ids[(LONG - 1) * PAGE :][:PAGE],
 }
 ONE_PAGE: dict[str, Bend] = {
     "it is refused": lambda _ids, _: REFUSED,
@@ -285,6 +307,22 @@ def test_a_shorter_page_with_a_link_is_not_the_last() -> None:
 
     assert things.read() == things.ids
     assert (things.unsure, len(things.markers)) == (0, LONG + 1)
+
+
+def test_after_a_short_page_with_a_link_the_rest_is_read_by_marker() -> None:
+    things = MovingList(20 * PAGE)
+
+    def cut(offset: int, page: list[str]) -> Answer | list[str]:
+        if offset != THIRD:
+            return page
+        link = [{"rel": "next", "href": f"http://internal/things?marker={page[9]}"}]
+        body = {"things": [{"id": id_} for id_ in page[:10]], "things_links": link}
+        return Answer(200, {}, json.dumps(body).encode(), None, ())
+
+    things.bend = cut
+
+    assert things.read() == things.ids
+    assert things.unsure == 1
 
 
 def test_a_list_whose_order_changes_is_not_believed() -> None:
