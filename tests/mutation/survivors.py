@@ -13,6 +13,8 @@ _NEVER_THE_FIRST = "what is looked for lies behind the first letter, or nowhere"
 _FRESH_HAS_A_TEXT = "for the type checker: what is fresh has a text"
 _IN_VAIN = "a marker from elsewhere is a page fetched in vain: what is gone on from is the last id"
 _IN_VAIN_AT_THE_END = "what is not on its way yet is asked for in vain, and nobody reads it"
+_SOONER_KNOWN = "without a filter all are wanted: this only saves finding it out"
+_ROOM = "it only makes room: nothing is compared any more"
 _SOONER = "it lets the next request go out sooner; what comes is the same"
 _NO_INTERIM = "an interim answer is never given out as one (handler.cloud.answer_reading)"
 _AT_THE_END = "whether the interpreter waits at its end for a look-up that hangs"
@@ -93,7 +95,11 @@ EXPLAINED: dict[str, dict[str, str]] = {
         'attachment.id or "" -> (attachment.id)': _HAS_AN_ID,
     },
     "handler.actions.lists:count": {"failing.is_set() -> False": _NO_MORE_PAGES},
-    "handler.actions.sweep_candidates:Census._add": {"server in self._servers -> False": _LEFT_OUT_LATER},
+    "handler.actions.sweep_candidates:Census._add": {
+        "server in self._servers -> False": _LEFT_OUT_LATER,
+        "self._all or self.wants(volume, (server_id,)) -> (self.wants(volume, (server_id,)))": _SOONER_KNOWN,
+    },
+    "handler.actions.sweep_candidates:Census.orphans": {"self._servers = set() -> pass": _ROOM},
     "handler.actions.sweep_candidates:Census._sort_out": {
         "max -> min": _OFTEN,
         "self._room = max(_ROOM, 2 * end) -> pass": _OFTEN,
@@ -107,7 +113,10 @@ EXPLAINED: dict[str, dict[str, str]] = {
     "handler.actions.os_detach:post": {
         "200 <= answer.status < 300 -> (answer.status < 300)": _NO_INTERIM,
     },
-    "handler.actions.sweep_candidates:Census.add_volumes": {"len(self._packed) > self._room -> True": _OFTEN},
+    "handler.actions.sweep_candidates:Census.add_volumes": {
+        "len(self._packed) > self._room -> True": _OFTEN,
+        "len(self._packed) > self._room -> (len(self._packed) >= self._room)": _OFTEN,
+    },
     "handler.cloud.answer_reading:_BoundedSocket.makefile": {
         "self._sock.gettimeout() or 0.0 -> (self._sock.gettimeout())": _HAS_A_TIME_OUT,
     },

@@ -376,12 +376,78 @@ def test_joins_by_the_last_id_of_the_page_before() -> None:
     assert joins([c, d, e], [a, b, c]) == 1
     assert joins([b, c, d], [a, b, c]) == 2
     assert joins([e, b, c, d], [a, b, c]) == 3, "one that came to be listed"
+    assert joins([d, e, f, c, g], [a, b, c]) == 4, "as many as may"
     assert joins([d, e, f, g, c], [a, b, c]) is None, "too many that did"
     assert joins([c, b, d], [a, b, c]) is None, "one of the page before comes again"
     assert joins([b, a, c, d], [a, b, c]) is None, "another order"
     assert joins([d, e], [a, b, c]) is None
     assert joins([c, d], []) is None
     assert joins([None, d], [a, None]) is None
+
+
+class Threads(Executor):
+    """Does what it is given at once, or never."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Future[Answer]] = []
+        self.at_once = True
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        if self.at_once:
+            future.set_result(fn(*args, **kwargs))
+        self.waiting.append(future)
+        return future
+
+
+PAGE_OF_ONE = Answer(200, {}, b'{"things": []}', None, ())
+
+
+def test_as_many_pages_are_on_their_way_as_may_be_while_one_is_read() -> None:
+    asked: list[int] = []
+
+    def fetch(offset: int) -> Answer:
+        asked.append(offset)
+        return PAGE_OF_ONE
+
+    window = Window(fetch, Threads(), lambda: 3, page=100, listed=800, count=None)
+
+    assert window.take() is PAGE_OF_ONE
+    assert asked == [799, 898, 997, 1096]
+
+
+def test_nothing_is_asked_for_where_the_count_ends() -> None:
+    asked: list[int] = []
+
+    def fetch(offset: int) -> Answer:
+        asked.append(offset)
+        return PAGE_OF_ONE
+
+    window = Window(fetch, Threads(), lambda: 3, page=100, listed=800, count=898)
+
+    assert [window.take(), window.take()] == [PAGE_OF_ONE, None]
+    assert asked == [799]
+    assert window.at_end
+
+
+def test_an_answer_that_refuses_is_no_page() -> None:
+    window = Window(lambda _: REFUSED, Threads(), lambda: 1, page=100, listed=800, count=None)
+
+    assert window.take() is None
+    assert not window.at_end
+
+
+def test_what_is_not_on_its_way_yet_is_dropped() -> None:
+    threads = Threads()
+    window = Window(lambda _: PAGE_OF_ONE, threads, lambda: 3, page=100, listed=800, count=None)
+    window.take()
+    threads.at_once = False
+    threads.waiting.clear()
+    window.take()
+
+    window.close()
+
+    assert [future.cancelled() for future in threads.waiting] == [True]
 
 
 # At a sweep.
