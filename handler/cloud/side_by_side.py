@@ -56,6 +56,7 @@ class Window:
         self._count = count
         self._coming: deque[Future[Answer]] = deque()
         self.at_end = False  # nothing is left to be asked for, by the cloud's own count
+        self._fill()
 
     def take(self) -> Answer | None:
         """The next page that there is; None where that failed: by marker it is found out why."""
