@@ -84,8 +84,9 @@ class _Log(logging.Handler):
 class History:
     """Plays what comes of a scene."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, live: bool = False) -> None:
         self.story = Story(seed)
+        self.live = live
         self.random = Random(seed)
         self.scheduler = Scheduler(self.random)
         self.log = _Log(self.scheduler)
@@ -111,7 +112,7 @@ class History:
         return story
 
     def _set_up(self) -> None:
-        self.scene = scene = Scene(self.random, self.scheduler)
+        self.scene = scene = Scene(self.random, self.scheduler, live=self.live)
         self.cloud, self.terms = scene.cloud, scene.terms
         self.account = Account(scene.cloud, scene.terms)
         self.wire.lead_to(scene.cloud, self.account)
@@ -245,6 +246,6 @@ class Delivery:
         return self.over
 
 
-def play(seed: int) -> Story:
-    """Play the history of a seed."""
-    return History(seed).play()
+def play(seed: int, *, live: bool = False) -> Story:
+    """Play the history of a seed; `live`: of events that ask for live servers' disks alone."""
+    return History(seed, live=live).play()

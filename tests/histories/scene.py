@@ -18,16 +18,20 @@ _PORT = 80  # nobody listens: no call leaves this process
 
 
 class Scene:
-    """Made by the seed. `kept` are a server and its disk that nobody touches: a list is never empty."""
+    """Made by the seed. `kept` are a server and its disk that nobody touches: a list is never empty.
 
-    def __init__(self, random: Random, scheduler: Scheduler) -> None:
+    `live`: it is a live server's disk that every event asks for.
+    """
+
+    def __init__(self, random: Random, scheduler: Scheduler, *, live: bool = False) -> None:
         self.random = random
+        self.live = live
         self.cloud = cloud = Cloud("huawei" if random.random() < 0.12 else "openstack", port=_PORT)
         cloud.now = scheduler.time
         huawei = cloud.flavour == "huawei"
         self.terms = Terms(
             check=random.choice(["gone", "gone", "recorded", "not-held"]),
-            live=random.random() < 0.5,
+            live=random.random() < 0.5 or live,
             recover=random.random() < 0.5,
             apart=not huawei and random.random() < 0.04,
             limit=random.choice([20, 20, 2]),
@@ -117,7 +121,7 @@ class Scene:
         dry = random.random() < 0.1
         form = random.choice(["one", "one", "one", "batch", "server", "sweep"])
         volumes = [one for one in self.cloud.world.volumes.values() if one.id not in self.kept]
-        if form == "one" and volumes:
+        if volumes and (form == "one" or self.live):
             return self._target(random.choice(self._orphans() or volumes), dry=dry)
         if form == "batch" and volumes:
             chosen = [random.choice(self._orphans() or volumes) for _ in range(random.randint(1, 3))]
@@ -149,5 +153,5 @@ class Scene:
             if entry.server_id and random.random() < 0.7:
                 mistaken = random.random() < 0.1
                 about["server_id"] = self.kept_server if mistaken else entry.server_id
-                about["live"] = random.random() < 0.6
+                about["live"] = random.random() < 0.6 or self.live
         return Target(**about)
