@@ -123,7 +123,8 @@ def _definitions(above: str, body: Iterable[ast.stmt]) -> Iterator[tuple[str, Fu
         elif isinstance(node, ast.ClassDef):
             yield from _definitions(f"{above}{node.name}.", node.body)
         elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and not above:
-            yield node.targets[0].id, node.value
+            if not isinstance(node.value, ast.Subscript):  # a type by another name
+                yield node.targets[0].id, node.value
 
 
 def _decorators(node: FunctionNode) -> Iterator[_Change]:

@@ -218,6 +218,12 @@ def test_the_operators(line: str, changes: set[str]) -> None:
     assert {mutant.change for mutant in found} == changes
 
 
+def test_a_type_s_other_name_is_left_alone() -> None:
+    found = mutants_of("sample", 'KINDS = ("a", "b")\nBegin = Callable[[int, "str"], ("a", "b")]\n')
+
+    assert {mutant.name for mutant in found} == {"KINDS"}
+
+
 def test_a_mutant_shows_its_change_as_a_diff() -> None:
     (mutant,) = [one for one in mutants_of("sample", SAMPLE) if one.operator == "not" and "never" in one.name]
 
