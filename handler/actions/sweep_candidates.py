@@ -50,7 +50,7 @@ class Orphan:
     @property
     def disk(self) -> Disk:
         """What the list said of the disk."""
-        return Disk.seen(self.name, self.size if self.size >= 0 else None, self.device, self.since)
+        return Disk.seen(self.name, self.size, self.device, self.since)
 
 
 class Orphans(Sequence[Orphan]):

@@ -122,9 +122,10 @@ def _definitions(above: str, body: Iterable[ast.stmt]) -> Iterator[tuple[str, Fu
             yield above + node.name, node
         elif isinstance(node, ast.ClassDef):
             yield from _definitions(f"{above}{node.name}.", node.body)
-        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and not above:
-            if not isinstance(node.value, ast.Subscript):  # a type by another name
-                yield node.targets[0].id, node.value
+        elif isinstance(node, ast.Assign) and not above:
+            name = node.targets[0]
+            if isinstance(name, ast.Name) and not isinstance(node.value, ast.Subscript):  # no type's alias
+                yield name.id, node.value
 
 
 def _decorators(node: FunctionNode) -> Iterator[_Change]:

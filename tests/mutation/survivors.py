@@ -56,6 +56,13 @@ _HAS_AN_AGE = "for the type checker: a record whose age is not known was refused
 _PUT_RIGHT = "what it says is put right behind the call, whatever came of it"
 _NO_STATE_EITHER = "what is no text is none of the states either"
 _SIGNED_IN_VAIN = "a request that nobody sends is signed in vain"
+_THE_OTHER_READER = "an answer that came whole is read through a file, which takes longer, to the same end"
+_NOBODY_ASKS = "whoever opens ahead leaves what fails to the call (BoundedAdapter.open)"
+_HOLDS_NONE = "without secrets it holds none: this only saves the looking"
+_HOW_SOON = "only how soon the volumes are asked for side by side, to the same end"
+_LONGER = "a list that is longer than it need be"
+_HAS_A_PORT = "for the type checker: http.client gives a tunnel the usual port where none is said"
+_SAME_HEADERS = "the same headers in a slower dictionary"
 _ALL_ARE_PLAIN = "for the type checker: lines that are not all plain were left to http.client just before"
 _READ_AGAIN = "the same answer is read again, to the same end"
 _OF_A_WHOLE_CLOUD = (
@@ -94,12 +101,20 @@ EXPLAINED: dict[str, dict[str, str]] = {
         'attachment.server_id or "" -> (attachment.server_id)': _OF_A_SERVER,
         'attachment.id or "" -> (attachment.id)': _HAS_AN_ID,
     },
-    "handler.actions.lists:count": {"failing.is_set() -> False": _NO_MORE_PAGES},
-    "handler.actions.sweep_candidates:Census._add": {
-        "server in self._servers -> False": _LEFT_OUT_LATER,
-        "self._all or self.wants(volume, (server_id,)) -> (self.wants(volume, (server_id,)))": _SOONER_KNOWN,
-    },
     "handler.actions.sweep_candidates:Census.orphans": {"self._servers = set() -> pass": _ROOM},
+    "handler.cloud.faults:plain_word": {
+        "secrets and holds(value, secrets) -> (holds(value, secrets))": _HOLDS_NONE,
+    },
+    "handler.actions.lists:count": {
+        "counting.done() or census.servers > census.volumes + PAGE -> True": _HOW_SOON,
+        "census.servers > census.volumes + PAGE -> (census.servers >= census.volumes + PAGE)": _HOW_SOON,
+        "failing.is_set() -> False": _NO_MORE_PAGES,
+    },
+    "handler.actions.sweep_candidates:Census._add": {
+        "project == len(self._held) -> True": _LONGER,
+        "self._all or self.wants(volume, (server_id,)) -> (self.wants(volume, (server_id,)))": _SOONER_KNOWN,
+        "server in self._servers -> False": _LEFT_OUT_LATER,
+    },
     "handler.actions.sweep_candidates:Census._sort_out": {
         "max -> min": _OFTEN,
         "self._room = max(_ROOM, 2 * end) -> pass": _OFTEN,
@@ -150,7 +165,22 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "True -> False": _AS_MANY,
         "window.close() -> pass": _IN_VAIN_AT_THE_END,
     },
-    "handler.cloud.paging:record": {"False -> True (2)": _READ_OTHERWISE},
+    "handler.cloud.connection:_Timed.getresponse": {
+        "whole is not None and not more_decrypted(sock) -> False": _THE_OTHER_READER,
+        "self.timeout or left -> (self.timeout)": _HAS_A_TIME_OUT,
+    },
+    "handler.cloud.connection:_Timed._authority": {
+        "self._tunnel_port or port -> (self._tunnel_port)": _HAS_A_PORT,
+    },
+    "handler.cloud.connection:_Timed._read_on": {"False -> True (2)": _NOT_ENCODED},
+    "handler.cloud.connection:_TimedPool.open": {
+        "conn.close() -> pass": _COLLECTED,
+        "raise -> pass": _NOBODY_ASKS,
+    },
+    "handler.cloud.paging:record": {
+        "False -> True": _READ_OTHERWISE,
+        "False -> True (2)": _READ_OTHERWISE,
+    },
     "handler.cloud.paging:Listing.pages": {
         "isinstance(fault, DeadlineExceeded) or self.deadline.expired -> (self.deadline.expired)": (
             _NO_TIME_IS_LEFT
@@ -167,9 +197,6 @@ EXPLAINED: dict[str, dict[str, str]] = {
     "handler.cloud.connection:_Timed._spoilt": {"self.sock is sock -> True": _ONE_MORE},
     "handler.cloud.connection:_Timed.request": {
         "time.monotonic() > self.latest -> (time.monotonic() >= self.latest)": _THAT_VERY_MOMENT,
-    },
-    "handler.cloud.connection:_Timed.getresponse": {
-        "self.timeout or left -> (self.timeout)": _HAS_A_TIME_OUT
     },
     "handler.cloud.connection:_Timed.connect": {"self.timeout or 0.0 -> (self.timeout)": _HAS_A_TIME_OUT},
     "handler.cloud.connection:BoundedAdapter.get_connection_with_tls_context": {
@@ -217,6 +244,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
     },
     "handler.cloud.faults:retry_hint": {"isinstance(hint, (str, int)) -> True": _NO_NUMBER},
     "handler.cloud.transport:Transport._exchange": {"adapter.close() -> pass": _COLLECTED},
+    "handler.cloud.transport:Transport._prepare": {"call.headers -> True": _SAME_HEADERS},
     "handler.cloud.transport:Transport._sent_by": {
         "not response.raw.closed -> False": _COLLECTED,
         "not response.raw.closed -> True": _ENDED_IS_ENDED,

@@ -441,13 +441,35 @@ class _NotBegun(Future[Any]):
         raise AssertionError(timeout)
 
 
-def test_a_look_that_no_thread_was_free_for_is_not_waited_for() -> None:
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_look_that_no_thread_was_free_for_is_not_waited_for(
+    caplog: pytest.LogCaptureFixture, *, waits: bool
+) -> None:
     early = Early(GONE, call_context(25.0), lambda *_: _NotBegun())
 
-    early.wait()
+    if waits:
+        early.wait()
     early.end()
 
     assert early.proven((GONE,)) is None
+    assert caplog.records == []
+
+
+def test_only_a_look_whose_patience_ran_out_is_begun_again_by_whoever_waits() -> None:
+    begun: list[Sequence[str]] = []
+
+    def begin(spellings: Sequence[str], _own: CallContext) -> Future[Server | Proven]:
+        begun.append(spellings)
+        failed: Future[Server | Proven] = Future()
+        failed.set_running_or_notify_cancel()
+        failed.set_exception(UpstreamUnavailable("planted"))
+        return failed
+
+    early = Early(GONE, call_context(25.0), begin)
+    early.wait()
+    early.end()
+
+    assert begun == [(GONE,)]
 
 
 def test_form_server_ends_a_look_that_nobody_needs(

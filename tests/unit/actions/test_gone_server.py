@@ -43,6 +43,19 @@ def test_nothing_that_names_it_is_fine(project: EmbeddedProject) -> None:
     assert project.calls() == {"volume pages": 1, "server pages": 0, "looks": 1, "detaches": 0}
 
 
+def test_whoever_asks_to_stop_ends_the_list(bare_cloud: Cloud, project: EmbeddedProject) -> None:
+    gone = str(uuid.uuid4())
+    bare_cloud.add_volume(attachments=[gone])
+    services = project.services()
+    services.context.invocation = services.context.invocation._replace(stopped=lambda: bool(bare_cloud.calls))
+
+    result = project.clear_server(gone, services)
+
+    assert result.error is not None
+    assert result.error.message.startswith("Interrupted while the lists were read")
+    assert not bare_cloud.posts()
+
+
 def test_a_server_that_exists_keeps_all(bare_cloud: Cloud, project: EmbeddedProject) -> None:
     living = bare_cloud.add_server(status="SHUTOFF")
     for _ in range(3):

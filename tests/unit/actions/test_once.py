@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from handler.actions.os_detach import CONFIRM_WITHIN
-from handler.errors import ErrorCode
+from handler.actions.os_detach import CONFIRM_WITHIN, unseen
+from handler.errors import ErrorCode, Failure, Throttled, UpstreamRejected, UpstreamUnavailable
 from handler.invocation import Invocation, Trigger
 from handler.model.request import Target
 from handler.model.result import Outcome, TargetResult
@@ -224,3 +224,21 @@ def test_a_record_that_the_compute_side_forgot_is_cleared_by_not_held_only(
 
     assert (refused.outcome, refused.error and refused.error.code) == ("refused", "server_exists")
     assert (cleared.outcome, cleared.server.exists, cleared.server.status) == ("detached", True, "SHUTOFF")
+
+
+@pytest.mark.parametrize(
+    ("fault", "blind", "code"),
+    [
+        (Throttled("Slow."), UpstreamUnavailable("No."), ErrorCode.THROTTLED),
+        (UpstreamRejected("Never."), UpstreamRejected("No."), ErrorCode.UPSTREAM_REJECTED),
+        (UpstreamRejected("Never."), UpstreamUnavailable("No."), ErrorCode.UPSTREAM_UNAVAILABLE),
+        (None, UpstreamUnavailable("No."), ErrorCode.NOT_CONFIRMED),
+    ],
+)
+def test_a_refusal_is_final_once_the_record_is_seen(
+    fault: Failure | None, blind: Failure, code: ErrorCode
+) -> None:
+    said = unseen(fault, blind)
+
+    assert said.code is code
+    assert said.retryable is (fault is None or fault.retryable or blind.retryable)

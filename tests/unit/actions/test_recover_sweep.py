@@ -104,6 +104,17 @@ def test_a_dry_run_frees_nothing(project: OptedIn) -> None:
     assert project.sent() == []
 
 
+def test_what_is_younger_than_the_event_says_is_left_alone(project: OptedIn) -> None:
+    plant(project, FREED)
+
+    result = project.sweep(recover=True, min_age_seconds=10**8)
+
+    assert result.results == ()
+    assert result.scanned is not None
+    assert result.scanned.skipped.too_young == len(FREED)
+    assert project.sent() == []
+
+
 def test_what_is_passed_on_to_a_broker_is_never_a_stuck_record(project: OptedIn) -> None:
     project.settings["DETACH_FANOUT_SINK"] = project.cloud.sink_url
     planted = plant(project, {"N5", "N6"})

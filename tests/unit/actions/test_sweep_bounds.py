@@ -468,6 +468,41 @@ def test_a_page_that_fails_clears_nothing(bare_cloud: Cloud, project: EmbeddedPr
     assert not bare_cloud.posts()
 
 
+def test_a_list_of_servers_that_fails_behind_that_of_volumes_clears_nothing(
+    bare_cloud: Cloud, project: EmbeddedProject
+) -> None:
+    project.add_held(9)
+    project.add_orphan()
+    bare_cloud.page_cap = 4
+    listed = threading.Event()
+
+    def hold(call: Call) -> None:
+        if call.path.endswith("/servers") and "marker" in call.query:
+            listed.wait(20)
+        elif call.path.endswith("/volumes/detail") and "marker" in call.query:
+            listed.set()
+
+    bare_cloud.hook(hold)
+    bare_cloud.misbehave("compute", "GET", "/servers", times=None, after=1, status=500, delay=0.3)
+
+    result = project.sweep()
+
+    assert code(result) == "listing_failed"
+    assert not bare_cloud.posts()
+
+
+def test_a_result_names_the_project_that_no_list_tells(bare_cloud: Cloud, project: EmbeddedProject) -> None:
+    bare_cloud.policies.tells_volume_owner = False
+    for _ in range(10):
+        project.add_orphan()
+    project.add_held(1)
+
+    result = project.sweep()
+
+    assert code(result) == "sweep_refused"
+    assert {part.project_id for part in result.results} == {bare_cloud.project_id}
+
+
 def test_without_a_proof_there_is_no_sweep(bare_cloud: Cloud, project: EmbeddedProject) -> None:
     project.add_orphan()
 

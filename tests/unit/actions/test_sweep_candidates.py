@@ -71,6 +71,22 @@ def test_orphans_are_what_is_attached_less_what_is_listed(
     assert census.servers == len(listed)
 
 
+def test_a_project_is_told_by_its_name_where_that_is_no_uuid() -> None:
+    def wanted(project_id: str | None, **bounds: Any) -> bool:
+        volume = Volume(some_id(1), "in-use", project_id, ())
+        return Census(SweepBounds(**bounds)).wants(volume, ())
+
+    assert wanted("team-a", project_ids=["team-a"])
+    assert not wanted("team-b", project_ids=["team-a"])
+    assert not wanted("team-a", exclude_project_ids=["team-a"])
+    assert wanted("team-b", exclude_project_ids=["team-a"])
+    assert not wanted(None, exclude_project_ids=["team-a"])
+
+
+def test_a_project_of_which_nothing_is_listed_has_nothing() -> None:
+    assert Census(SweepBounds()).of_project("team-a") == 0
+
+
 def test_what_is_held_by_listed_servers_takes_no_room() -> None:
     census = Census(SweepBounds())
     for number in range(200):

@@ -13,7 +13,8 @@ from requests.structures import CaseInsensitiveDict
 
 from handler.actions.dispatch import carry_out
 from handler.actions.project import Project
-from handler.actions.sweep_candidates import Census
+from handler.actions.sweep import _dispatcher
+from handler.actions.sweep_candidates import Census, Orphan
 from handler.actions.whole_cloud import WholeCloud
 from handler.cloud.volumes import Volume, Volumes
 from handler.errors import ErrorCode, Misconfigured, TokenRejected
@@ -720,6 +721,47 @@ def test_a_project_none_of_whose_servers_is_shown_is_left_alone(
     assert result.complete is True
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["project_id"] for line in lines if line["event"] == "sweep_refused"] == [THIRD]
+
+
+def test_as_many_of_a_project_may_look_orphaned_as_the_fraction_says(
+    cloud: Cloud, project: EmbeddedProject
+) -> None:
+    project.settings["DETACH_SWEEP_MAX_FRACTION"] = "0.5"
+    for _ in range(5):
+        live(cloud, THIRD)
+        orphan(cloud, THIRD)
+    keep_the_proof(cloud)
+
+    assert project.sweep().summary == {"detached": 5}
+    orphan(cloud, THIRD)
+    for _ in range(5):
+        orphan(cloud, THIRD)
+    assert project.sweep().summary == {"refused": 6}
+
+
+def test_a_sweep_looks_into_no_list_again(cloud: Cloud, project: EmbeddedProject) -> None:
+    orphan(cloud, cloud.other_project_id)
+    services = project.services()
+    _whole(services).sight()
+    cloud.clear_calls()
+
+    assert project.sweep(services).summary == {"detached": 1}
+    assert [call.query.get("uuid") for call in cloud.calls if call.path.endswith("/servers")] == [None]
+
+
+def test_a_candidate_of_nobody_knows_whose_project_goes_to_the_broker_without(
+    cloud: Cloud, project: EmbeddedProject
+) -> None:
+    project.settings["DETACH_FANOUT_SINK"] = cloud.sink_url
+    services = project.services()
+    unknown = Orphan(
+        str(uuid.uuid4()), str(uuid.uuid4()), str(uuid.uuid4()), None, 1, "/dev/vdb", wanted=True
+    )
+
+    result = _dispatcher(services, services.settings.sweep, cloud.sink_url)(unknown)
+
+    assert (result.outcome, result.project_id) == (Outcome.DISPATCHED, None)
+    assert ["ce-projectid" in headers for headers, _ in cloud.sunk] == [False]
 
 
 def test_candidates_go_to_the_broker_with_their_project(cloud: Cloud, project: EmbeddedProject) -> None:

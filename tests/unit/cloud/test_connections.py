@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from requests.models import PreparedRequest
@@ -574,6 +575,40 @@ def test_tls_gets_what_a_proxy_s_consent_left_of_the_time(
     connection._tunnel()
 
     assert connected.timeouts == [3.0, 3.0, left]
+
+
+def test_a_kept_connection_forgets_what_time_the_last_answer_had() -> None:
+    connection, connected = _Timed("volume.example", timeout=3.0), Mock()
+    connection.sock, connection.latest = connected, float("inf")
+
+    connection.request("GET", "/")
+
+    assert connected.settimeout.call_args.args == (3.0,)
+
+
+def test_an_answer_behind_which_more_is_decrypted_is_read_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    read_on: list[bytes] = []
+    connection, connected = _Timed("volume.example", timeout=3.0), Mock()
+    connected.recv.return_value = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+    connection.sock, connection.until = connected, float("inf")
+    monkeypatch.setattr(connection, "_read_on", read_on.append)
+
+    for behind in (0, 1):
+        connected.pending.return_value = behind
+        answered = connection.getresponse()
+        assert (answered is None) is bool(behind)
+    assert read_on == [connected.recv.return_value]
+
+
+def test_an_answer_is_waited_for_no_longer_than_there_is_time(clock: Clock) -> None:
+    connection, connected = _Timed("volume.example", timeout=3.0), Mock()
+    connection.sock, connection.until = connected, clock() + 1
+    connected.recv.side_effect = TimeoutError
+
+    with pytest.raises(TimeoutError):
+        connection.getresponse()
+
+    assert [call.args for call in connected.settimeout.call_args_list] == [(1.0,)]
 
 
 @pytest.mark.parametrize("late", [0.0, 1.0])

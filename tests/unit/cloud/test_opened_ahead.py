@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from typing import Any
 
@@ -166,11 +167,19 @@ def test_nothing_is_connected_to_any_more_when_an_invocation_has_ended(
 def test_what_goes_by_a_proxy_is_left_to_the_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     transport = Transport(connect_timeout=3, read_timeout=10)
-    monkeypatch.setattr(transport._adapter, "open", lambda url, *_: opened.append(url))
+
+    def begun(_open: object, url: str, _trust: object, seconds: float) -> Future[None]:
+        opened.append(url)
+        assert seconds <= 1, "no longer than there is time"
+        done: Future[None] = Future()
+        done.set_result(None)
+        return done
+
+    monkeypatch.setattr(transport.threads, "submit", begun)
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "direct.example")
 
-    with transport.opened_ahead(["https://direct.example/v2", "https://other.example/v2"], call_context(25)):
+    with transport.opened_ahead(["https://direct.example/v2", "https://other.example/v2"], call_context(1)):
         pass
     transport.close()
 
@@ -198,3 +207,47 @@ def test_only_what_will_be_called_later_is_opened(
 
     assert {endpoints[url] for url in credentials.unopened()} == opened
     assert credentials.unopened() == []
+
+
+@pytest.mark.parametrize(("connections", "threads"), [(1, 1), (2, 1), (8, 4), (9, 4)])
+def test_half_of_the_connections_are_for_what_is_asked_beside(connections: int, threads: int) -> None:
+    with closing(Transport(connect_timeout=3, read_timeout=10, connections=connections)) as transport:
+        assert transport.threads._max_workers == threads
+
+
+def test_what_no_thread_has_begun_to_open_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    class NotBegun(Future[None]):
+        def result(self, timeout: float | None = None) -> None:
+            raise AssertionError(timeout)
+
+    with closing(Transport(connect_timeout=3, read_timeout=10)) as transport:
+        opening = NotBegun()
+        monkeypatch.setattr(transport.threads, "submit", lambda *_: opening)
+        with transport.opened_ahead(["https://direct.example/v2"], call_context(1)):
+            pass
+
+    assert opening.cancelled()
+
+
+def test_who_closes_waits_for_no_thread_and_leaves_none() -> None:
+    transport = Transport(connect_timeout=3, read_timeout=10)
+    threads, closed = transport.threads, threading.Event()
+    waiting = threads.submit(closed.wait, 20)
+
+    transport.close()
+    closed.set()
+
+    assert waiting.result() is True
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        threads.submit(closed.wait)
+    transport.close()
+
+
+def test_who_closes_does_not_wait_for_what_is_asked_beside(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[bool] = []
+    transport = Transport(connect_timeout=3, read_timeout=10)
+    monkeypatch.setattr(ThreadPoolExecutor, "shutdown", lambda _self, *, wait: waits.append(wait))
+
+    transport.close()
+
+    assert waits == [False]

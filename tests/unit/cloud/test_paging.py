@@ -15,6 +15,8 @@ import pytest
 import responses
 from requests.models import PreparedRequest
 
+from handler.cloud.messages import Answer
+from handler.cloud.paging import Listing, record
 from handler.errors import (
     DeadlineExceeded,
     Failure,
@@ -25,6 +27,7 @@ from handler.errors import (
     TokenRejected,
     UpstreamRejected,
 )
+from handler.invocation import Deadline
 from tests.embedded_cloud import Call, Cloud
 from tests.unit.embedded_project import EmbeddedProject
 
@@ -316,6 +319,58 @@ def test_a_marker_is_lost_three_times_at_most(bare_cloud: Cloud, project: Embedd
     assert failed.value.upstream is not None
     assert failed.value.upstream.status == 400
     assert len(bare_cloud.calls) == 5
+
+
+def test_three_markers_that_come_back_give_no_record_twice(
+    strange: Strange, project: EmbeddedProject
+) -> None:
+    every, refused = ids_of(6), [3]
+
+    def answer(marker: str | None) -> Given:
+        start = 0 if marker is None else every.index(marker) + 1
+        if start >= 4 and refused[0]:
+            refused[0] -= 1
+            return 404, {}, "{}"
+        if start in {2, 3} and 0 < refused[0] < 3:
+            refused[0] -= 1
+            return 404, {}, "{}"
+        return page(every[start : start + 4], more=start + 4 < len(every))
+
+    strange(answer)
+
+    assert listed_servers(project) == every
+    assert refused == [0]
+
+
+def test_a_refusal_that_is_about_no_marker_loses_none(bare_cloud: Cloud, project: EmbeddedProject) -> None:
+    bare_cloud.populate(0, 12, 0)
+    bare_cloud.page_cap = 4
+    bare_cloud.misbehave("compute", "GET", "/servers", status=409, body={"message": "No."}, after=1)
+
+    with pytest.raises(UpstreamRejected):
+        listed_servers(project)
+
+
+def test_an_id_that_is_no_plain_one_is_no_marker() -> None:
+    first, odd = ids_of(2), "../../v3/" + "0" * 32
+    asked: list[str | None] = []
+    left_out: list[str | None] = []
+
+    def fetch(marker: str | None) -> Answer:
+        asked.append(marker)
+        things = [{"id": id_} for id_ in [*first, odd]] if marker is None else []
+        body = {"things": things, "things_links": [{"rel": "next"}]}
+        return Answer(200, {}, json.dumps(body).encode(), None)
+
+    def read(found: dict[str, str]) -> str:
+        return str(uuid.UUID(found["id"]))
+
+    listing = Listing("volume", "things", record("id"), read, fetch, Deadline.after(60))
+    with ThreadPoolExecutor(1) as ahead:
+        read_so = [*listing.pages(ahead, left_out=left_out.append)]
+
+    assert read_so == [first, []]
+    assert (asked, left_out) == ([None, first[1]], [None])
 
 
 def test_a_list_that_fails_at_its_start_has_lost_no_marker(

@@ -325,6 +325,26 @@ def test_after_a_short_page_with_a_link_the_rest_is_read_by_marker() -> None:
     assert things.unsure == 1
 
 
+def test_a_full_page_without_a_link_is_not_the_last() -> None:
+    things = MovingList(20 * PAGE)
+
+    def bend(_offset: int, page: list[str]) -> Answer:
+        return Answer(200, {}, json.dumps({"things": [{"id": id_} for id_ in page]}).encode(), None, ())
+
+    things.bend = bend
+
+    assert things.read() == things.ids
+    assert (things.unsure, len(things.markers)) == (0, LONG + 1)
+
+
+def test_a_first_page_that_can_t_be_read_has_the_rest_read_by_marker() -> None:
+    things = MovingList(20 * PAGE)
+    things.bend = lambda _offset, _page: Answer(200, {}, b"<html>", None, ())
+
+    assert things.read() == things.ids
+    assert things.unsure == 1
+
+
 def test_a_list_whose_order_changes_is_not_believed() -> None:
     things = MovingList(20 * PAGE + 5)
     things.bend = lambda at, page: [*page[:OVERLAP], *page[OVERLAP:][::-1]] if at == THIRD else page
@@ -368,6 +388,14 @@ def test_so_many_are_on_their_way_as_may_be_and_what_is_not_begun_is_dropped() -
     assert [offset for offset, _ in threads.asked[3:]] == [first + 3 * STEP]
     window.close()
     assert [coming.cancelled() for _, coming in threads.asked] == [False, True, True, True]
+
+
+def test_nothing_is_asked_for_at_what_the_cloud_counts_as_the_end() -> None:
+    threads = _Noting()
+    first = 8 * PAGE - OVERLAP
+    Window(lambda _: REFUSED, threads, lambda: 3, page=PAGE, listed=8 * PAGE, count=first + STEP)
+
+    assert [offset for offset, _ in threads.asked] == [first]
 
 
 def test_joins_by_the_last_id_of_the_page_before() -> None:
