@@ -8,7 +8,8 @@ for. Nothing here knows HTTP or a trigger.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -65,13 +66,22 @@ class Clearing:
         """Take one target through the rule. Whatever stops it is in the answer, not raised."""
         found = self._nothing_yet(target)
         try:
-            return Cleared(self._begun(target, context, found), found)
+            # At a live server, or a record that is stuck, an early look proves nothing
+            early_id = None if target.live or target.recover else target.server_id
+            with self.looking(early_id, context) as early:
+                return Cleared(self._steps(target, context, found, early), found)
         except Exception as stop:  # noqa: BLE001 (a bug at one target must not take the others with it)
             return _stopped(self._switched_off(stop, target), context, found)
 
-    def early(self, server_id: str | None, context: CallContext) -> Early | None:
-        """See `begin_early`; None without a proof."""
-        return None if self._proof is None else begin_early(self._proof, server_id, context)
+    @contextmanager
+    def looking(self, server_id: str | None, context: CallContext) -> Iterator[Early | None]:
+        """Look for a server beside the block (`begin_early`), and end that with it. None without a proof."""
+        early = None if self._proof is None else begin_early(self._proof, server_id, context)
+        try:
+            yield early
+        finally:
+            if early is not None:
+                early.end()
 
     def resolve(self, target: Target, context: CallContext) -> Target | Cleared:
         """Steps 1 and 2 only: the same target with its attachment_id, or what became of it already there."""
@@ -98,16 +108,6 @@ class Clearing:
             if self._project_id is not None:
                 require_own(volume, self._project_id)
         return volume
-
-    def _begun(self, target: Target, context: CallContext, found: Findings) -> Outcome:
-        """All steps, with a look at the server beside the first where it is known which one."""
-        # At a live server, or a record that is stuck, it proves nothing
-        early = None if target.live or target.recover else self.early(target.server_id, context)
-        try:
-            return self._steps(target, context, found, early)
-        finally:
-            if early is not None:
-                early.end()
 
     def _steps(self, target: Target, context: CallContext, found: Findings, early: Early | None) -> Outcome:
         volume = self._read(target, context, found)  # 1

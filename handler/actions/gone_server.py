@@ -17,14 +17,10 @@ def clear_server(project: Project, work: GoneServer) -> ManyResult:
     servers_of(project)
     clearing = project.clearing(remember=True)
     unreadable = LeftOut(project)
-    early = clearing.early(work.server_id, project.context.separate())  # beside the list
-    try:
+    with clearing.looking(work.server_id, project.context.separate()) as early:
         targets = _naming(project, work, unreadable)
         if targets and early is not None:
             early.wait()
-    finally:
-        if early is not None:
-            early.end()
     failure = (
         unreadable.failure(f"whether they still name server {work.server_id}") if unreadable.ids else None
     )

@@ -204,18 +204,23 @@ def test_what_is_there_all_the_time_is_listed_once_however_the_list_moves(seed: 
     assert always - gone <= set(read)
 
 
-@pytest.mark.parametrize("at_the_border", [1, OVERLAP - 1])
-def test_few_that_go_at_the_border_of_two_pages_are_made_up_for(at_the_border: int) -> None:
-    things = MovingList(20 * PAGE)
-    every = [*things.ids]
+def _lose(things: MovingList, count: int) -> None:
+    """Have so many records go just before the third page by offset is given."""
 
     def bend(offset: int, page: list[str]) -> list[str]:
         if len(things.offsets) == 3:
-            del things.ids[:at_the_border]
+            del things.ids[:count]
             return things.ids[offset : offset + PAGE]
         return page
 
     things.bend = bend
+
+
+@pytest.mark.parametrize("at_the_border", [1, OVERLAP - 1])
+def test_few_that_go_at_the_border_of_two_pages_are_made_up_for(at_the_border: int) -> None:
+    things = MovingList(20 * PAGE)
+    every = [*things.ids]
+    _lose(things, at_the_border)
 
     assert things.read(lambda: 2) == every
     assert things.unsure == 0
@@ -224,14 +229,7 @@ def test_few_that_go_at_the_border_of_two_pages_are_made_up_for(at_the_border: i
 def test_many_that_go_have_the_rest_read_by_marker() -> None:
     things = MovingList(20 * PAGE)
     every = [*things.ids]
-
-    def bend(offset: int, page: list[str]) -> list[str]:
-        if len(things.offsets) == 3:
-            del things.ids[:OVERLAP]
-            return things.ids[offset : offset + PAGE]
-        return page
-
-    things.bend = bend
+    _lose(things, OVERLAP)
 
     assert things.read(lambda: 2) == every
     assert things.unsure == 1
