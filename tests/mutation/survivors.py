@@ -63,6 +63,10 @@ _HOW_SOON = "only how soon the volumes are asked for side by side, to the same e
 _LONGER = "a list that is longer than it need be"
 _HAS_A_PORT = "for the type checker: http.client gives a tunnel the usual port where none is said"
 _SAME_HEADERS = "the same headers in a slower dictionary"
+_NOT_BESIDE = "the one list is waited for before the other goes on, to the same end"
+_READ_IN_VAIN = "the rest of the servers is read in vain before the failure is said"
+_JUDGED_AS_ONE = "the lists of one project were judged so as a whole just before"
+_NO_SUCH_KEY_EITHER = "for the type checker: an empty text is no project (handler.model.values:is_project)"
 _ALL_ARE_PLAIN = "for the type checker: lines that are not all plain were left to http.client just before"
 _READ_AGAIN = "the same answer is read again, to the same end"
 _OF_A_WHOLE_CLOUD = (
@@ -101,12 +105,17 @@ EXPLAINED: dict[str, dict[str, str]] = {
         'attachment.server_id or "" -> (attachment.server_id)': _OF_A_SERVER,
         'attachment.id or "" -> (attachment.id)': _HAS_AN_ID,
     },
+    "handler.actions.sweep:sweep": {"project.all_projects -> True": _JUDGED_AS_ONE},
+    "handler.actions.sweep:_dispatcher": {"own or None -> (own)": _NO_SUCH_KEY_EITHER},
     "handler.actions.sweep_candidates:Census.orphans": {"self._servers = set() -> pass": _ROOM},
     "handler.cloud.faults:plain_word": {
         "secrets and holds(value, secrets) -> (holds(value, secrets))": _HOLDS_NONE,
     },
     "handler.actions.lists:count": {
         "counting.done() or census.servers > census.volumes + PAGE -> True": _HOW_SOON,
+        "counting.done() or census.servers > census.volumes + PAGE -> (counting.done())": _HOW_SOON,
+        "counting.done() -> True": _NOT_BESIDE,
+        "failing.set() -> pass": _READ_IN_VAIN,
         "census.servers > census.volumes + PAGE -> (census.servers >= census.volumes + PAGE)": _HOW_SOON,
         "failing.is_set() -> False": _NO_MORE_PAGES,
     },

@@ -5,9 +5,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
+from handler.actions.observer import Observer
+from handler.actions.sweep import sweep
+from handler.model.request import SweepBounds
 from tests.embedded_cloud import Cloud, stuck
 from tests.unit.actions.opted_in import OptedIn
 
@@ -113,6 +117,18 @@ def test_what_is_younger_than_the_event_says_is_left_alone(project: OptedIn) -> 
     assert result.scanned is not None
     assert result.scanned.skipped.too_young == len(FREED)
     assert project.sent() == []
+
+
+def test_who_follows_is_told_how_many_there_are_to_do(project: OptedIn) -> None:
+    plant(project, FREED)
+    project.cloud.add_volume(attachments=[str(uuid.uuid4())])
+    services, told = project.services(), Mock(spec=Observer)
+    services.observer = told
+
+    sweep(services, SweepBounds(recover=True))
+
+    assert [call.args[1] for call in told.listed.call_args_list] == [1 + len(FREED)]
+    assert told.judged.call_count == 1 + len(FREED)
 
 
 def test_what_is_passed_on_to_a_broker_is_never_a_stuck_record(project: OptedIn) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from handler.actions.lists import LeftOut
 from handler.actions.sweep import MOST_REPORTED, sweep
 from handler.errors import ErrorCode
 from handler.model.request import SweepBounds
@@ -489,6 +490,17 @@ def test_a_list_of_servers_that_fails_behind_that_of_volumes_clears_nothing(
 
     assert code(result) == "listing_failed"
     assert not bare_cloud.posts()
+
+
+def test_what_can_t_be_read_is_named_as_far_as_it_has_an_id(project: EmbeddedProject) -> None:
+    left_out = LeftOut(project.services())
+    ids = [str(uuid.UUID(int=number)) for number in range(10)]
+    for id_ in (None, *ids, None):
+        left_out(id_)
+
+    said = left_out.failure("what they hold").message
+
+    assert f"volumes (its id neither), {', '.join(ids[:9])} and 1 more can't be read" in said
 
 
 def test_a_result_names_the_project_that_no_list_tells(bare_cloud: Cloud, project: EmbeddedProject) -> None:

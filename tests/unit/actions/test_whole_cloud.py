@@ -749,18 +749,18 @@ def test_a_sweep_looks_into_no_list_again(cloud: Cloud, project: EmbeddedProject
     assert [call.query.get("uuid") for call in cloud.calls if call.path.endswith("/servers")] == [None]
 
 
+@pytest.mark.parametrize("said", [None, "", "a/b", "a\r\nb", "x" * 65])
 def test_a_candidate_of_nobody_knows_whose_project_goes_to_the_broker_without(
-    cloud: Cloud, project: EmbeddedProject
+    cloud: Cloud, project: EmbeddedProject, said: str | None
 ) -> None:
     project.settings["DETACH_FANOUT_SINK"] = cloud.sink_url
     services = project.services()
-    unknown = Orphan(
-        str(uuid.uuid4()), str(uuid.uuid4()), str(uuid.uuid4()), None, 1, "/dev/vdb", wanted=True
-    )
+    ids = [str(uuid.uuid4()) for _ in range(3)]
+    unknown = Orphan(ids[0], ids[1], ids[2], None, 1, "/dev/vdb", wanted=True, project_id=said)
 
     result = _dispatcher(services, services.settings.sweep, cloud.sink_url)(unknown)
 
-    assert (result.outcome, result.project_id) == (Outcome.DISPATCHED, None)
+    assert result.outcome is Outcome.DISPATCHED
     assert ["ce-projectid" in headers for headers, _ in cloud.sunk] == [False]
 
 

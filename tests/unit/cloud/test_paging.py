@@ -358,7 +358,7 @@ def test_an_id_that_is_no_plain_one_is_no_marker() -> None:
 
     def fetch(marker: str | None) -> Answer:
         asked.append(marker)
-        things = [{"id": id_} for id_ in [*first, odd]] if marker is None else []
+        things: list[Any] = [*({"id": id_} for id_ in [*first, odd]), 7] if marker is None else []
         body = {"things": things, "things_links": [{"rel": "next"}]}
         return Answer(200, {}, json.dumps(body).encode(), None)
 
@@ -370,7 +370,7 @@ def test_an_id_that_is_no_plain_one_is_no_marker() -> None:
         read_so = [*listing.pages(ahead, left_out=left_out.append)]
 
     assert read_so == [first, []]
-    assert (asked, left_out) == ([None, first[1]], [None])
+    assert (asked, left_out) == ([None, first[1]], [None, None])
 
 
 def test_a_list_that_fails_at_its_start_has_lost_no_marker(
