@@ -67,6 +67,10 @@ _NOT_BESIDE = "the one list is waited for before the other goes on, to the same 
 _READ_IN_VAIN = "the rest of the servers is read in vain before the failure is said"
 _JUDGED_AS_ONE = "the lists of one project were judged so as a whole just before"
 _NO_SUCH_KEY_EITHER = "for the type checker: an empty text is no project (handler.model.values:is_project)"
+_KNOWN_BY_THEN = "for the type checker: where one is not known, no is said just before"
+_TWICE = "a server is named twice, and the first alone is told of"
+_NO_SUCH_ID = "what no event can ask for may be among them"
+_ASKED_FOR = "nothing is recovered that was not asked for (handler.actions.clear:Clearing._steps)"
 _ALL_ARE_PLAIN = "for the type checker: lines that are not all plain were left to http.client just before"
 _READ_AGAIN = "the same answer is read again, to the same end"
 _OF_A_WHOLE_CLOUD = (
@@ -226,8 +230,21 @@ EXPLAINED: dict[str, dict[str, str]] = {
         ): _HAS_AN_AGE,
     },
     "handler.actions.rolling_back:RollingBack.detach": {"True -> False": _PUT_RIGHT},
+    "handler.actions.rolling_back:RollingBack._require_failed": {
+        "not isinstance(api, NovaDetach) or since is None -> (not isinstance(api, NovaDetach))": _HAS_AN_AGE,
+    },
+    "handler.actions.freeing:Freeing.free": {
+        "pause >= until.remaining() -> (pause > until.remaining())": _THAT_VERY_MOMENT,
+    },
+    "handler.actions.recover:Recovery._old_enough": {"moment is not None -> True": _KNOWN_BY_THEN},
+    "handler.actions.scan:Scan._scan": {"row.server_id in known -> False": _TWICE},
+    "handler.actions.stuck:_servers": {"entry.server_id is not None -> True": _NO_SUCH_ID},
     "handler.actions.scan:_read_row": {"isinstance(status, str) -> True": _NO_STATE_EITHER},
     "handler.actions.recover:Recovery.recover": {
+        (
+            "target.live and target.recover and not self._proof.leaves(living) -> (target.live and (not "
+            "self._proof.leaves(living)))"
+        ): _ASKED_FOR,
         (
             'volume.status == "in-use" and volume.attachments and all(entry.id != named for entry in '
             "entries) an… -> (volume.status == 'in-use' and volume.attachments and all((entry.id != named "

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from handler.actions.recover import Recovery
+from handler.actions.scan import Scan
+from handler.cloud.volumes import read_volume
+from handler.errors import Refused
+from handler.model.values import epoch
+from handler.settings.opt_in import RecoverMode
 from tests.embedded_cloud import Attachment, Call, Cloud, Server, Volume, lifecycle, stuck
+from tests.unit.actions.answers import IN_USE
 from tests.unit.actions.opted_in import OptedIn, told
 
 RECOVERED = ("recovered", None, True)
@@ -62,6 +70,7 @@ HOLDERS: dict[str, tuple[Stage, str]] = {
     "a stopped server": (lambda p, v: _hold(p, v, status="SHUTOFF"), "volume_held"),
     "a shelved server": (lambda p, v: _hold(p, v, status="SHELVED_OFFLOADED"), "volume_held"),
     "a server in error": (lambda p, v: _hold(p, v, status="ERROR"), "volume_held"),
+    "a server shown as deleted for an instant": (lambda p, v: _hold(p, v, status="DELETED"), "volume_held"),
     "a soft-deleted server": (lambda p, v: _hold(p, v, status="SOFT_DELETED"), "volume_held"),
     "a server in a cell that is down": (_down, "server_unknown"),
     "a server that is being built": (
@@ -69,6 +78,79 @@ HOLDERS: dict[str, tuple[Stage, str]] = {
         "server_busy",
     ),
 }
+
+
+@pytest.mark.parametrize("row", ["N2", "N4", "N7", "N9"])
+def test_a_young_record_that_is_no_detach_under_way_is_looked_into_whoever_says_live(
+    project: OptedIn, row: str
+) -> None:
+    planted = stuck.plant(project.cloud.world, row, updated_at=project.cloud.stamp(project.now() - 60))
+
+    ids = {"attachment_id": planted.attachment_id, "server_id": planted.server_id}
+    result = project.one(planted.volume.id, recover=True, live=True, **ids)
+
+    assert told(result) == refused("volume_state")
+    assert result.error is not None
+    assert "DETACH_RECOVER_AFTER" in result.error.message
+    assert result.attachment_id is None, "it was not looked for"
+
+
+def test_a_record_is_old_enough_from_that_very_second_on() -> None:
+    recovery = cast("Recovery", SimpleNamespace(_after=600))
+    volume = read_volume({**IN_USE["volume"], "attachments": [], "updated_at": "2026-12-01T09:30:00"})
+    changed = epoch(volume.updated_at)
+    assert changed is not None
+
+    def old_enough(read_at: float | None) -> bool:
+        return Recovery._old_enough(recovery, volume._replace(read_at=read_at))
+
+    assert [old_enough(moment) for moment in (changed + 600, changed + 599, None)] == [True, False, False]
+
+
+def test_what_is_said_of_the_disk_is_of_the_attachment_that_is_meant(project: OptedIn) -> None:
+    planted = stuck.plant(project.cloud.world, "N7")
+    other = Attachment(str(uuid.uuid4()), project.cloud.add_server().id, "/dev/vdz", None)
+    planted.volume.attachments.insert(0, other)
+
+    result = project.one(planted.volume.id, recover=True, attachment_id=planted.attachment_id)
+
+    assert result.attachment_id == planted.attachment_id
+    assert result.disk.device == "/dev/vdb"
+
+
+def test_a_server_whose_answer_tells_its_disks_is_asked_for_no_list_of_them(project: OptedIn) -> None:
+    project.cloud.add_volume(attachments=[project.cloud.add_server()])
+    scan = project.services()
+    assert scan.servers is not None
+    project.cloud.clear_calls()
+
+    Scan(scan.servers, RecoverMode.ON).look(scan.context.separate())
+
+    assert [call for call in project.cloud.calls if call.path.endswith("/os-volume_attachments")] == []
+
+
+@pytest.mark.parametrize(
+    ("row", "known"),
+    [
+        ({"status": "ACTIVE", "os-extended-volumes:volumes_attached": []}, True),
+        ({"status": "UNKNOWN", "os-extended-volumes:volumes_attached": []}, False),
+        ({"status": "ACTIVE"}, False),
+    ],
+)
+def test_a_cell_that_is_down_is_told_by_either_of_its_signs(
+    project: OptedIn, row: dict[str, Any], *, known: bool
+) -> None:
+    services = project.services()
+    assert services.servers is not None
+    body = {"servers": [{"id": str(uuid.uuid4()), **row}]}
+    project.cloud.misbehave("compute", "GET", "/servers/detail", status=200, body=body)
+    scan = Scan(services.servers, RecoverMode.ON)
+
+    if known:
+        scan.require_cells(services.context)
+    else:
+        with pytest.raises(Refused, match="cell"):
+            scan.require_cells(services.context)
 
 
 @pytest.mark.parametrize("row", ALL)
@@ -221,7 +303,11 @@ def test_a_record_that_shows_more_than_the_list_of_entries_is_not_believed(proje
     volume = plant(project, "N5")
     project.cloud.misbehave(path_contains="/attachments", status=200, body={"attachments": []})
 
-    assert told(project.one(volume.id, recover=True)) == refused("attachment_unknown")
+    result = project.one(volume.id, recover=True)
+
+    assert told(result) == refused("attachment_unknown")
+    assert result.error is not None
+    assert result.error.retryable, "the two may have been read at two moments"
 
 
 def _several(project: OptedIn, status: Any, *servers: Server | str) -> Volume:

@@ -10,8 +10,12 @@ from unittest.mock import Mock
 import pytest
 
 from handler.actions.observer import Observer
+from handler.actions.stuck import find_stuck
 from handler.actions.sweep import sweep
+from handler.actions.sweep_candidates import Census
+from handler.errors import DeadlineExceeded
 from handler.model.request import SweepBounds
+from handler.model.values import epoch
 from tests.embedded_cloud import Cloud, stuck
 from tests.unit.actions.opted_in import OptedIn
 
@@ -106,6 +110,64 @@ def test_a_dry_run_frees_nothing(project: OptedIn) -> None:
 
     assert by_outcome(result, planted) == {"would_detach": FREED, "refused": SHOWN}
     assert project.sent() == []
+
+
+def test_who_asks_to_stop_ends_the_lists_of_stuck_records(project: OptedIn) -> None:
+    plant(project, FREED)
+    services = project.services()
+    calls = project.cloud.calls
+    services.context.invocation = services.context.invocation._replace(
+        stopped=lambda: any(call.query.get("status") == "detaching" for call in calls)
+    )
+
+    with pytest.raises(DeadlineExceeded, match="Interrupted while the lists were read"):
+        sweep(services, SweepBounds(recover=True))
+    assert project.sent() == []
+
+
+def test_a_cloud_that_ignores_the_status_shows_no_record_twice(project: OptedIn) -> None:
+    planted = plant(project, FREED)
+    project.cloud.add_volume(attachments=[project.cloud.add_server()])
+    project.cloud.ignore_filters.add("status")
+
+    result = project.sweep(recover=True)
+
+    assert by_outcome(result, planted) == {"recovered": FREED}
+    assert result.scanned is not None
+    assert result.scanned.stuck == len(FREED)
+
+
+def test_what_changed_nobody_knows_when_is_too_young(project: OptedIn) -> None:
+    stuck.plant(project.cloud.world, "N5").volume.updated_at = None
+
+    result = project.sweep(recover=True)
+
+    assert result.results == ()
+    assert result.scanned is not None
+    assert result.scanned.skipped.too_young == 1
+
+
+def test_what_changed_at_that_very_moment_is_old_enough(project: OptedIn) -> None:
+    volume = stuck.plant(project.cloud.world, "N5").volume
+    services = project.services()
+
+    def found(after: float) -> int:
+        moment = epoch(volume.updated_at)
+        assert moment is not None
+        return len(find_stuck(services, Census(SweepBounds(recover=True)), moment + after).ripe)
+
+    assert (found(0), found(-1)) == (1, 0)
+
+
+def test_a_sweep_of_one_server_frees_what_names_it(project: OptedIn) -> None:
+    first = stuck.plant(project.cloud.world, "N7")
+    stuck.plant(project.cloud.world, "N5")
+
+    result = project.sweep(recover=True, server_ids=[first.server_id])
+
+    assert [part.volume_id for part in result.results] == [first.volume.id]
+    assert result.scanned is not None
+    assert result.scanned.skipped.filtered == 1
 
 
 def test_what_is_younger_than_the_event_says_is_left_alone(project: OptedIn) -> None:
