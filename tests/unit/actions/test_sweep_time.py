@@ -49,6 +49,8 @@ def test_what_is_left_for_want_of_time_is_no_failure_where_some_was_done(bare_cl
     project.close()
 
     assert (result.summary, result.complete, result.error) == ({"detached": 2}, False, None)
+    assert result.scanned is not None
+    assert result.scanned.skipped.over_limit == 0, "time it was, and not the limit"
 
 
 def test_who_asked_to_stop_is_not_told_to_raise_the_time_limit(bare_cloud: Cloud) -> None:

@@ -492,3 +492,15 @@ def test_a_sweep_whose_volumes_are_behind_asks_for_them_side_by_side(
     assert (result.scanned.volumes, result.scanned.servers) == (400, 40)
     offsets = [call.query["offset"] for call in bare_cloud.calls if "offset" in call.query]
     assert len(offsets) >= 10
+
+
+def test_a_sweep_that_does_one_thing_at_a_time_asks_for_one_page_at_a_time(
+    bare_cloud: Cloud, project: EmbeddedProject
+) -> None:
+    bare_cloud.populate(400, 40, 6)
+    bare_cloud.page_cap = 20
+
+    result = project.sweep(project.services(DETACH_CONCURRENCY=1), dry_run=False)
+
+    assert result.summary == {"detached": 6}
+    assert [call for call in bare_cloud.calls if "offset" in call.query] == []
