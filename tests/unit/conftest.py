@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from flask.testing import FlaskClient
 
 from handler.actions.os_detach import CONFIRM_WITHIN
 from handler.runtime import Runtime
 from tests.embedded_cloud import Cloud
+from tests.unit.deployment import KEY, app
 from tests.unit.embedded_project import EmbeddedProject
 from tests.unit.pages import ROOT
 
@@ -29,6 +31,34 @@ def bare_cloud() -> Iterator[Cloud]:
     """An embedded cloud with nothing in it."""
     with Cloud() as cloud:
         yield cloud
+
+
+@pytest.fixture(scope="module")
+def seeded() -> Iterator[Cloud]:
+    """The demo world, kept for a module's tests: whoever changes it begins by its reset."""
+    with Cloud() as cloud:
+        cloud.seed()
+        yield cloud
+
+
+@pytest.fixture
+def deployed(seeded: Cloud, monkeypatch: pytest.MonkeyPatch) -> Cloud:
+    """The demo world, fresh, with the process's environment pointing at it, callers checked by KEY."""
+    seeded.reset()
+    for name, value in seeded.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("VAULT_ADDR")
+    monkeypatch.setenv("DETACH_TOKEN_SECRET", "env:CLOUD_TOKEN")
+    monkeypatch.setenv("CLOUD_TOKEN", seeded.token())
+    monkeypatch.setenv("DETACH_INVOKE_SECRET", "env:CALLERS_KEY")
+    monkeypatch.setenv("CALLERS_KEY", KEY)
+    return seeded
+
+
+@pytest.fixture
+def client() -> FlaskClient:
+    """Calls the function as functions-framework serves it, in this process."""
+    return app().test_client()
 
 
 @pytest.fixture

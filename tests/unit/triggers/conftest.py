@@ -1,49 +1,10 @@
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-
 import pytest
-from flask.testing import FlaskClient
 
-from handler import runtime as run
 from tests.embedded_cloud import Cloud
-from tests.unit.deployment import KEY, app
-
-LOGGER = logging.getLogger("evs_detach")
-
-
-@pytest.fixture(scope="module")
-def seeded() -> Iterator[Cloud]:
-    with Cloud() as cloud:
-        cloud.seed()
-        yield cloud
 
 
 @pytest.fixture
-def cloud(seeded: Cloud, monkeypatch: pytest.MonkeyPatch) -> Cloud:
-    """The demo world, fresh, with the process's environment pointing at it, callers checked by KEY."""
-    seeded.reset()
-    for name, value in seeded.environment().items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("VAULT_ADDR")
-    monkeypatch.setenv("DETACH_TOKEN_SECRET", "env:CLOUD_TOKEN")
-    monkeypatch.setenv("CLOUD_TOKEN", seeded.token())
-    monkeypatch.setenv("DETACH_INVOKE_SECRET", "env:CALLERS_KEY")
-    monkeypatch.setenv("CALLERS_KEY", KEY)
-    return seeded
-
-
-@pytest.fixture(autouse=True)
-def cold() -> Iterator[None]:
-    """Each test starts a process's life anew: no warm runtime, no configured log."""
-    run.reset()
-    yield
-    run.reset()
-    LOGGER.handlers[:] = []
-    LOGGER.propagate = True
-
-
-@pytest.fixture
-def client() -> FlaskClient:
-    return app().test_client()
+def cloud(deployed: Cloud) -> Cloud:
+    return deployed
