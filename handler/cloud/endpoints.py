@@ -17,8 +17,8 @@ from handler.cloud.catalog import (
     VOLUME_TYPES,
     Catalog,
     base_of,
+    is_shared,
     place_of,
-    places_in,
     regions_of,
 )
 from handler.errors import Misconfigured
@@ -124,7 +124,8 @@ def find_endpoints(settings: Settings, catalog: Catalog | None, project_id: str)
         else:
             pair = _Pair(chosen[0], chosen[1])
         endpoints = _judged(settings, catalog, project_id, pair)
-    if _shared(catalog or (), project_id, pair):
+    known = endpoints.together is not None
+    if pair.compute and is_shared(catalog or (), pair.volume, pair.compute, project_id, unlisted=not known):
         if not settings.trust_endpoints:
             raise _other_servers(pair)
         endpoints.together = None
@@ -178,32 +179,12 @@ def _judged(settings: Settings, catalog: Catalog | None, project_id: str, pair: 
     return Endpoints(*pair, None, ("they are not the vendor's hosts of one region", tried))
 
 
-def _shared(catalog: Catalog, project_id: str, pair: _Pair) -> bool:
-    """Whether the catalog lists the volume service beside another region's compute service, too.
-
-    Its volumes may be at servers of either, and those of the other would look gone.
-    """
-    if pair.compute is None:
-        return False
-    asked = place_of(pair.compute, project_id)
-    beside = [
-        compute
-        for region in regions_of(catalog, VOLUME_TYPES, pair.volume, project_id)
-        if (compute := places_in(catalog, COMPUTE_TYPES, region, project_id))
-    ]
-    if not beside:
-        return False
-    common = set.intersection(*beside)
-    listed = any(asked in compute for compute in beside)
-    return asked not in common if listed else not common
-
-
 def _other_servers(pair: _Pair) -> Misconfigured:
     return Misconfigured(
-        f"By the token's catalog the volume service (at {host_of(pair.volume)}) is of several regions, of "
-        "which one has another compute service than the one that is asked (at "
-        f"{host_of(pair.compute or '')}): its servers would look gone, so nothing is cleared. Whoever knows "
-        "that only servers of the one that is asked use these volumes sets DETACH_TRUST_ENDPOINTS=true."
+        f"By the token's catalog the volumes (at {host_of(pair.volume)}) may be at servers of another "
+        f"compute service, too, than the one that is asked (at {host_of(pair.compute or '')}): those would "
+        "look gone, so nothing is cleared. Whoever knows that only servers of the one that is asked use "
+        "these volumes sets DETACH_TRUST_ENDPOINTS=true."
     )
 
 
@@ -222,7 +203,8 @@ def host_of(url: str) -> str:
 
 def _listed(settings: Settings, catalog: Catalog | None, project_id: str) -> _Pair | None:
     """What the catalog lists in the region that is meant; None where it doesn't list all that is needed."""
-    chosen = [listed for listed in catalog or () if listed.interface == settings.catalog.interface]
+    interface = settings.catalog.interface
+    chosen = [listed for listed in catalog or () if listed.region and listed.interface == interface]
     found: dict[str, tuple[str, str | None]] = {}
     for region in {listed.region for listed in chosen}:
         here = tuple(listed for listed in chosen if listed.region == region)
@@ -247,13 +229,20 @@ def _listed(settings: Settings, catalog: Catalog | None, project_id: str) -> _Pa
 
 
 def _first(listed: Catalog, types: tuple[str, ...], project_id: str) -> str | None:
-    """The first address, of the type to be preferred, that goes up to a version."""
+    """The address, of the type to be preferred, that goes up to a version.
+
+    Raises Misconfigured where it leads to several places: which of them is meant nobody says.
+    """
     for type_ in types:
-        for endpoint in listed:
-            if endpoint.type == type_:
-                url = base_of(endpoint.url, project_id)
-                if split_version(url)[1] is not None:
-                    return url
+        urls = [base_of(endpoint.url, project_id) for endpoint in listed if endpoint.type == type_]
+        urls = [url for url in urls if split_version(url)[1] is not None]
+        if len({place_of(url, project_id) for url in urls}) > 1:
+            setting = COMPUTE_SETTING if types is COMPUTE_TYPES else VOLUME_SETTING
+            raise Misconfigured(
+                f"The token's catalog lists several services of type {type_} in one region: set {setting}."
+            )
+        if urls:
+            return urls[0]
     return None
 
 

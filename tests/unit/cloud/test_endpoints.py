@@ -275,7 +275,7 @@ def test_a_volume_service_beside_another_region_s_compute_service_is_a_fault(
     environment: dict[str, str],
 ) -> None:
     another = row("compute", "https://elsewhere.example/v2.1", "r2")
-    with pytest.raises(Misconfigured, match=r"volume\.example.*several regions.*compute\.example") as caught:
+    with pytest.raises(Misconfigured, match=r"volume\.example.*another compute.*compute\.example") as caught:
         found([*SHARED, another], **environment)
     assert "DETACH_TRUST_ENDPOINTS" in caught.value.message
     known_better = found([*SHARED, another], **environment, DETACH_TRUST_ENDPOINTS="true")
@@ -289,7 +289,7 @@ def test_so_it_is_where_the_catalog_does_not_list_the_compute_service_that_is_as
     another = row("compute", "https://elsewhere.example/v2.1", "r2")
     inside = {**SET, "DETACH_COMPUTE_ENDPOINT": "https://inside.example/v2.1"}
     assert found(SHARED, **inside).together is None, "a witness can tell"
-    with pytest.raises(Misconfigured, match="of several regions"):
+    with pytest.raises(Misconfigured, match="another compute service"):
         found([*SHARED, another], **inside)
 
 
@@ -299,7 +299,7 @@ def test_so_it_is_where_the_catalog_does_not_list_the_compute_service_that_is_as
         [],  # nobody's servers there
         [row("compute", f"{COMPUTE}/{PROJECT}", "r2")],
         [row("compute", COMPUTE, "r2"), row("compute", "https://inside.example/v2.1", "r2", "internal")],
-        [row("computev2", "https://elsewhere.example/v2.1", "r2")],
+        [row("orchestration", "https://elsewhere.example/v2.1", "r2")],
         [row("compute", "https://elsewhere.example/v2.1", "r3")],
     ],
 )
@@ -312,8 +312,138 @@ def test_a_volume_service_of_two_regions_with_one_compute_service_is_none(
 
 def test_one_that_only_the_other_region_lacks_is_a_fault() -> None:
     both = [row("compute", "https://elsewhere.example/v2.1", region, "internal") for region in ("r1", "r2")]
-    with pytest.raises(Misconfigured, match=r"volume\.example.*several regions.*compute\.example"):
+    with pytest.raises(Misconfigured, match=r"volume\.example.*another compute.*compute\.example"):
         found([*SHARED, *both], **SET)
+
+
+TWO = [*BOTH, *ELSEWHERE]
+"""Two regions, each with services of its own."""
+
+ANOTHER = "another compute service"
+NEAR = {**IDENTITY, "OS_REGION_NAME": "r1"}
+INSIDE_STORE = "https://store.inside.example/v3"
+
+
+def of_r1_and_r2(type_: str, url: str, interface: str = "internal") -> list[dict[str, Any]]:
+    return [row(type_, url, region, interface) for region in ("r1", "r2")]
+
+
+@pytest.mark.parametrize("environment", [SET, NEAR])
+@pytest.mark.parametrize(
+    "more",
+    [
+        of_r1_and_r2("volumev3", INSIDE_STORE),
+        of_r1_and_r2("volume", INSIDE_STORE, "admin"),
+        [row("volumev2", INSIDE_STORE, "r1", "internal"), row("block-storage", INSIDE_STORE, "r2", "admin")],
+        [row("block-store", VOLUME, "r2")],
+        [row("what-is-this", VOLUME, "r2")],
+        [row("volumev3", VOLUME, "")],
+        [{"type": "volumev3", "endpoints": [{"url": VOLUME}]}],
+        [row("compute", "https://two.example/v2.1", "")],
+        [
+            {
+                "type": "compute",
+                "endpoints": [{"interface": "public", "region": 5, "url": "https://x.example"}],
+            }
+        ],
+        [row("volumev3", "https://[", "r2")],
+        [{"type": "volumev3", "endpoints": [{"interface": "public", "region": "r2"}]}],
+        [row("compute", "https://[", "r1")],
+        [row("compute", "https://near.example/v2.1")],
+        [row("compute_legacy", "https://near.example/v2")],
+        [
+            row("volumev3", INSIDE_STORE, "r1", "internal"),
+            row("volumev3", INSIDE_STORE, "r3", "internal"),
+            row("volumev3", "https://far.example/v3", "r3"),
+            row("volumev2", "https://far.example/v2", "r2"),
+        ],
+    ],
+)
+def test_whatever_the_catalog_shows_it_by_another_compute_service_is_a_fault(
+    environment: dict[str, str], more: list[dict[str, Any]]
+) -> None:
+    assert found(TWO, **environment).together is not None
+    for listed in ([*TWO, *more], [*more, *TWO]):
+        with pytest.raises(Misconfigured, match=f"{ANOTHER}|several services"):
+            found(listed, **environment)
+        assert found(listed, **SET, DETACH_TRUST_ENDPOINTS="true").together is None
+
+
+@pytest.mark.parametrize("environment", [SET, NEAR])
+@pytest.mark.parametrize(
+    "more",
+    [
+        [row("compute", "https://inside.example/v2.1", interface="internal")],
+        [row("compute", "https://Compute.example.:443/v2"), row("compute_legacy", f"{COMPUTE}/{PROJECT}")],
+        [row("volumev3", "https://[", "r1")],
+        [row("volumev3", "https://[", "r3")],
+        [row("volumev3", INSIDE_STORE, interface="internal"), row("volumev2", "https://old.example/v2")],
+        [row("orchestration", "https://near.example/v1")],
+        [row("volumev3", INSIDE_STORE, "r2", "internal"), row("volumev3", INSIDE_STORE, "r3", "internal")],
+        [row("compute", "https://[", "r2")],
+    ],
+)
+def test_one_compute_service_by_several_addresses_is_none(
+    environment: dict[str, str], more: list[dict[str, Any]]
+) -> None:
+    assert found([*TWO, *more], **environment).together is not None
+
+
+def test_of_several_services_in_one_region_none_is_the_first() -> None:
+    computes = [*BOTH, row("compute", "https://near.example/v2.1")]
+    stores = [*BOTH, row("volumev3", "https://near.example/v3")]
+    with pytest.raises(
+        Misconfigured, match=r"several services of type compute .*: set DETACH_COMPUTE_ENDPOINT"
+    ):
+        found(computes, **IDENTITY)
+    with pytest.raises(
+        Misconfigured, match=r"several services of type volumev3 .*: set DETACH_VOLUME_ENDPOINT"
+    ):
+        found(stores, **IDENTITY)
+    assert places(found(stores, **SET)) == (VOLUME, COMPUTE, Together.CATALOG)
+    twice = [*BOTH, row("volumev3", "http://Volume.example/v3/"), row("compute", f"{COMPUTE}/{PROJECT}")]
+    assert places(found(twice, **IDENTITY)) == (VOLUME, COMPUTE, Together.ONE_SOURCE)
+
+
+ALIAS = {**SET, "DETACH_VOLUME_ENDPOINT": "https://alias.example/v3"}
+ALIASES = {**ALIAS, "DETACH_COMPUTE_ENDPOINT": "https://alias.example/v2.1"}
+
+
+@pytest.mark.parametrize(
+    ("listed", "environment"),
+    [
+        ([*TWO, row("volumev3", VOLUME, "r2")], ALIAS),
+        (TWO[1:], ALIAS),
+        ([BOTH[1], ELSEWHERE[1]], ALIAS),
+        ([row("volumev3", "https://[", "r1"), BOTH[1], ELSEWHERE[1]], ALIAS),
+        (TWO, ALIASES),
+        ([*BOTH, ELSEWHERE[1]], ALIASES),
+        ([*BOTH, row("compute", "https://[", "r2")], ALIASES),
+    ],
+)
+def test_an_address_that_is_not_listed_may_be_that_of_what_is_shared(
+    listed: list[dict[str, Any]], environment: dict[str, str]
+) -> None:
+    with pytest.raises(Misconfigured, match=ANOTHER):
+        found(listed, **environment)
+    assert found(listed, **environment, DETACH_TRUST_ENDPOINTS="true").together is None
+
+
+@pytest.mark.parametrize(
+    ("listed", "environment"),
+    [
+        (TWO, ALIAS),
+        (BOTH, ALIAS),
+        (BOTH[1:], ALIAS),
+        (BOTH, ALIASES),
+        (BOTH[:1], ALIASES),
+        ([], ALIASES),
+        ([row("compute", COMPUTE, ""), row("volumev3", VOLUME, "")], ALIASES),
+        (TWO, {**SET, "DETACH_COMPUTE_ENDPOINT": "https://alias.example/v2.1"}),
+    ],
+)
+def test_else_a_witness_can_tell(listed: list[dict[str, Any]], environment: dict[str, str]) -> None:
+    assert found(listed, **environment).together is None
 
 
 def test_two_addresses_that_nobody_can_read_are_not_one() -> None:
