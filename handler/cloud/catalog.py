@@ -100,7 +100,7 @@ def is_shared(catalog: Catalog, volume: str, compute: str, project_id: str, *, u
     asked = place_of(compute, project_id)
     regions = _sharing(rows, {place_of(volume, project_id)}, every)
     if unlisted and not regions:
-        here = _regions((row for row in rows if row.computes and row.place == asked), every)
+        here = _regions((row for row in rows if row.place == asked), every)
         regions = _sharing(rows, _stores(rows, here, every), every) or every
     beside = []
     for region in regions:

@@ -336,6 +336,7 @@ def of_r1_and_r2(type_: str, url: str, interface: str = "internal") -> list[dict
         of_r1_and_r2("volume", INSIDE_STORE, "admin"),
         [row("volumev2", INSIDE_STORE, "r1", "internal"), row("block-storage", INSIDE_STORE, "r2", "admin")],
         [row("block-store", VOLUME, "r2")],
+        [row("block-store", INSIDE_STORE, "r1"), row("volumev3", INSIDE_STORE, "r2", "internal")],
         [row("what-is-this", VOLUME, "r2")],
         [row("volumev3", VOLUME, "")],
         [{"type": "volumev3", "endpoints": [{"url": VOLUME}]}],
@@ -419,6 +420,14 @@ ALIASES = {**ALIAS, "DETACH_COMPUTE_ENDPOINT": "https://alias.example/v2.1"}
         (TWO, ALIASES),
         ([*BOTH, ELSEWHERE[1]], ALIASES),
         ([*BOTH, row("compute", "https://[", "r2")], ALIASES),
+        (
+            [
+                row("volumev3", VOLUME, ""),
+                row("compute", COMPUTE, ""),
+                row("compute", "https://x.example", ""),
+            ],
+            SET,
+        ),
     ],
 )
 def test_an_address_that_is_not_listed_may_be_that_of_what_is_shared(
@@ -439,6 +448,7 @@ def test_an_address_that_is_not_listed_may_be_that_of_what_is_shared(
         (BOTH[:1], ALIASES),
         ([], ALIASES),
         ([row("compute", COMPUTE, ""), row("volumev3", VOLUME, "")], ALIASES),
+        ([row("volumev3", VOLUME, ""), BOTH[1], row("compute", "https://x.example", "", "internal")], SET),
         (TWO, {**SET, "DETACH_COMPUTE_ENDPOINT": "https://alias.example/v2.1"}),
     ],
 )
@@ -496,6 +506,13 @@ def test_the_vendor_s_hosts_of_one_region_and_domain_belong_together(
 ) -> None:
     set_ = {"DETACH_VOLUME_ENDPOINT": volume, "DETACH_COMPUTE_ENDPOINT": compute}
     assert found(None, **set_).together is together
+
+
+def test_a_catalog_that_does_not_list_the_vendor_s_hosts_says_nothing_of_them() -> None:
+    host = "https://{}.eu-west-101.myhuaweicloud.eu/v2".format
+    set_ = {"DETACH_VOLUME_ENDPOINT": host("evs"), "DETACH_COMPUTE_ENDPOINT": host("ecs")}
+    assert found(TWO, **set_).together is Together.VENDOR
+    assert found(TWO, DETACH_REGION="eu-west-101").together is Together.ONE_SOURCE
 
 
 def test_one_address_that_is_set_is_compared_with_the_other_s() -> None:
