@@ -21,7 +21,7 @@ from handler.cloud.faults import failure
 from handler.cloud.messages import Answer
 from handler.cloud.paging import LARGEST_PAGE, PAGE, Listing, record
 from handler.cloud.servers import SERVICE, Servers, read_attached
-from handler.cloud.service import unreadable
+from handler.cloud.service import Lacking, unreadable
 from handler.errors import DeadlineExceeded, ErrorCode, Failure, Refused
 from handler.invocation import CallContext
 from handler.model.bounded_json import loads
@@ -30,11 +30,9 @@ from handler.settings.opt_in import RecoverMode
 
 _DISKS = "os-extended-volumes:volumes_attached"
 _WANTED = record("id", "status", "created", _DISKS)
-_CELLS = {
-    # The first at which a list shows that a cell is down
-    "X-OpenStack-Nova-API-Version": "2.69",
-    "OpenStack-API-Version": "compute 2.69",
-}
+CELLS_VERSION = "2.69"
+"""The first at which a list shows that a cell is down."""
+
 _LISTS: tuple[dict[str, str], ...] = (
     {},
     {"changes-since": "1970-01-01T00:00:00Z", "status": "SOFT_DELETED"},
@@ -110,11 +108,12 @@ class Scan:
         """Raise Refused where a cell is down, or where the service can't tell."""
         if self._mode is RecoverMode.UNLISTED:
             return
-        answer = self.servers.ask("GET", "servers/detail", context, headers=_CELLS, largest=LARGEST_PAGE)
-        if answer.status == 406:
+        answer = self.servers.ask_at(CELLS_VERSION, "servers/detail", context, largest=LARGEST_PAGE)
+        if isinstance(answer, Lacking):
             raise _not_known(
-                "The compute service has no microversion 2.69, which alone shows that a part of the cloud (a "
-                "cell) is down and its servers are missing in every list. Whoever knows that all are up sets "
+                "The compute service has no microversion 2.69, or doesn't say that it answers at it (header "
+                "OpenStack-API-Version), which alone shows that a part of the cloud (a cell) is down and its "
+                "servers are missing in every list. Whoever knows that all are up sets "
                 "DETACH_RECOVER=unlisted."
             )
         if answer.status != 200:

@@ -11,12 +11,15 @@ from collections.abc import Iterator
 from handler.actions.checked import Check, Fact, State, failed, sentence
 from handler.actions.opt_in_checks import Known, check_opted_in
 from handler.actions.project import Project
+from handler.actions.scan import CELLS_VERSION
 from handler.actions.whole_cloud import WholeCloud
 from handler.cloud.endpoints import Together
 from handler.cloud.faults import failure
 from handler.cloud.messages import Answer
 from handler.cloud.paging import LARGEST_PAGE
+from handler.cloud.servers import ENTRY_VERSION, RECORD_VERSION, Servers
 from handler.cloud.service import Service
+from handler.cloud.volumes import ENTRIES_VERSION
 from handler.errors import Failure
 from handler.invocation import CallContext
 from handler.model.bounded_json import loads_leniently
@@ -31,12 +34,11 @@ _TOGETHER = {
 }
 
 _COMPUTE_VERSIONS = {
-    "2.89": "the entry's id in a server's own list of volumes",
-    "2.69": "servers in cells that are down are shown as such",
-    "2.51": "the events of an action, for those who are no administrators",
+    ENTRY_VERSION: "the entry's id in a server's own list of volumes",
+    CELLS_VERSION: "servers in cells that are down are shown as such",
+    RECORD_VERSION: "the events of an action, for those who are no administrators",
 }
-_VOLUME_VERSIONS = {"3.27": "attachments are listed one by one"}
-_RECORD_VERSION = "2.51"
+_VOLUME_VERSIONS = {ENTRIES_VERSION: "attachments are listed one by one"}
 
 
 def check_services(project: Project, context: CallContext) -> Iterator[Check]:
@@ -61,8 +63,8 @@ def check_services(project: Project, context: CallContext) -> Iterator[Check]:
     if any(read.state is State.BAD for read in reads):
         return  # the rest would only say the same again
     yield _belonging(project, context)
-    yield _versions(volumes, "volumes/detail", "volume", _VOLUME_VERSIONS, context)
-    versions = _versions(servers, "servers", "compute", _COMPUTE_VERSIONS, context)
+    yield _versions(volumes, "volumes/detail", _VOLUME_VERSIONS, context)
+    versions = _versions(servers, "servers", _COMPUTE_VERSIONS, context)
     yield versions
     record = _record(project, servers, server_id, context)
     yield record
@@ -107,16 +109,9 @@ def _read(service: Service, path: str, context: CallContext) -> tuple[Check, str
 
 def _one(service: Service, path: str, context: CallContext, version: str | None = None) -> Answer:
     """The first record of a list, by a microversion where one is said."""
-    headers = _asking(service.name, version) if version else {}
+    headers = service.at(version) if version else {}
     query: dict[str, str | int] = {"limit": 1, **service.listed}
     return service.ask("GET", path, context, query=query, headers=headers, largest=LARGEST_PAGE)
-
-
-def _asking(service: str, version: str) -> dict[str, str]:
-    headers = {"OpenStack-API-Version": f"{service} {version}"}
-    if service == "compute":
-        headers["X-OpenStack-Nova-API-Version"] = version
-    return headers
 
 
 def _belonging(project: Project, context: CallContext) -> Check:
@@ -132,18 +127,19 @@ def _belonging(project: Project, context: CallContext) -> Check:
     return Check(name, State.OK, f"Known: {_TOGETHER[together]}.", {"together": together.value})
 
 
-def _versions(service: Service, path: str, kind: str, wanted: dict[str, str], context: CallContext) -> Check:
+def _versions(service: Service, path: str, wanted: dict[str, str], context: CallContext) -> Check:
     """Which of the microversions a service has. It has all below one that it has."""
     name = f"{service.name} microversions"
     has: list[str] = []
     try:
         for version in wanted:
             answer = _one(service, path, context, version)
-            if answer.status == 200 and _went_by(answer, kind, version):
-                has = [each for each in wanted if _number(each) <= _number(version)]
-                break
-            if answer.status not in {200, 406}:
+            if service.lacks(version, answer):
+                continue
+            if answer.status != 200:
                 raise failure(answer, service.name)
+            has = [each for each in wanted if _number(each) <= _number(version)]
+            break
     except Failure as fault:
         return Check(name, State.NOTE, f"Not known: {fault.message}", {"has": None}, fault.upstream)
     lacks = [version for version in wanted if version not in has]
@@ -153,19 +149,11 @@ def _versions(service: Service, path: str, kind: str, wanted: dict[str, str], co
     return Check(name, State.NOTE if lacks else State.OK, sentence(said), facts)
 
 
-def _went_by(answer: Answer, kind: str, version: str) -> bool:
-    said = (
-        answer.headers.get("OpenStack-API-Version", ""),
-        answer.headers.get("X-OpenStack-Nova-API-Version", ""),
-    )
-    return said[0].split() == [kind, version] or (kind == "compute" and said[1].strip() == version)
-
-
 def _number(version: str) -> tuple[int, ...]:
     return tuple(map(int, version.split(".")))
 
 
-def _record(project: Project, servers: Service, server_id: str | None, context: CallContext) -> Check:
+def _record(project: Project, servers: Servers, server_id: str | None, context: CallContext) -> Check:
     """Whether the record of a server's actions can be read, which DETACH_SERVER_CHECK=recorded needs."""
     name = "os-instance-actions"
     needed = project.settings.server_check is ServerCheck.RECORDED
@@ -173,8 +161,7 @@ def _record(project: Project, servers: Service, server_id: str | None, context: 
     if server_id is None:
         return Check(name, State.NOTE, "Not known: there is no server to ask about.", {"readable": None})
     try:
-        headers = _asking("compute", _RECORD_VERSION)
-        answer = servers.ask("GET", f"servers/{server_id}/os-instance-actions", context, headers=headers)
+        answer = servers.on_record(f"servers/{server_id}/os-instance-actions", context)
         if answer.status != 200:
             raise failure(answer, servers.name)
     except Failure as fault:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from handler.cloud.faults import failure
 from handler.cloud.messages import Answer
 from handler.cloud.servers import RECORD_VERSION, SERVICE, Servers
+from handler.cloud.service import Lacking
 from handler.errors import Failure
 from handler.invocation import CallContext
 from handler.model.bounded_json import loads
@@ -95,8 +96,10 @@ class NovaDetach:
     def state(self, server_id: str, job_id: str, context: CallContext) -> JobState:
         """See `DetachApi`."""
         path = f"servers/{server_id}/os-instance-actions/{job_id}"
-        answer = self._servers.ask("GET", path, context, headers=RECORD_VERSION)
-        return _read_action(answer, server_id, job_id) if answer.status == 200 else JobState.UNKNOWN
+        answer = self._servers.ask_at(RECORD_VERSION, path, context)
+        if isinstance(answer, Lacking) or answer.status != 200:
+            return JobState.UNKNOWN
+        return _read_action(answer, server_id, job_id)
 
     def detaches(self, server_id: str, since: float, context: CallContext) -> list[JobState]:
         """How far each detach of this server has come that began at or after `since` (epoch seconds).
@@ -104,7 +107,9 @@ class NovaDetach:
         Nothing in them names the volume. Raises Failure where they can't be read.
         """
         path = f"servers/{server_id}/os-instance-actions"
-        answer = self._servers.ask("GET", path, context, headers=RECORD_VERSION)
+        answer = self._servers.ask_at(RECORD_VERSION, path, context)
+        if isinstance(answer, Lacking):
+            return [JobState.UNKNOWN]
         if answer.status != 200:
             raise failure(answer, SERVICE)
         found = _read_detaches(answer, server_id, since)

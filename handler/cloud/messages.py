@@ -48,6 +48,17 @@ class Answer(NamedTuple):
         """The hint in seconds, when to ask again, that stands in the header."""
         return seconds_of(self.headers.get("Retry-After"))
 
+    def microversion(self, service: str) -> str | None:
+        """The microversion that the service says it answered at, by its type; None where it doesn't say.
+
+        The header OpenStack-API-Version ("compute 2.69"; of several services' with commas between), which a
+        real Nova and Cinder always send. One who did not mind the microversion that was asked for leaves it
+        out: Nova's own /v2, a proxy that passes no header it doesn't know.
+        """
+        said = [part.split() for part in self.headers.get("OpenStack-API-Version", "").split(",")]
+        found = {part[1] for part in said if len(part) == 2 and part[0].lower() == service}
+        return found.pop() if len(found) == 1 else None
+
 
 def seconds_of(hint: str | None) -> float | None:
     """A hint when to ask again, in seconds from now, a day at most; None where there is none."""

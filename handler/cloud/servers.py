@@ -8,7 +8,7 @@ token and an id in a spelling that Nova doesn't know.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -16,7 +16,7 @@ from handler.cloud.absence import Absence, Speech
 from handler.cloud.faults import failure, plain_word, upstream
 from handler.cloud.messages import Answer
 from handler.cloud.paging import LARGEST_PAGE, PAGE, Listing, record
-from handler.cloud.service import Service, text_of, unreadable
+from handler.cloud.service import Lacking, Service, text_of, unreadable
 from handler.errors import ErrorCode, Misconfigured, Refused
 from handler.invocation import CallContext
 from handler.model.bounded_json import loads, loads_leniently
@@ -28,17 +28,13 @@ ABSENT = Speech(
     "Instance could not be found",
     frozenset({"Ecs.0114", "Ecs.0614"}),
 )
-RECORD_VERSION = {
-    # A server's lock is told from 2.9. Below 2.21 the record of a deleted server is a 404, below 2.51 a
-    # member sees no events in it
-    "X-OpenStack-Nova-API-Version": "2.51",
-    "OpenStack-API-Version": "compute 2.51",
-}
-_ENTRY_VERSION = {
-    # The first that tells by which entry a server has a disk
-    "X-OpenStack-Nova-API-Version": "2.89",
-    "OpenStack-API-Version": "compute 2.89",
-}
+RECORD_VERSION = "2.51"
+"""A server's lock is told from 2.9. Below 2.21 the record of a deleted server is a 404, below 2.51 a member
+sees no events in it."""
+
+ENTRY_VERSION = "2.89"
+"""The first that tells by which entry a server has a disk."""
+
 _REQUEST_ID = re.compile(r"req-[0-9A-Za-z-]{1,64}")
 _MOST_DELETIONS = 5
 """Actions `delete` of one server that are read: it is asked to be deleted again while it is being deleted."""
@@ -93,13 +89,13 @@ class Deletion(NamedTuple):
 
 
 class _TooOldError(Exception):
-    """The service has no microversion 2.89."""
+    """The service has no microversion 2.89, or doesn't say that it went by it."""
 
 
 class Servers(Service):
     """Calls of one invocation at the compute service."""
 
-    _old = False  # seen to have no microversion 2.89
+    _old = False  # seen to lack microversion 2.89
 
     def find(self, spelling: str, context: CallContext, *, with_lock: bool = False) -> Server | Absence:
         """The server with this id, a UUID in whatever spelling, or the service's own word that there is none.
@@ -109,9 +105,9 @@ class Servers(Service):
         when there was none.
         """
         path = f"servers/{quote(spelling, safe='')}"
-        headers = RECORD_VERSION if with_lock else {}
+        headers = self.at(RECORD_VERSION) if with_lock else {}
         answer = self.look_up(path, ABSENT, context, of=spelling, headers=headers)
-        if with_lock and _too_new(answer):
+        if with_lock and isinstance(answer, Answer) and self.lacks(RECORD_VERSION, answer):
             answer = self.look_up(path, ABSENT, context, of=spelling)
         if isinstance(answer, Absence):
             return answer
@@ -157,15 +153,9 @@ class Servers(Service):
         where an older one has.
         """
         path = f"servers/{server_id}/os-instance-actions"
-        answer = self.ask("GET", path, context, headers=RECORD_VERSION)
+        answer = self.on_record(path, context)
         if answer.status == 404:
             return Deletion()
-        if answer.status == 406:
-            raise Misconfigured(
-                "The compute service has no microversion 2.51, which shows how a deletion ended: "
-                "DETACH_SERVER_CHECK=recorded can't be proved here. Set it to gone.",
-                upstream=upstream(answer),
-            )
         if answer.status != 200:
             raise failure(answer, SERVICE)
         actions = _read_actions(answer, server_id)
@@ -174,7 +164,7 @@ class Servers(Service):
         for request_id in deletes[:_MOST_DELETIONS]:
             if not _REQUEST_ID.fullmatch(request_id):
                 continue
-            answer = self.ask("GET", f"{path}/{request_id}", context, headers=RECORD_VERSION)
+            answer = self.on_record(f"{path}/{request_id}", context)
             if answer.status == 404:
                 continue
             if answer.status != 200:
@@ -185,9 +175,21 @@ class Servers(Service):
             found = found._replace(since=since or found.since)
         return found
 
+    def on_record(self, path: str, context: CallContext) -> Answer:
+        """What is on record of actions. Raises Misconfigured where that doesn't show how they ended."""
+        answer = self.ask_at(RECORD_VERSION, path, context)
+        if isinstance(answer, Lacking):
+            raise Misconfigured(
+                "The compute service has no microversion 2.51, or doesn't say that it answers at it (header "
+                "OpenStack-API-Version), which shows how a deletion ended: DETACH_SERVER_CHECK=recorded "
+                "can't be proved here. Set it to gone.",
+                upstream=upstream(answer.answer),
+            )
+        return answer
+
     def holds(self, server_id: str, volume_id: str, context: CallContext) -> bool:
         """Whether the server's own list holds this volume. Raises Failure. See `disk`."""
-        return self._disk(server_id, volume_id, context, {}) is not None
+        return self._disk(server_id, volume_id, context) is not None
 
     def disk(self, server_id: str, volume_id: str, context: CallContext) -> HeldDisk | None:
         """The volume as the server's own list holds it, by which entry included, where that is told (2.89).
@@ -196,23 +198,23 @@ class Servers(Service):
         """
         if not self._old:
             try:
-                return self._disk(server_id, volume_id, context, _ENTRY_VERSION)
+                return self._disk(server_id, volume_id, context, ENTRY_VERSION)
             except _TooOldError:
                 self._old = True
-        return self._disk(server_id, volume_id, context, {})
+        return self._disk(server_id, volume_id, context)
 
     def disks(self, server_id: str, context: CallContext) -> frozenset[str]:
         """The ids of all volumes that the server's own list holds. Raises Failure."""
-        return frozenset(id_ for page in self._disks(server_id, context, {}) for id_ in page)
+        return frozenset(id_ for page in self._disks(server_id, context) for id_ in page)
 
     def _disk(
-        self, server_id: str, volume_id: str, context: CallContext, headers: Mapping[str, str]
+        self, server_id: str, volume_id: str, context: CallContext, version: str | None = None
     ) -> HeldDisk | None:
-        pages = self._disks(server_id, context, headers)
+        pages = self._disks(server_id, context, version)
         return next((page[volume_id] for page in pages if volume_id in page), None)
 
     def _disks(
-        self, server_id: str, context: CallContext, headers: Mapping[str, str]
+        self, server_id: str, context: CallContext, version: str | None = None
     ) -> Iterator[dict[str, HeldDisk]]:
         """The server's own list of volumes, page by page.
 
@@ -227,8 +229,9 @@ class Servers(Service):
         while True:
             query = {"limit": _MOST_HELD, "offset": offset} if offset else None
             path = f"servers/{server_id}/os-volume_attachments"
+            headers = self.at(version) if version else {}
             answer = self.ask("GET", path, context, query=query, headers=headers)
-            if headers and _too_new(answer):
+            if version and self.lacks(version, answer):
                 raise _TooOldError
             if answer.status != 200:
                 raise failure(answer, SERVICE)
@@ -269,11 +272,6 @@ def read_attached(listed: Any) -> frozenset[str] | None:
 def _entry_of(row: Any) -> str | None:
     named = row.get("attachment_id")
     return canonical(named) if isinstance(named, str) else None
-
-
-def _too_new(answer: object) -> bool:
-    """Whether the service has not the microversion that it was asked for."""
-    return isinstance(answer, Answer) and answer.status == 406
 
 
 def _read_held(answer: Answer, server_id: str) -> dict[str, HeldDisk]:

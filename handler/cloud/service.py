@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from types import MappingProxyType
-from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, ParamSpec, Protocol, TypeVar
 from urllib.parse import urlencode
 
 from handler.cloud.absence import Absence, Speech, read_absence
 from handler.cloud.endpoints import Endpoints
 from handler.cloud.faults import upstream
-from handler.cloud.messages import Answer, Call, CallOptions
+from handler.cloud.messages import LARGEST_ANSWER, Answer, Call, CallOptions
 from handler.cloud.transport import Authenticator, Transport
 from handler.errors import UpstreamUnavailable
 from handler.invocation import CallContext
@@ -50,6 +50,12 @@ class ProjectAuthenticator(Authenticator, Protocol):
     def delegated(self) -> bool:
         """Whether the token is one for which no service can get another to ask a further service."""
         ...
+
+
+class Lacking(NamedTuple):
+    """What came in place of an answer at the microversion that was asked for."""
+
+    answer: Answer
 
 
 class Service:
@@ -122,6 +128,42 @@ class Service:
         if query:
             url += "?" + urlencode(query)
         return self._transport.send(Call(self.name, method, url, **options), context, self._auth)
+
+    def ask_at(
+        self,
+        version: str,
+        path: str,
+        context: CallContext,
+        *,
+        query: Mapping[str, str | int] | None = None,
+        api: str | None = None,
+        largest: int = LARGEST_ANSWER,
+        fresh: bool = False,
+    ) -> Answer | Lacking:
+        """Read what stands there by this microversion, whatever the status; Lacking where that can't be had.
+
+        Whatever rests on a microversion asks in this way. See `lacks`.
+        """
+        answer = self.ask(
+            "GET", path, context, query=query, api=api, headers=self.at(version), largest=largest, fresh=fresh
+        )
+        return Lacking(answer) if self.lacks(version, answer) else answer
+
+    def at(self, version: str) -> Mapping[str, str]:
+        """The headers that ask for this microversion."""
+        headers = {"OpenStack-API-Version": f"{self.name} {version}"}
+        if self.name == "compute":
+            headers["X-OpenStack-Nova-API-Version"] = version  # the vendor's pages know this one
+        return headers
+
+    def lacks(self, version: str, answer: Answer) -> bool:
+        """Whether this is no answer at the microversion that was asked for.
+
+        The service says that it has not that one (406), or gives what was asked for without saying that it
+        went by it: then it may have gone by another, in which the same question has another meaning.
+        """
+        unsaid = answer.status == 200 and answer.microversion(self.name) != version
+        return unsaid or answer.status == 406
 
     def begin(
         self, work: Callable[_Given, _Found], *given: _Given.args, **named: _Given.kwargs

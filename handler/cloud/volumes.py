@@ -17,7 +17,7 @@ from handler.cloud.entries import Entry, read_entries
 from handler.cloud.faults import failure, plain_word
 from handler.cloud.messages import Answer
 from handler.cloud.paging import LARGEST_PAGE, PAGE, Listing, record
-from handler.cloud.service import Service, text_of, unreadable
+from handler.cloud.service import Lacking, Service, text_of, unreadable
 from handler.errors import Failure, Misconfigured
 from handler.invocation import CallContext
 from handler.model.bounded_json import loads_leniently
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 SERVICE = "volume"
 ABSENT = Speech(frozenset({"volume", "disk"}), "Volume could not be found", frozenset({"EVS.5404"}))
-_ENTRIES_VERSION = "3.27"  # the first that has the attachments API
+ENTRIES_VERSION = "3.27"
+"""The first that has the attachments API."""
+
 _LONGEST_ID = 64  # letters of a listed id: a UUID as a URN in braces has 47
 
 _DELEGATED = (
@@ -177,10 +179,9 @@ class Volumes(Service):
 
         None where the service has no such API, or doesn't show all: then what a record hides is not known.
         """
-        headers = {"OpenStack-API-Version": f"volume {_ENTRIES_VERSION}"}
         query = {"volume_id": volume_id}
-        answer = self.ask("GET", "attachments", context, query=query, api="v3", headers=headers)
-        if answer.status in {404, 406}:
+        answer = self.ask_at(ENTRIES_VERSION, "attachments", context, query=query, api="v3")
+        if isinstance(answer, Lacking) or answer.status == 404:
             return None
         if answer.status != 200:
             raise failure(answer, SERVICE)

@@ -26,6 +26,9 @@ class Behaviour:
     compute_down    the compute service closes every connection; a volume service that must ask it answers 500
     ecs_wraps       Huawei Cloud's server API refuses with Nova's answer inside of its own Ecs.1000
     job_kept        seconds, on ``now``, that the server API knows a job after its end
+    versions_ignored  services ("compute", "volume") that don't see the microversion that is asked for, and
+                    name none (Nova's own /v2; a proxy that passes on no header it doesn't know)
+    versions_untold  services whose answers don't name the microversion that they are at
     policies        who may see other projects' things
     now             the clock, in seconds since the epoch: tokens, locks, ages
     volume_region, compute_region  region ids in the token's catalogue
@@ -43,10 +46,16 @@ class Behaviour:
         self.compute_down = False
         self.ecs_wraps = False
         self.job_kept = 3600.0
+        self.versions_ignored: set[str] = set()
+        self.versions_untold: set[str] = set()
         self.policies = Policies()
         self.now: Callable[[], float] = time.time
         self.catalogue: Callable[[list[dict[str, Any]]], object] = lambda rows: rows
         self.volume_region = self.compute_region = "RegionOne" if flavour == "openstack" else "cn-north-4"
+
+    def tells_version(self, service: str) -> bool:
+        """Say whether a service's answers name the microversion that they are at."""
+        return service not in self.versions_ignored | self.versions_untold
 
     @property
     def page_max(self) -> int:

@@ -86,13 +86,14 @@ class Compute:
         except Refusal as refusal:
             answer = self._refused(refusal)
         shown = f"{version[0]}.{version[1]}"
-        answer.headers += [
-            ("Openstack-Api-Version", f"compute {shown}"),
-            ("X-Openstack-Nova-Api-Version", shown),
-            ("Vary", "OpenStack-API-Version"),
-            ("Vary", "X-OpenStack-Nova-API-Version"),
-            *ids,
-        ]
+        if self.behaviour.tells_version("compute"):
+            answer.headers += [
+                ("Openstack-Api-Version", f"compute {shown}"),
+                ("X-Openstack-Nova-Api-Version", shown),
+                ("Vary", "OpenStack-API-Version"),
+                ("Vary", "X-OpenStack-Nova-API-Version"),
+            ]
+        answer.headers += ids
         return answer
 
     def _refused(self, refusal: Refusal) -> Answer:
@@ -181,7 +182,7 @@ class Compute:
             service, _, version = part.strip().partition(" ")
             if service == "compute":
                 asked = version.strip()
-        if not asked:
+        if not asked or "compute" in self.behaviour.versions_ignored:
             return (2, 1)
         highest = VENDORS_MAX_VERSION if self.behaviour.flavour == "huawei" else MAX_VERSION
         if asked == "latest":

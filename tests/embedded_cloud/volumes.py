@@ -66,7 +66,7 @@ class Volumes:
             answer = no_route(call)
             answer.headers.append(ids[1])
             return answer
-        version = _asked_version(call)
+        version = "3.0" if "volume" in self.behaviour.versions_ignored else _asked_version(call)
         try:
             number = _checked_version(version)
             if route is not None and handler is not None:
@@ -77,7 +77,9 @@ class Volumes:
                 answer = self.attachments.answer(call, token, entries_route, number, by_service=by_service)
         except Refusal as refusal:
             answer = openstack_fault(refusal.status, refusal.message)
-        answer.headers += [("Openstack-Api-Version", f"volume {version}"), ("Vary", "OpenStack-API-Version")]
+        if self.behaviour.tells_version("volume"):
+            answer.headers.append(("Openstack-Api-Version", f"volume {version}"))
+            answer.headers.append(("Vary", "OpenStack-API-Version"))
         answer.headers += ids
         return answer
 

@@ -53,7 +53,9 @@ Quote = Callable[[Said, str], Said]
 
 
 def get(url: str, status: int, body: Any = "", **headers: str) -> Said:
-    return ("GET", url, status, body, headers)
+    """An answer to a read; one about a server's actions says that it is at the microversion asked for."""
+    told = {"OpenStack-API-Version": "compute 2.51"} if url.startswith(ITS_ACTIONS) else {}
+    return ("GET", url, status, body, {**told, **headers})
 
 
 def post(status: int, body: Any = "", **headers: str) -> Said:

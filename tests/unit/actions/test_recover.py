@@ -143,7 +143,8 @@ def test_a_cell_that_is_down_is_told_by_either_of_its_signs(
     services = project.services()
     assert services.servers is not None
     body = {"servers": [{"id": str(uuid.uuid4()), **row}]}
-    project.cloud.misbehave("compute", "GET", "/servers/detail", status=200, body=body)
+    told_at = {"OpenStack-API-Version": "compute 2.69"}
+    project.cloud.misbehave("compute", "GET", "/servers/detail", status=200, body=body, headers=told_at)
     scan = Scan(services.servers, RecoverMode.ON)
 
     if known:
@@ -294,14 +295,22 @@ def test_without_the_attachments_api_nothing_is_known(project: OptedIn, row: str
 def test_a_list_of_entries_that_ignores_its_filter_is_not_believed(project: OptedIn) -> None:
     volume = plant(project, "N6")
     other = {"id": str(uuid.uuid4()), "status": "attached", "instance": None, "volume_id": str(uuid.uuid4())}
-    project.cloud.misbehave(path_contains="/attachments", status=200, body={"attachments": [other]})
+    project.cloud.misbehave(
+        path_contains="/attachments",
+        status=200,
+        body={"attachments": [other]},
+        headers={"OpenStack-API-Version": "volume 3.27"},
+    )
 
     assert told(project.one(volume.id, recover=True)) == refused("server_unknown")
 
 
 def test_a_record_that_shows_more_than_the_list_of_entries_is_not_believed(project: OptedIn) -> None:
     volume = plant(project, "N5")
-    project.cloud.misbehave(path_contains="/attachments", status=200, body={"attachments": []})
+    told_at = {"OpenStack-API-Version": "volume 3.27"}
+    project.cloud.misbehave(
+        path_contains="/attachments", status=200, body={"attachments": []}, headers=told_at
+    )
 
     result = project.one(volume.id, recover=True)
 

@@ -15,6 +15,7 @@ from tests.unit.actions.opted_in import OptedIn, told
 
 RECOVERED = ("recovered", None, True)
 WITH_ENTRY = ("N2", "N4", "N5", "N7", "N9")
+AT_2_69 = {"headers": {"OpenStack-API-Version": "compute 2.69"}}
 NOBODY = "11111111-1111-4111-8111-111111111111"
 
 
@@ -361,9 +362,13 @@ def test_a_deleted_row_among_the_changes_holds_nothing(project: OptedIn, edit: E
     ("rule", "outcome"),
     [
         ({"status": 403, "body": b""}, ("failed", "permission_denied", False)),
-        ({"status": 200, "body": b"<html>"}, ("failed", "upstream_unavailable", False)),
-        ({"status": 200, "body": {"servers": [5]}}, ("failed", "upstream_unavailable", False)),
+        ({"status": 200, "body": b"<html>", **AT_2_69}, ("failed", "upstream_unavailable", False)),
+        (
+            {"status": 200, "body": {"servers": [5]}, **AT_2_69},
+            ("failed", "upstream_unavailable", False),
+        ),
         ({"status": 406, "body": b""}, refused("server_unknown")),
+        ({"status": 200, "body": {"servers": []}}, refused("server_unknown")),
     ],
 )
 def test_what_can_not_be_read_of_the_cells_frees_nothing(
@@ -378,6 +383,26 @@ def test_what_can_not_be_read_of_the_cells_frees_nothing(
     # Once in an invocation, whatever came of it
     assert {told(one) for one in result.results} == {outcome}
     assert len([call for call in project.cloud.calls if call.path.endswith("/servers/detail")]) == 1
+    assert project.sent() == []
+
+
+@pytest.mark.parametrize("how", ["versions_ignored", "versions_untold"])
+def test_a_cell_that_is_down_is_not_hidden_by_whoever_drops_the_microversion(
+    project: OptedIn, how: str
+) -> None:
+    """Nova's own /v2 does, and a proxy with a list of headers; the server that has the disk is not listed."""
+    volume = project.cloud.add_volume(status="in-use", attachments=[], multiattach=False)
+    server = project.cloud.add_server(host="far")
+    server.disks[volume.id] = Disk("/dev/vdb", str(uuid.uuid4()), str(uuid.uuid4()), False, False, -1)
+    project.cloud.host("far").cell = "cell2"
+    project.cloud.cells_down.add("cell2")
+    setattr(project.cloud, how, {"compute"})
+
+    result = project.one(volume.id, recover=True)
+
+    assert told(result) == refused("server_unknown")
+    assert result.error is not None
+    assert "OpenStack-API-Version" in result.error.message
     assert project.sent() == []
 
 

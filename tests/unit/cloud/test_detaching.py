@@ -12,6 +12,7 @@ import pytest
 from handler.cloud.detaching import DetachApi, DetachCall, EcsDetach, JobState, NovaDetach, shown_as_data
 from handler.cloud.messages import Answer
 from handler.cloud.servers import Servers
+from handler.cloud.service import Service
 from handler.errors import Failure, UpstreamRejected, UpstreamUnavailable
 from handler.model.values import epoch
 from tests.unit.contexts import call_context
@@ -29,16 +30,17 @@ ACTION: dict[str, Any] = {
 DISK = {"serverId": SERVER, "volumeId": VOLUME, "bootIndex": 1, "device": "/dev/vdb"}
 
 
-class _Saying:
+class _Saying(Service):
     """A compute service that answers each question with this."""
 
+    name = "compute"
     read_timeout = 7.0
 
     def __init__(self, *said: Answer | Failure) -> None:
         self._said = [*said]
         self.asked: list[tuple[tuple[object, ...], dict[str, Any]]] = []
 
-    def ask(self, *what: object, **options: Any) -> Answer:
+    def ask(self, *what: Any, **options: Any) -> Answer:
         self.asked.append((what, options))
         said = self._said.pop(0) if len(self._said) > 1 else self._said[0]
         if isinstance(said, Failure):
@@ -51,7 +53,7 @@ def servers(*said: Answer | Failure) -> Servers:
 
 
 def answered(body: Any, status: int = 200) -> Answer:
-    return Answer(status, {}, json.dumps(body).encode(), None)
+    return Answer(status, {"OpenStack-API-Version": "compute 2.51"}, json.dumps(body).encode(), None)
 
 
 @pytest.mark.parametrize(

@@ -220,11 +220,15 @@ def test_the_versions_of_a_service_are_found_out(
 
 
 def test_a_service_that_knows_no_versions_has_none(deployment: Deployment) -> None:
-    deployment.cloud.misbehave(
-        "compute", times=None, headers={"Openstack-Api-Version": "", "X-Openstack-Nova-Api-Version": ""}
-    )
-    _, found = deployment.check()
-    assert found["compute microversions"]["facts"]["has"] == []
+    deployment.set(DETACH_SERVER_CHECK="recorded", DETACH_RECOVER="on")
+    deployment.cloud.versions_untold = {"compute", "volume"}
+    code, found = deployment.check()
+    assert code == ExitCode.FAILED
+    assert found["compute microversions"]["facts"] == {"has": [], "lacks": ["2.89", "2.69", "2.51"]}
+    assert found["volume microversions"]["facts"] == {"has": [], "lacks": ["3.27"]}
+    assert found["os-instance-actions"]["state"] == "bad"
+    assert found["os-instance-actions"]["facts"] == {"readable": False, "code": "configuration"}
+    assert found["recover"]["state"] == "bad"
 
 
 @pytest.mark.parametrize(("setting", "state", "code"), [("gone", "note", 0), ("recorded", "bad", 1)])
