@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,7 +20,7 @@ from handler.cloud.service import Lacking, Service, text_of, unreadable
 from handler.errors import Failure, Misconfigured
 from handler.invocation import CallContext
 from handler.model.bounded_json import loads_leniently
-from handler.model.values import canonical
+from handler.model.values import canonical, http_date
 
 if TYPE_CHECKING:
     from handler.cloud.side_by_side import Beside
@@ -148,14 +147,6 @@ def _read_attachment(entry: Any) -> Attachment:
     )
 
 
-def _moment_of(answer: Answer) -> float | None:
-    """When the answer was given, by its header Date."""
-    try:
-        return parsedate_to_datetime(answer.headers.get("Date", "")).timestamp()
-    except (TypeError, ValueError, IndexError, OverflowError):
-        return None
-
-
 class Volumes(Service):
     """Calls of one invocation at the volume service."""
 
@@ -172,7 +163,7 @@ class Volumes(Service):
             raise unreadable(answer, SERVICE) from None
         if volume.id != volume_id:
             raise unreadable(answer, SERVICE)
-        return volume._replace(read_at=_moment_of(answer))
+        return volume._replace(read_at=http_date(answer.headers.get("Date", "")))
 
     def entries(self, volume_id: str, context: CallContext) -> tuple[Entry, ...] | None:
         """Every entry of the volume, those that its record hides included, by the attachments API.

@@ -18,6 +18,13 @@ _MOMENT = re.compile(
 )
 # As Cinder writes it: a long listing is full of them
 _is_plain_moment = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}", re.ASCII).fullmatch
+# RFC 9110, 5.6.7: what a header Date is to be; its other two forms name no zone, or their year by two digits
+_HTTP_DATE = re.compile(
+    r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (\d\d) (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) (\d{4}) "
+    r"((?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d) GMT",
+    re.ASCII,
+)
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _ZONED = re.compile(r"\d{4}-\d\d-\d\d[Tt ][\d:]{8}(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -75,6 +82,18 @@ def epoch(moment: object) -> float | None:
 def zoned_moment(moment: str) -> float | None:
     """Seconds since 1970 of a moment that RFC 3339 writes, zone included; None for any other text."""
     return epoch(moment) if _ZONED.fullmatch(moment) else None
+
+
+def http_date(moment: str) -> float | None:
+    """Seconds since 1970 of a header's date, which is in GMT and says so; None for any other text.
+
+    One that names another zone, or none, is not guessed at: hours lie between what it may mean.
+    """
+    match = _HTTP_DATE.fullmatch(moment)
+    if match is None:
+        return None
+    day, month, year, time = match.groups()
+    return epoch(f"{year}-{_MONTHS.index(month) + 1:02}-{day}T{time}Z")
 
 
 def timestamp(seconds: float) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Callable, Iterator
+from email.utils import formatdate
 from typing import Any
 
 import pytest
@@ -201,6 +203,25 @@ def test_a_service_that_does_not_tell_its_time_knows_no_age(
 
     assert told(project.one(volume.id, recover=True)) == refused("volume_state")
     assert project.sent() == []
+
+
+@pytest.mark.parametrize("zone", [" -0000", "", " CST"])
+def test_a_service_that_tells_its_time_without_its_zone_knows_no_age(
+    project: OptedIn, monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
+    """By the local time of a machine in America a reservation of one minute would be one of hours."""
+    monkeypatch.setenv("TZ", "America/Los_Angeles")
+    time.tzset()
+    try:
+        planted = stuck.plant(project.cloud.world, "N1", updated_at=project.cloud.stamp(project.now() - 60))
+        now = formatdate(project.now(), usegmt=True).removesuffix(" GMT")
+        monkeypatch.setattr("tests.embedded_cloud.listener.formatdate", lambda **_: now + zone)
+
+        assert told(project.one(planted.volume.id, recover=True)) == refused("volume_state")
+        assert project.sent() == []
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.parametrize(("age", "outcome"), [(3601, RECOVERED), (3590, refused("volume_state"))])

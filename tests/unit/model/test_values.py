@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from datetime import datetime, timezone
+from email.utils import format_datetime, formatdate
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler.model.values import epoch
+from handler.cloud.messages import seconds_of
+from handler.model.values import epoch, http_date, timestamp, zoned_moment
 
 NEW_YEAR = 1798761600.0
 """2027 in UTC began then."""
@@ -71,3 +75,67 @@ def test_each_moment_that_python_writes_is_read_back(moment: datetime) -> None:
         assert epoch(moment.isoformat()) == moment.timestamp()
     written = moment.astimezone(timezone.utc).isoformat(" ", "microseconds").replace("+00:00", "")
     assert epoch(written) == moment.timestamp()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("Fri, 01 Jan 2027 00:00:00 GMT", NEW_YEAR),
+        ("Fri, 01 Jan 2027 23:59:59 GMT", NEW_YEAR + 86399),
+        ("Thu, 31 Dec 2026 00:00:00 GMT", NEW_YEAR - 86400),
+        # Another zone, or none: as they stand in mail (RFC 5322), and in what is taken for it
+        ("Fri, 01 Jan 2027 00:00:00 -0000", None),
+        ("Fri, 01 Jan 2027 00:00:00 +0000", None),
+        ("Fri, 01 Jan 2027 00:00:00 UTC", None),
+        ("Fri, 01 Jan 2027 00:00:00 CST", None),
+        ("Fri, 01 Jan 2027 00:00:00 gmt", None),
+        ("Fri, 01 Jan 2027 00:00:00", None),
+        # HTTP's two old forms
+        ("Friday, 01-Jan-27 00:00:00 GMT", None),
+        ("Fri Jan  1 00:00:00 2027", None),
+        # No moment, or two
+        ("Wed, 30 Feb 2027 00:00:00 GMT", None),
+        ("Fri, 01 Jan 2027 24:00:00 GMT", None),
+        ("Fri, 01 Jan 2027 00:60:00 GMT", None),
+        ("Fri, 01 Jan 2027 00:00:60 GMT", None),
+        ("Fri, 1 Jan 2027 00:00:00 GMT", None),
+        ("Fri, 01 Jan 27 00:00:00 GMT", None),
+        ("Fri, 01 Xyz 2027 00:00:00 GMT", None),
+        ("Xyz, 01 Jan 2027 00:00:00 GMT", None),
+        (" Fri, 01 Jan 2027 00:00:00 GMT", None),
+        ("Fri, 01 Jan 2027 00:00:00 GMT, Fri, 01 Jan 2027 00:00:00 GMT", None),
+        ("at noon", None),
+        ("", None),
+    ],
+)
+def test_a_header_s_date_is_in_gmt_or_none(text: str, seconds: float | None) -> None:
+    assert http_date(text) == seconds
+
+
+@pytest.mark.parametrize("month", range(1, 13))
+def test_each_month_of_a_header_s_date_is_known(month: int) -> None:
+    moment = datetime(2027, month, 9, 8, 7, 6, tzinfo=timezone.utc)
+
+    assert http_date(format_datetime(moment, usegmt=True)) == moment.timestamp()
+
+
+@pytest.fixture(params=["America/Los_Angeles", "Asia/Shanghai"])
+def far_from_gmt(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have this machine go by another time than the cloud's."""
+    monkeypatch.setenv("TZ", request.param)
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("far_from_gmt")
+def test_no_moment_is_read_as_this_machine_s_local_time() -> None:
+    assert time.localtime(0).tm_hour != 0, "or this shows nothing"
+    assert epoch("2027-01-01T00:00:00.000000") == epoch("2027-01-01 00:00:00") == NEW_YEAR
+    assert epoch("2027-01-01T00:00:00Z") == zoned_moment("2027-01-01T00:00:00Z") == NEW_YEAR
+    assert http_date("Fri, 01 Jan 2027 00:00:00 GMT") == NEW_YEAR
+    assert timestamp(NEW_YEAR) == "2027-01-01T00:00:00Z"
+    for zone in (" GMT", " -0000", ""):
+        hint = seconds_of(formatdate(time.time() + 600, usegmt=True).removesuffix(" GMT") + zone)
+        assert hint == pytest.approx(600, abs=60)
