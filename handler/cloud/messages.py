@@ -52,11 +52,14 @@ class Answer(NamedTuple):
         """The microversion that the service says it answered at, by its type; None where it doesn't say.
 
         The header OpenStack-API-Version ("compute 2.69"; of several services' with commas between), which a
-        real Nova and Cinder always send. One who did not mind the microversion that was asked for leaves it
-        out: Nova's own /v2, a proxy that passes no header it doesn't know.
+        real Nova and Cinder always send, or Nova's older one, which the vendor's pages know. One who did not
+        mind the microversion that was asked for leaves both out: Nova's own /v2, a proxy that passes no
+        header it doesn't know.
         """
         said = [part.split() for part in self.headers.get("OpenStack-API-Version", "").split(",")]
         found = {part[1] for part in said if len(part) == 2 and part[0].lower() == service}
+        if service == "compute" and (older := self.headers.get("X-OpenStack-Nova-API-Version", "").strip()):
+            found.add(older)
         return found.pop() if len(found) == 1 else None
 
 

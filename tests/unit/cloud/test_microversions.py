@@ -56,6 +56,23 @@ def test_the_microversion_of_an_answer_is_read_from_its_header(
     assert said(header).microversion("compute") == version
 
 
+@pytest.mark.parametrize(
+    ("headers", "version"),
+    [
+        ({"X-Openstack-Nova-Api-Version": " 2.51 "}, "2.51"),
+        ({"X-Openstack-Nova-Api-Version": "2.51", "Openstack-Api-Version": "compute 2.51"}, "2.51"),
+        ({"X-Openstack-Nova-Api-Version": "2.1", "Openstack-Api-Version": "compute 2.51"}, None),
+        ({"X-Openstack-Nova-Api-Version": " "}, None),
+    ],
+)
+def test_the_compute_service_may_say_it_by_its_older_header(
+    headers: dict[str, str], version: str | None
+) -> None:
+    answer = Answer(200, CaseInsensitiveDict(headers), b"", None)
+    assert answer.microversion("compute") == version
+    assert answer.microversion("volume") is None
+
+
 @pytest.fixture
 def project(bare_cloud: Cloud) -> Iterator[EmbeddedProject]:
     made = EmbeddedProject(bare_cloud)
