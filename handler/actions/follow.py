@@ -7,14 +7,14 @@ see them disagree, so what is final is judged by two looks in a row.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from handler.actions import os_detach
 from handler.actions.os_detach import FIRST_PAUSE
 from handler.cloud.absence import Absence
-from handler.cloud.detaching import DetachApi, JobState, NovaDetach
+from handler.cloud.detaching import Detach, DetachApi, JobState, NovaDetach
 from handler.cloud.servers import Servers
 from handler.cloud.volumes import Attachment, Volume, Volumes
 from handler.errors import ErrorCode, Failure, NotConfirmed, NotRecovered, Refused, UpstreamRejected
@@ -25,11 +25,21 @@ from handler.model.values import epoch
 
 LONGEST_PAUSE = 5.0  # seconds between two looks: a guest may take minutes
 _NAP = 0.5  # seconds: whoever asks to stop does not wait for a whole pause
-CLOCKS_APART = 5.0
-"""Seconds by which an action may seem to begin before the record's mark: two services' clocks, whole seconds.
+CLOCKS_APART = 60.0
+"""Seconds by which this disk's own job may seem to begin before the record's mark: two services' clocks.
 
-A longer tolerance would take an older job, of another disk perhaps, for this one's.
+Only where no detach of the server began since then is there none, and only where each of them has ended has
+this disk's.
 """
+CLOCKS_TOGETHER = 5.0
+"""Seconds before the mark from which on how a detach ended is taken for how this disk's did.
+
+Whole seconds, and clocks that are kept. A longer tolerance would take an older one, of another disk, for it.
+"""
+
+
+_GOING = (JobState.UNKNOWN, JobState.QUEUED, JobState.RUNNING)
+_ENDED = (JobState.FAILED, JobState.DONE)
 
 
 class _Seen(NamedTuple):
@@ -48,6 +58,20 @@ class _Seen(NamedTuple):
     def free(self) -> bool:
         """Whether the record knows nothing of the attachment any more, and is in order."""
         return not self.listed and self.status in {"available", "in-use"}
+
+
+def its_job(detaches: Sequence[Detach], marked: float) -> JobState | None:
+    """What the detaches of a server, of whichever disk, tell of the one that a record was marked for.
+
+    `detaches` are those since `CLOCKS_APART` before `marked` (epoch seconds, the volume service's clock). None
+    where there is none; UNKNOWN where all have ended and which of them was this one can't be told.
+    """
+    states = [detach.state for detach in detaches]
+    going = next((state for state in _GOING if state in states), None)
+    if going is not None or not states:
+        return going
+    ended = {detach.state for detach in detaches if detach.began >= marked - CLOCKS_TOGETHER}
+    return next((state for state in _ENDED if state in ended), JobState.UNKNOWN)
 
 
 class Follow:
@@ -152,11 +176,9 @@ class Follow:
         if since is None or not isinstance(self._api, NovaDetach):
             return JobState.UNKNOWN
         try:
-            states = self._api.detaches(server_id, since - CLOCKS_APART, context)
+            return its_job(self._api.detaches(server_id, since - CLOCKS_APART, context), since)
         except Failure:
             return JobState.UNKNOWN
-        order = (JobState.UNKNOWN, JobState.QUEUED, JobState.RUNNING, JobState.FAILED, JobState.DONE)
-        return next((state for state in order if state in states), None)
 
     def _holds(self, server_id: str, volume_id: str, attachment: Attachment, context: CallContext) -> bool:
         try:
@@ -195,9 +217,10 @@ class Follow:
                 )
             if seen.listed and seen.job is before.job is None:
                 raise NotRecovered(
-                    "The record says 'detaching', but the server has no detach on record since then: "
-                    "somebody marked it by hand, or the compute service never got the call. Nobody goes on: "
-                    "os-roll_detaching by a person, then the detach again."
+                    "The record says 'detaching', but the server has no detach on record since then (by two "
+                    f"clocks at most {CLOCKS_APART:g} s apart): somebody marked it by hand, or the compute "
+                    "service never got the call. Look at the server's actions whether one is under way after "
+                    "all; if none is, os-roll_detaching by a person, then the detach again."
                 )
 
     @staticmethod
@@ -213,6 +236,8 @@ class Follow:
             what = "it looks done, but was not seen so twice"
         elif seen.job in {JobState.DONE, JobState.FAILED}:
             what = f"its job is over ({seen.job.value}), and the record ({seen.status!r}) doesn't show it yet"
+        elif seen.job is JobState.UNKNOWN:
+            what = "how far its job is can't be told: perhaps it is still under way, so don't roll it back"
         else:
             what = (
                 "it is still under way: the guest may take its time, or the server's host died over it, "

@@ -7,7 +7,7 @@ way out is os-roll_detaching and the detach again. Nothing in a server's record 
 
 from __future__ import annotations
 
-from handler.actions.follow import CLOCKS_APART
+from handler.actions.follow import CLOCKS_APART, its_job
 from handler.actions.live import Live
 from handler.actions.os_detach import post
 from handler.cloud.detaching import JobState, NovaDetach
@@ -78,17 +78,17 @@ class RollingBack:
         api, since = self._live.api, epoch(volume.updated_at)
         if not isinstance(api, NovaDetach) or since is None:
             raise _held(server, volume, "and this cloud has no way to take the mark back")
-        states = api.detaches(server.id, since - CLOCKS_APART, context)
-        if not states:
+        detaches = api.detaches(server.id, since - CLOCKS_APART, context)
+        if not detaches:
             raise _held(server, volume, "and no detach of it is on the server's record since it was marked")
-        if any(state not in {JobState.DONE, JobState.FAILED} for state in states):
+        if any(detach.state not in {JobState.DONE, JobState.FAILED} for detach in detaches):
             raise Refused(
                 ErrorCode.SERVER_BUSY,
                 "A detach of this server is not known to have ended (it waits, runs, or can't be read): "
                 "taken back now, it could end as a surprise. Nothing was sent; ask again once it has ended.",
                 retryable=True,
             )
-        if JobState.FAILED not in states:
+        if its_job(detaches, since) is not JobState.FAILED:
             raise _held(server, volume, "and no detach of it has failed since it was marked")
 
     def _require_still(self, volume: Volume, context: CallContext) -> None:

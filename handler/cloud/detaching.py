@@ -40,6 +40,16 @@ class JobState(str, Enum):
     """Not on record, or not readable."""
 
 
+class Detach(NamedTuple):
+    """A detach on a server's record of actions, of whichever disk: nothing in it names the volume.
+
+    `began` is in epoch seconds, by the compute service's clock.
+    """
+
+    began: float
+    state: JobState
+
+
 class DetachCall(NamedTuple):
     """What is to be detached: ids, and the word for what allows it. Logged before the call leaves."""
 
@@ -101,21 +111,21 @@ class NovaDetach:
             return JobState.UNKNOWN
         return _read_action(answer, server_id, job_id)
 
-    def detaches(self, server_id: str, since: float, context: CallContext) -> list[JobState]:
-        """How far each detach of this server has come that began at or after `since` (epoch seconds).
+    def detaches(self, server_id: str, since: float, context: CallContext) -> list[Detach]:
+        """The detaches of this server that began at or after `since` (epoch seconds), and how far each is.
 
-        Nothing in them names the volume. Raises Failure where they can't be read.
+        One that is UNKNOWN stands for what is on record and can't be read. Raises Failure where nothing can.
         """
         path = f"servers/{server_id}/os-instance-actions"
         answer = self._servers.ask_at(RECORD_VERSION, path, context)
         if isinstance(answer, Lacking):
-            return [JobState.UNKNOWN]
+            return [Detach(since, JobState.UNKNOWN)]
         if answer.status != 200:
             raise failure(answer, SERVICE)
         found = _read_detaches(answer, server_id, since)
         if found is None or len(found) > _MOST_ACTIONS:
-            return [JobState.UNKNOWN]
-        return [self.state(server_id, request_id, context) for request_id in found]
+            return [Detach(since, JobState.UNKNOWN)]
+        return [Detach(began, self.state(server_id, job_id, context)) for began, job_id in found]
 
     def is_data_disk(self, server_id: str, volume_id: str, context: CallContext) -> bool:
         """See `DetachApi`. Nova refuses a root itself."""
@@ -231,10 +241,10 @@ def _read_action(answer: Answer, server_id: str, job_id: str) -> JobState:
     return JobState.UNKNOWN if results else JobState.QUEUED
 
 
-def _read_detaches(answer: Answer, server_id: str, since: float) -> list[str] | None:
-    """The request ids of the detaches that began since then; None where the list can't be read."""
+def _read_detaches(answer: Answer, server_id: str, since: float) -> list[tuple[float, str]] | None:
+    """When each detach since then began, and its request id; None where the list can't be read."""
     try:
-        found = []
+        found: list[tuple[float, str]] = []
         for action in loads(answer.body)["instanceActions"]:
             if canonical(action["instance_uuid"]) != server_id:
                 return None
@@ -242,7 +252,7 @@ def _read_detaches(answer: Answer, server_id: str, since: float) -> list[str] | 
             if action["action"] == "detach_volume" and (began is None or began >= since):
                 if began is None or not _REQUEST_ID.fullmatch(request_id):
                     return None
-                found.append(request_id)
+                found.append((began, request_id))
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
     return found

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple, cast
 
 import pytest
 
-from handler.actions.follow import CLOCKS_APART, Follow
+from handler.actions.follow import CLOCKS_APART, CLOCKS_TOGETHER, Follow, its_job
 from handler.cloud.absence import Absence
-from handler.cloud.detaching import DetachApi, JobState, NovaDetach
+from handler.cloud.detaching import Detach, DetachApi, JobState, NovaDetach
 from handler.cloud.servers import HeldDisk, Servers
 from handler.cloud.volumes import Attachment, Volume, Volumes
 from handler.errors import Failure, NotConfirmed, Upstream, UpstreamRejected, UpstreamUnavailable
@@ -97,10 +97,10 @@ class Script(NovaDetach):
     def state(self, *_: Any) -> JobState:
         return cast("JobState", self._job())
 
-    def detaches(self, _server_id: str, since: float, _context: Any) -> list[JobState]:
+    def detaches(self, _server_id: str, since: float, _context: Any) -> list[Detach]:
         self.since = since
         state = self._job()
-        return [] if state is None else [state]
+        return [] if state is None else [Detach(MARKED_AT, state)]
 
     def get(self, *_: Any) -> Volume | None:
         now = self.now
@@ -404,7 +404,7 @@ def test_its_job_is_looked_for_since_the_mark() -> None:
     script = play(FREED, job_id=None)
 
     assert script.follow() is Outcome.DETACHED
-    assert script.since == MARKED_AT - CLOCKS_APART
+    assert (script.since, CLOCKS_APART) == (MARKED_AT - 60, 60)
     assert script.found.job is None
 
 
@@ -436,6 +436,48 @@ def test_of_several_jobs_the_one_that_may_go_on_counts(
     monkeypatch: pytest.MonkeyPatch, states: list[JobState], word: str
 ) -> None:
     script = play(WORKING, job_id=None)
-    monkeypatch.setattr(script, "detaches", lambda *_: states)
+    monkeypatch.setattr(script, "detaches", lambda *_: [Detach(MARKED_AT, state) for state in states])
 
     assert word in ends(script)[1]
+
+
+BEFORE, EARLIER = MARKED_AT - CLOCKS_TOGETHER, MARKED_AT - CLOCKS_TOGETHER - 1
+
+
+@pytest.mark.parametrize(
+    ("detaches", "job"),
+    [
+        ([], None),
+        ([(EARLIER, QUEUED), (MARKED_AT, FAILED)], QUEUED),
+        ([(EARLIER, RUNNING), (MARKED_AT, FAILED)], RUNNING),
+        ([(EARLIER, UNKNOWN), (MARKED_AT, FAILED)], UNKNOWN),
+        ([(MARKED_AT, RUNNING), (EARLIER, QUEUED)], QUEUED),
+        ([(BEFORE, FAILED)], FAILED),
+        ([(BEFORE, FAILED), (MARKED_AT, DONE)], FAILED),
+        ([(BEFORE, DONE)], DONE),
+        ([(EARLIER, FAILED)], UNKNOWN),
+        ([(EARLIER, DONE)], UNKNOWN),
+        ([(EARLIER, FAILED), (MARKED_AT, DONE)], DONE),
+    ],
+)
+def test_what_began_well_before_the_mark_only_tells_what_may_go_on(
+    detaches: list[tuple[float, JobState]], job: JobState | None
+) -> None:
+    """Where two clocks differ it may be this disk's; it may be another's, too, so its end is nobody's."""
+    assert its_job([Detach(*one) for one in detaches], MARKED_AT) is job
+    assert CLOCKS_TOGETHER == 5
+
+
+def test_an_older_failed_detach_of_another_disk_is_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = play(HALF, job_id=None)
+    monkeypatch.setattr(script, "detaches", lambda *_: [Detach(EARLIER, FAILED)])
+
+    code, said = ends(script)
+
+    assert code == "not_confirmed"
+    assert "can't be told" in said
+    assert "don't roll it back" in said
+
+
+def test_a_mark_by_hand_is_looked_into_before_it_is_taken_back() -> None:
+    assert "Look at the server's actions" in ends(play(BY_HAND, job_id=None))[1]

@@ -220,6 +220,64 @@ def test_another_detach_that_may_go_on_keeps_it(marked: Marked) -> None:
     assert marked.project.sent() == []
 
 
+@pytest.fixture
+def waiting(project: OptedIn) -> Marked:
+    """A detach that no host has taken yet, asked for two hours ago."""
+    made = Marked(project, Course(queued=10**6))
+    made.age()
+    return made
+
+
+APART = (-61, -60, -59, -6, -5, -4, 0, 4, 6, 59, 61)
+"""Seconds by which the compute service's clock is ahead of the volume service's."""
+
+
+def _marked_at(marked: Marked, moment: float, apart: float) -> None:
+    """Have the record be marked then, and the server's detaches so far begin so many seconds after it."""
+    stamp = marked.project.cloud.stamp
+    marked.volume.updated_at = stamp(int(moment))
+    for action in marked.server.actions:
+        action.start_time = stamp(int(moment) + apart)
+
+
+@pytest.mark.parametrize("apart", [seconds for seconds in APART if seconds >= -60])
+def test_a_detach_that_waits_keeps_it_whatever_the_clocks_say(waiting: Marked, apart: int) -> None:
+    _marked_at(waiting, waiting.project.now() - 7200, apart)
+    _other(waiting, Course(ends="guest"))
+
+    result = waiting.result(live=True)
+
+    assert told(result) == refused("server_busy")
+    assert result.error is not None
+    assert result.error.retryable
+    assert waiting.project.sent() == []
+
+
+@pytest.mark.parametrize("apart", APART)
+def test_of_what_failed_only_what_began_with_the_mark_is_believed(marked: Marked, apart: int) -> None:
+    _marked_at(marked, marked.project.now() - 7200, apart)
+
+    if apart >= -5:
+        assert marked.ask(live=True) == DETACHED
+        return
+    assert marked.ask(live=True) == refused("volume_held")
+    assert marked.project.sent() == []
+
+
+@pytest.mark.parametrize("apart", [seconds for seconds in APART if seconds >= -60])
+def test_a_detach_that_runs_is_followed_whatever_the_clocks_say(project: OptedIn, apart: int) -> None:
+    marked = Marked(project, Course(guest=10**6))
+    _marked_at(marked, project.now() - 120, apart)
+
+    result = project.one(marked.volume.id, live=True, **marked.ids)
+
+    assert told(result) == ("unconfirmed", "not_confirmed", None)
+    assert result.error is not None
+    assert result.error.retryable
+    assert "os-roll_detaching" not in result.error.message
+    assert project.sent() == []
+
+
 def test_another_detach_that_is_done_does_not(marked: Marked) -> None:
     _other(marked, Course())
 

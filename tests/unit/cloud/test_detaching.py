@@ -9,7 +9,15 @@ from typing import Any, cast
 
 import pytest
 
-from handler.cloud.detaching import DetachApi, DetachCall, EcsDetach, JobState, NovaDetach, shown_as_data
+from handler.cloud.detaching import (
+    Detach,
+    DetachApi,
+    DetachCall,
+    EcsDetach,
+    JobState,
+    NovaDetach,
+    shown_as_data,
+)
 from handler.cloud.messages import Answer
 from handler.cloud.servers import Servers
 from handler.cloud.service import Service
@@ -84,7 +92,7 @@ def test_a_server_s_detaches_are_known_all_or_none(changed: dict[str, Any], stat
     service = _Saying(listed, answered({"instanceAction": ACTION}))
     nova = NovaDetach(cast("Servers", service), vendor=False)
 
-    assert nova.detaches(SERVER, 1_780_000_000.0, call_context()) == states
+    assert [one.state for one in nova.detaches(SERVER, 1_780_000_000.0, call_context())] == states
     assert len(service.asked) == 1 + (states == [JobState.DONE]), "by no id that is no plain one"
 
 
@@ -129,7 +137,7 @@ def test_a_body_of_another_shape_is_no_action_and_no_list(body: Any) -> None:
     nova = NovaDetach(servers(answered(body)), vendor=False)
 
     assert nova.state(SERVER, JOB, call_context()) is JobState.UNKNOWN
-    assert nova.detaches(SERVER, 0.0, call_context()) == [JobState.UNKNOWN]
+    assert nova.detaches(SERVER, 7.0, call_context()) == [Detach(7.0, JobState.UNKNOWN)]
     assert EcsDetach(servers(answered(body))).state(SERVER, ECS_JOB, call_context()) is JobState.UNKNOWN
 
 
@@ -138,7 +146,7 @@ def test_so_many_detaches_are_read_one_by_one(number: int, states: list[JobState
     listed = answered({"instanceActions": [ACTION] * number})
     nova = NovaDetach(servers(listed, answered({"instanceAction": ACTION})), vendor=False)
 
-    assert nova.detaches(SERVER, 0.0, call_context()) == states
+    assert [one.state for one in nova.detaches(SERVER, 0.0, call_context())] == states
 
 
 @pytest.mark.parametrize("status", [203, 404])
@@ -182,11 +190,11 @@ def test_a_detach_that_began_at_that_very_moment_is_one() -> None:
     listed, since = answered({"instanceActions": [ACTION]}), epoch(ACTION["start_time"])
     assert since is not None
 
-    def found(moment: float) -> list[JobState]:
+    def found(moment: float) -> list[Detach]:
         nova = NovaDetach(servers(listed, answered({"instanceAction": ACTION})), vendor=False)
         return nova.detaches(SERVER, moment, call_context())
 
-    assert (found(since), found(since + 1)) == ([JobState.DONE], [])
+    assert (found(since), found(since + 1)) == ([Detach(since, JobState.DONE)], [])
 
 
 @pytest.mark.parametrize(

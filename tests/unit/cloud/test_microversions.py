@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from requests.structures import CaseInsensitiveDict
 
-from handler.cloud.detaching import JobState, NovaDetach
+from handler.cloud.detaching import Detach, JobState, NovaDetach
 from handler.cloud.messages import Answer
 from handler.cloud.servers import HeldDisk, Server, Servers
 from handler.cloud.service import Lacking
@@ -233,4 +233,4 @@ def test_how_far_a_detach_is_is_not_known_without_it() -> None:
     none = NovaDetach(_Untold({"instanceActions": []}), vendor=False)
 
     assert one.state(server_id, request_id, call_context()) is JobState.UNKNOWN
-    assert none.detaches(server_id, 0.0, call_context()) == [JobState.UNKNOWN]
+    assert none.detaches(server_id, 0.0, call_context()) == [Detach(0.0, JobState.UNKNOWN)]
