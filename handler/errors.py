@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -139,6 +139,9 @@ class Detail:
     rule: str
 
 
+_Kind = TypeVar("_Kind", bound="Failure")
+
+
 class Failure(Exception):
     """Base of the tree. `message` says what is wrong and what to do; it never holds a secret.
 
@@ -165,11 +168,15 @@ class Failure(Exception):
         self.upstream = upstream
         self.retry_after = retry_after
 
+    def after(self, happened: str) -> Self:
+        """The same failure, where something had happened before it, which is said first."""
+        return _rebuild(type(self), {**self.__dict__, "message": f"{happened} {self.message}"})
+
     def __reduce__(self) -> tuple[Any, ...]:
         return (_rebuild, (type(self), self.__dict__.copy()))
 
 
-def _rebuild(kind: type[Failure], state: dict[str, Any]) -> Failure:
+def _rebuild(kind: type[_Kind], state: dict[str, Any]) -> _Kind:
     failure = kind.__new__(kind, state["message"])
     failure.__dict__.update(state)
     return failure

@@ -63,8 +63,8 @@ class _Seen(NamedTuple):
 def its_job(detaches: Sequence[Detach], marked: float) -> JobState | None:
     """What the detaches of a server, of whichever disk, tell of the one that a record was marked for.
 
-    `detaches` are those since `CLOCKS_APART` before `marked` (epoch seconds, the volume service's clock). None
-    where there is none; UNKNOWN where all have ended and which of them was this one can't be told.
+    `detaches` are those since `CLOCKS_APART` before `marked` (epoch seconds by the volume service's clock).
+    None where there is none; UNKNOWN where all have ended and which of them was this one can't be told.
     """
     states = [detach.state for detach in detaches]
     going = next((state for state in _GOING if state in states), None)

@@ -146,8 +146,8 @@ class Live:
             raise Refused(
                 ErrorCode.ROOT_VOLUME,
                 "The disk is not proved a data disk (the server's own block_device must give it a whole "
-                "number other than 0 as bootIndex, and not the first device): nothing was sent, since a "
-                "server whose root is detached can't start any more.",
+                "number other than 0 as bootIndex, and not the first device): no detach was sent, since "
+                "a server whose root is detached can't start any more.",
             )
         return True
 
@@ -168,8 +168,8 @@ class Live:
         if until is not None and self._now() > until:
             raise Refused(
                 ErrorCode.LIVE_EXPIRED,
-                "The event's not_after is over: the disk may be in use again, so nothing was sent. If it is "
-                "still to be detached, send a new event.",
+                "The event's not_after is over: the disk may be in use again, so no detach was sent. If it "
+                "is still to be detached, send a new event.",
             )
 
     def _require_state(self, server: Server) -> None:
@@ -177,7 +177,7 @@ class Live:
             told = "is locked" if server.locked else "doesn't tell whether it is locked (DETACH_LIVE=admin)"
             raise Refused(
                 ErrorCode.SERVER_LOCKED,
-                f"The server {told}: nothing was sent. Whoever locked it decides; unlock it first.",
+                f"The server {told}: no detach was sent. Whoever locked it decides; unlock it first.",
             )
         if server.task_state is not None:
             raise _busy(f"The server is busy ({server.task_state}). Ask again in a minute.", passes=True)
@@ -198,12 +198,12 @@ class Live:
         if again._replace(read_at=volume.read_at) != volume:
             raise Refused(
                 ErrorCode.VOLUME_STATE,
-                "The volume's record changed while the server was looked at: nothing was sent. Ask again.",
+                "The volume's record changed while the server was looked at: no detach was sent. Ask again.",
                 retryable=True,
             )
         self._require_in_time(target)
         if context.stopped:
-            raise DeadlineExceeded("Interrupted before the detach was begun: nothing was sent to the server.")
+            raise DeadlineExceeded("Interrupted before the detach was begun: none was sent to the server.")
         before, found.changed = found.changed, None
         call = DetachCall(attachment.server_id or "", volume.id, attachment.id or "", PROOF)
         try:
@@ -235,14 +235,14 @@ class Live:
         if refuses_token(answer):
             raise TokenRejected(
                 "The compute service refuses the token with which the server was looked at: nothing was "
-                "changed. Ask again: that begins with a new one.",
+                "detached. Ask again: that begins with a new one.",
                 retryable=True,
                 upstream=said,
             )
         code = _CODES.get(refusal)
         if code is not None:
             passes = refusal is Refusal.PASSING
-            raise Refused(code, f"{_SAID[refusal]} Nothing was changed.", retryable=passes, upstream=said)
+            raise Refused(code, f"{_SAID[refusal]} Nothing was detached.", retryable=passes, upstream=said)
         if refusal is Refusal.SERVER_GONE:
             raise _vanished()
         if refusal not in {Refusal.NOT_ATTACHED, Refusal.NOT_IN_USE}:
@@ -261,7 +261,7 @@ class Live:
         raise Refused(
             ErrorCode.SERVER_EXISTS,
             "The server exists and says that it doesn't have the disk, but the record still names it: "
-            "nothing was changed. Ask again: then the rule for a record that was left behind decides.",
+            "nothing was detached. Ask again: then the rule for a record that was left behind decides.",
             retryable=True,
             upstream=said,
         )
@@ -287,7 +287,7 @@ _SAID = {
 
 
 def _busy(message: str, *, passes: bool = False) -> Refused:
-    return Refused(ErrorCode.SERVER_BUSY, f"{message} Nothing was sent.", retryable=passes)
+    return Refused(ErrorCode.SERVER_BUSY, f"{message} No detach was sent.", retryable=passes)
 
 
 def _unclear(answer: Answer) -> Failure:
@@ -299,8 +299,8 @@ def _unclear(answer: Answer) -> Failure:
 def _vanished() -> Refused:
     return Refused(
         ErrorCode.SERVER_UNKNOWN,
-        "The server was there, and now the compute service says that there is none: nothing was changed. Ask "
-        "again: then the rule for a server that is gone decides.",
+        "The server was there, and now the compute service says that there is none: nothing was detached. "
+        "Ask again: then the rule for a server that is gone decides.",
         retryable=True,
     )
 

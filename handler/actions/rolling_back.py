@@ -12,12 +12,14 @@ from handler.actions.live import Live
 from handler.actions.os_detach import post
 from handler.cloud.detaching import JobState, NovaDetach
 from handler.cloud.servers import Server, Servers
-from handler.cloud.volumes import Volume, Volumes
-from handler.errors import DeadlineExceeded, ErrorCode, NotRecovered, Refused
+from handler.cloud.volumes import Attachment, Volume, Volumes
+from handler.errors import DeadlineExceeded, ErrorCode, Failure, NotConfirmed, NotRecovered, Refused
 from handler.invocation import CallContext
 from handler.model.request import Target
 from handler.model.result import Findings, Outcome
 from handler.model.values import epoch
+
+_TAKEN_BACK = "The mark 'detaching' was taken back (os-roll_detaching). Then:"
 
 
 class RollingBack:
@@ -44,7 +46,15 @@ class RollingBack:
             found.via = self._live.via
             return Outcome.WOULD_DETACH
         self._require_still(volume, context)
+        again = self._take_back(volume, server, context, found)
+        if again is None:
+            return Outcome.VOLUME_ABSENT
+        return self._anew(target, attachment, again, context, found)
 
+    def _take_back(
+        self, volume: Volume, server: Server, context: CallContext, found: Findings
+    ) -> Volume | None:
+        """Send os-roll_detaching: the record as it is then, in-use again. None where it is gone."""
         fault, refused = post(
             lambda: self._volumes.roll_detaching(volume.id, server.id, "live", context),
             found,
@@ -54,23 +64,45 @@ class RollingBack:
             found.changed = False
         if fault is not None:
             raise fault
-        again = self._volumes.get(volume.id, context)
+        try:
+            again = self._volumes.get(volume.id, context)
+        except Failure as blind:
+            raise blind.after("os-roll_detaching was accepted; what it did could not be read.") from blind
         if again is None:
-            return Outcome.VOLUME_ABSENT
+            return None
         found.saw(again.status, len(again.attachments))
         if again.status != "in-use":
             raise NotRecovered(
                 f"os-roll_detaching was accepted, and the record is {again.status!r}: a person has to look "
                 "at it."
             )
+        return again
+
+    def _anew(
+        self, target: Target, attachment: Attachment, again: Volume, context: CallContext, found: Findings
+    ) -> Outcome:
+        """All of `live`, once the mark is taken back, which whatever stops it then says first."""
         found.changed = True
         try:
+            if attachment not in again.attachments:
+                raise Refused(
+                    ErrorCode.VOLUME_STATE,
+                    "The volume's record has the attachment no more as it was judged: no detach was sent. "
+                    "Ask again.",
+                    retryable=True,
+                )
             outcome = self._live.detach(target, again, attachment, context, found)
-        finally:
-            if found.changed is False:
+            if outcome is None:
+                raise Refused(
+                    ErrorCode.VOLUME_HELD,
+                    f"The server {attachment.server_id} stopped listing the disk, which the record still "
+                    "names: no detach was sent. Ask again: the rule for a record that was left behind "
+                    "decides.",
+                )
+        except Failure as stop:
+            if not isinstance(stop, NotConfirmed):
                 found.changed = True  # the mark is taken back, whatever came then
-        if outcome is None:
-            raise _held(server, volume, "or may: the server stopped listing the disk; the mark is taken back")
+            raise stop.after(_TAKEN_BACK) from stop
         return outcome
 
     def _require_failed(self, server: Server, volume: Volume, context: CallContext) -> None:

@@ -282,7 +282,7 @@ def _note(
 def _too_late(call: Call) -> DeadlineExceeded:
     short = "Less time is left than one answer may take" if call.needs else "No time is left"
     return DeadlineExceeded(
-        f"{short}, so nothing was sent to the {call.service} service. Ask again, or raise "
+        f"{short}, so the call was not sent to the {call.service} service. Ask again, or raise "
         "DETACH_TIMEOUT (and the platform's own limit)."
     )
 

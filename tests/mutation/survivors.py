@@ -53,7 +53,6 @@ _FOUND_STAYS_FOUND = "the rest of the list is read in vain"
 _PROVED_IS_KEPT = "for the type checker: what was proved is kept"
 _NOTHING_IS_LISTED = "it says whose servers are listed, and here one is asked for by its id"
 _HAS_AN_AGE = "for the type checker: a record whose age is not known was refused (Recovery._require_age)"
-_PUT_RIGHT = "what it says is put right behind the call, whatever came of it"
 _NO_STATE_EITHER = "what is no text is none of the states either"
 _SIGNED_IN_VAIN = "a request that nobody sends is signed in vain"
 _THE_OTHER_READER = "an answer that came whole is read through a file, which takes longer, to the same end"
@@ -229,7 +228,6 @@ EXPLAINED: dict[str, dict[str, str]] = {
             "created is None or marked is None or created <= marked -> (created is None or created <= marked)"
         ): _HAS_AN_AGE,
     },
-    "handler.actions.rolling_back:RollingBack.detach": {"True -> False": _PUT_RIGHT},
     "handler.actions.rolling_back:RollingBack._require_failed": {
         "not isinstance(api, NovaDetach) or since is None -> (not isinstance(api, NovaDetach))": _HAS_AN_AGE,
     },

@@ -20,7 +20,7 @@ def _classes(of: type[Failure] = Failure) -> Iterator[type[Failure]]:
         yield from _classes(kind)
 
 
-@pytest.mark.parametrize(
+WHOLE = pytest.mark.parametrize(
     "failure",
     [
         Refused(ErrorCode.VOLUME_STATE, "m", retryable=True, upstream=UPSTREAM),
@@ -31,6 +31,9 @@ def _classes(of: type[Failure] = Failure) -> Iterator[type[Failure]]:
     ],
     ids=lambda failure: type(failure).__name__,
 )
+
+
+@WHOLE
 @pytest.mark.parametrize("again", [copy.copy, lambda failure: pickle.loads(pickle.dumps(failure))])  # noqa: S301
 def test_a_failure_survives_a_copy_and_a_pickle_whole(failure: Failure, again: object) -> None:
     assert callable(again)
@@ -83,3 +86,13 @@ def test_a_failure_is_retryable_as_its_kind_unless_it_says_otherwise() -> None:
     ]
     assert errors.Throttled("m", retryable=False).retryable is False
     assert errors.Throttled("m").retryable is True
+
+
+@WHOLE
+def test_what_happened_before_is_said_first_and_nothing_else_changes(failure: Failure) -> None:
+    later = failure.after("It began.")
+
+    assert (later.message, str(later)) == ("It began. m", "It began. m")
+    assert type(later) is type(failure)
+    assert {**later.__dict__, "message": "m"} == failure.__dict__
+    assert failure.message == "m", "another thread may have the same failure"

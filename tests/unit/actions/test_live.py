@@ -276,18 +276,33 @@ def test_a_mark_made_by_hand_is_not_waited_for(held: Held) -> None:
     assert held.project.sent() == []
 
 
-def test_a_mark_whose_older_job_of_another_disk_failed_is_one_by_hand(held: Held) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "code", "words"),
+    [
+        (59, "not_confirmed", "how far its job is can't be told"),
+        (61, "not_recovered", "by hand"),
+    ],
+)
+def test_a_mark_a_minute_after_a_failed_detach_of_another_disk_is_one_by_hand(
+    held: Held, seconds: int, code: str, words: str
+) -> None:
+    """Before that it may be this disk's, by two clocks that differ."""
     other = held.cloud.add_volume(attachments=[held.server])
     held.cloud.jobs.courses[other.id] = Course(ends="guest")
     ids = {"attachment_id": other.attachments[0].attachment_id, "server_id": held.server.id}
     assert told(held.project.one(other.id, live=True, **ids))[1] == "guest_refused"
-    held.project.sleep(10)
-    held.volume.status, held.volume.updated_at = "detaching", held.cloud.stamp()
+    held.project.sleep(200)
+    failed = int(held.project.now()) - 100
+    for action in held.server.actions:
+        action.start_time = held.cloud.stamp(failed)
+    held.volume.status, held.volume.updated_at = "detaching", held.cloud.stamp(failed + seconds)
 
     result = held.detach()
 
     assert result.error is not None
-    assert "by hand" in result.error.message
+    assert result.error.code == code
+    assert words in result.error.message
+    assert ("os-roll_detaching" in result.error.message) is (code == "not_recovered")
 
 
 # Who follows it, and who asks to stop.

@@ -441,20 +441,164 @@ def test_a_volume_that_goes_then_is_absent(marked: Marked) -> None:
     assert marked.project.sent() == [ROLL]
 
 
-def test_a_server_that_stops_listing_the_disk_then_is_told_with_what_changed(marked: Marked) -> None:
-    marked.after_the_mark(lambda: marked.server.disks.pop(marked.volume.id))
+def _locks(marked: Marked) -> None:
+    marked.server.locked_by = "owner"
+
+
+def _reboots(marked: Marked) -> None:
+    marked.server.task_state = "rebooting"
+
+
+def _is_being_built(marked: Marked) -> None:
+    marked.server.status = "BUILD"
+
+
+def _pauses(marked: Marked) -> None:
+    marked.server.status = "PAUSED"
+
+
+def _goes(marked: Marked) -> None:
+    marked.project.cloud.delete_server(marked.server.id)
+
+
+def _lists_it_no_more(marked: Marked) -> None:
+    del marked.server.disks[marked.volume.id]
+
+
+def _has_another_entry(marked: Marked) -> None:
+    """Detached and attached anew at that server: a late event must not meet that."""
+    entry = marked.volume.attachments[0]
+    marked.volume.attachments[:] = [Attachment(str(uuid.uuid4()), entry.server_id, "/dev/vdc", None)]
+    marked.server.disks[marked.volume.id].attachment_id = marked.volume.attachments[0].attachment_id
+
+
+def _lists_it_by_another_entry(marked: Marked) -> None:
+    marked.server.disks[marked.volume.id].attachment_id = str(uuid.uuid4())
+
+
+def _twice(marked: Marked) -> None:
+    entry = marked.volume.attachments[0]
+    marked.volume.attachments.append(Attachment(str(uuid.uuid4()), entry.server_id, "/dev/vdc", None))
+
+
+def _answers_503(marked: Marked) -> None:
+    marked.project.cloud.misbehave(path_contains=f"/servers/{marked.server.id}", times=None, status=503)
+
+
+# What comes between the mark and the detach: the code, and what is said beside that the mark is back.
+STOPPED: dict[Callable[[Marked], None], tuple[str, str]] = {
+    _locks: ("server_locked", "no detach was sent"),
+    _reboots: ("server_busy", "No detach was sent"),
+    _is_being_built: ("server_busy", "No detach was sent"),
+    _pauses: ("server_busy", "first unpause it. No detach was sent"),
+    _goes: ("server_unknown", "nothing was detached"),
+    _lists_it_no_more: ("volume_held", "no detach was sent. Ask again"),
+    _has_another_entry: ("volume_state", "no detach was sent. Ask again"),
+    _lists_it_by_another_entry: ("server_exists", "the record's entry is stale"),
+    _twice: ("attachment_unknown", "more than once"),
+    _answers_503: ("upstream_unavailable", "503"),
+}
+
+
+def _says_that_the_mark_is_back(result: TargetResult) -> str:
+    said = _said(result)
+    assert said.startswith("The mark 'detaching' was taken back (os-roll_detaching). Then: ")
+    assert said.count("taken back") == 1
+    assert "nothing was sent" not in said.lower()
+    assert "nothing was changed" not in said.lower()
+    return said
+
+
+@pytest.mark.parametrize("change", STOPPED, ids=lambda change: change.__name__)
+def test_what_stops_it_then_says_what_happened_and_what_did_not(
+    marked: Marked, change: Callable[[Marked], None]
+) -> None:
+    marked.after_the_mark(lambda: change(marked))
 
     result = marked.result(live=True)
 
-    assert told(result) == refused("volume_held", changed=True)
-    assert "the mark is taken back" in _said(result)
+    code, words = STOPPED[change]
+    assert result.error is not None
+    assert (result.error.code, result.changed) == (code, True)
+    assert words in _says_that_the_mark_is_back(result)
+    assert marked.project.sent() == [ROLL]
+    assert marked.volume.status == "in-use"
+
+
+@pytest.mark.parametrize(
+    ("rule", "outcome", "words"),
+    [
+        ({"status": 401, "body": b""}, ("failed", "token_rejected", True), "nothing was detached"),
+        ({"status": 403, "body": b""}, ("failed", "permission_denied", True), ""),
+        (
+            {"status": 409, "body": {"conflictingRequest": {"code": 409, "message": "It is locked"}}},
+            ("refused", "server_locked", True),
+            "Nothing was detached",
+        ),
+        ({"status": 503, "body": b""}, ("failed", "upstream_unavailable", True), "503"),
+    ],
+)
+def test_a_detach_that_is_not_taken_then_is_told_with_the_mark(
+    marked: Marked, rule: dict[str, Any], outcome: tuple[str, str, bool], words: str
+) -> None:
+    marked.project.cloud.misbehave(method="DELETE", **rule)
+
+    result = marked.result(live=True)
+
+    assert told(result) == outcome
+    assert words in _says_that_the_mark_is_back(result)
+    assert marked.project.sent() == [ROLL, DELETE]
+
+
+def test_whoever_is_faster_then_leaves_the_mark_to_be_told(marked: Marked) -> None:
+    cloud = marked.project.cloud
+
+    def faster(call: Call) -> None:
+        if call.method == "DELETE":
+            del marked.server.disks[marked.volume.id]
+            marked.volume.attachments.clear()
+            marked.volume.status = "available"
+
+    cloud.hook(faster)
+
+    assert marked.ask(live=True) == ("already_detached", None, True)
+
+
+def test_whoever_asks_to_stop_then_is_told_that_the_mark_is_back(marked: Marked) -> None:
+    services = marked.project.services()
+    services.context.invocation = services.context.invocation._replace(
+        stopped=lambda: any(call.method == "POST" for call in marked.project.cloud.calls)
+    )
+    about = {"volume_id": marked.volume.id, "live": True, "recover": True, **marked.ids}
+
+    result = carry_out([read_form(Target, about)], services)
+
+    assert isinstance(result, TargetResult)
+    assert told(result) == ("failed", "deadline_exceeded", True)
+    assert "none was sent to the server" in _says_that_the_mark_is_back(result)
+    assert marked.project.sent() == [ROLL]
+
+
+def test_a_record_that_cannot_be_read_then_is_told_with_what_was_sent(marked: Marked) -> None:
+    fault: dict[str, Any] = {"path_contains": f"/volumes/{marked.volume.id}", "times": None, "status": 503}
+    marked.project.cloud.hook(
+        lambda call: marked.project.cloud.misbehave(method="GET", **fault) if call.method == "POST" else None
+    )
+
+    result = marked.result(live=True)
+
+    assert told(result) == ("failed", "upstream_unavailable", None)
+    assert _said(result).startswith("os-roll_detaching was accepted; what it did could not be read. ")
     assert marked.project.sent() == [ROLL]
 
 
 def test_what_is_still_under_way_then_is_not_said_to_have_changed(marked: Marked) -> None:
     marked.project.cloud.jobs.course = Course(guest=10**6)
 
-    assert marked.ask(live=True) == ("unconfirmed", "not_confirmed", None)
+    result = marked.result(live=True)
+
+    assert told(result) == ("unconfirmed", "not_confirmed", None)
+    assert "still under way" in _says_that_the_mark_is_back(result)
     assert marked.project.sent() == [ROLL, DELETE]
 
 

@@ -165,7 +165,7 @@ def test_no_pause_outlives_the_deadline() -> None:
 def test_nothing_is_sent_once_time_is_up() -> None:
     wire = Wire(seconds=0.0)
 
-    with pytest.raises(DeadlineExceeded, match="nothing was sent to the volume service"):
+    with pytest.raises(DeadlineExceeded, match="the call was not sent to the volume service"):
         wire.send(GET)
     assert wire.trace.calls == 0
 

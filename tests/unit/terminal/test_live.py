@@ -377,7 +377,7 @@ def test_interrupted_before_the_call_nothing_is_sent(cloud: Cloud, capfd: Printe
     code = main([*LIVE, "--yes", "--json"])
     result = json.loads(capfd.readouterr().out)
     assert (code, told(result)) == (ExitCode.INTERRUPTED, ("failed", "deadline_exceeded", False))
-    assert "nothing was sent to the server" in result["error"]["message"]
+    assert "none was sent to the server" in result["error"]["message"]
     assert sent(cloud) == []
 
 
