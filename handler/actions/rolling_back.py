@@ -98,6 +98,7 @@ class RollingBack:
                     f"The server {attachment.server_id} stopped listing the disk, which the record still "
                     "names: no detach was sent. Ask again: the rule for a record that was left behind "
                     "decides.",
+                    retryable=True,
                 )
         except Failure as stop:
             if not isinstance(stop, NotConfirmed):

@@ -502,6 +502,8 @@ STOPPED: dict[Callable[[Marked], None], tuple[str, str]] = {
 
 def _says_that_the_mark_is_back(result: TargetResult) -> str:
     said = _said(result)
+    assert result.error is not None
+    assert result.error.retryable or "Ask again" not in said
     assert said.startswith("The mark 'detaching' was taken back (os-roll_detaching). Then: ")
     assert said.count("taken back") == 1
     assert "nothing was sent" not in said.lower()
