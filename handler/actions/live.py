@@ -17,7 +17,7 @@ from handler.cloud.detach_refusals import Refusal, read_refusal
 from handler.cloud.detaching import DetachApi, DetachCall, EcsDetach, NovaDetach
 from handler.cloud.faults import failure, refuses_token, upstream
 from handler.cloud.messages import Answer
-from handler.cloud.servers import SERVICE, Server, Servers
+from handler.cloud.servers import NOVA_VERSION, SERVICE, Server, Servers
 from handler.cloud.volumes import Attachment, Volume, Volumes
 from handler.errors import (
     DeadlineExceeded,
@@ -50,6 +50,14 @@ _FIRST = {
     "ERROR": "a cloud administrator has to look at it",
 }
 """What has to happen first, by the server's status."""
+
+_NOT_PROVED = (
+    "The disk is not proved a data disk: no detach was sent, since a server whose root is detached can't "
+    "start any more. Either OpenStack's own Nova answers, which refuses a root itself, and says that it goes "
+    f"by microversion {NOVA_VERSION} or later (header OpenStack-API-Version; Nova's /v2 and some gateways "
+    "leave it out); or the server's own block_device (ECS) gives the disk a whole number other than 0 as "
+    "bootIndex, and not the first device."
+)
 
 PROOF = "live"
 
@@ -142,13 +150,8 @@ class Live:
                 "The server lists the disk under another attachment: the record's entry is stale. Read the "
                 "volume's record again, and name the attachment that the server has.",
             )
-        if not self._api.is_data_disk(server_id, volume.id, context):
-            raise Refused(
-                ErrorCode.ROOT_VOLUME,
-                "The disk is not proved a data disk (the server's own block_device must give it a whole "
-                "number other than 0 as bootIndex, and not the first device): no detach was sent, since "
-                "a server whose root is detached can't start any more.",
-            )
+        if not self._api.is_data_disk(server_id, volume.id, disk, context):
+            raise Refused(ErrorCode.ROOT_VOLUME, _NOT_PROVED)
         return True
 
     def require_role(self) -> None:

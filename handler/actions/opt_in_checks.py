@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from handler.actions.checked import Check, Fact, State, failed, sentence
 from handler.actions.project import Project
-from handler.cloud.servers import Server, Servers
+from handler.cloud.servers import ENTRY_VERSION, NOVA_VERSION, Server, Servers
 from handler.errors import Failure, Refused
 from handler.invocation import CallContext
 from handler.settings.opt_in import LiveApi, LiveMode, RecoverMode
@@ -57,9 +57,15 @@ def _live(project: Project, servers: Servers, known: Known, context: CallContext
         said += ["only what ECS itself shows to be a data disk"]
     elif not known.record_is_readable:
         notes += ["why a detach failed can't be told: os-instance-actions can't be read"]
-    if not isinstance(known.lacks, list) or "2.89" in known.lacks:
-        notes += ["by which entry a server has the disk can't be told (2.89)"]
+    if nova and _may_lack(NOVA_VERSION, known):
+        notes += [f"that it refuses a root is not known ({NOVA_VERSION}), so block_device is asked"]
+    if _may_lack(ENTRY_VERSION, known):
+        notes += [f"by which entry a server has the disk can't be told ({ENTRY_VERSION})"]
     return Check(name, State.NOTE if notes else State.OK, sentence([*said, *notes]), facts)
+
+
+def _may_lack(version: str, known: Known) -> bool:
+    return not isinstance(known.lacks, list) or version in known.lacks
 
 
 def _lock(servers: Servers, known: Known, context: CallContext) -> bool | None:

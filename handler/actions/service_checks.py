@@ -17,7 +17,7 @@ from handler.cloud.endpoints import Together
 from handler.cloud.faults import failure
 from handler.cloud.messages import Answer
 from handler.cloud.paging import LARGEST_PAGE
-from handler.cloud.servers import ENTRY_VERSION, RECORD_VERSION, Servers
+from handler.cloud.servers import ENTRY_VERSION, NOVA_VERSION, RECORD_VERSION, Servers
 from handler.cloud.service import Service
 from handler.cloud.volumes import ENTRIES_VERSION
 from handler.errors import Failure
@@ -36,6 +36,7 @@ _TOGETHER = {
 _COMPUTE_VERSIONS = {
     ENTRY_VERSION: "the entry's id in a server's own list of volumes",
     CELLS_VERSION: "servers in cells that are down are shown as such",
+    NOVA_VERSION: "known by it: OpenStack's own Nova, which refuses to detach a server's root",
     RECORD_VERSION: "the events of an action, for those who are no administrators",
 }
 _VOLUME_VERSIONS = {ENTRIES_VERSION: "attachments are listed one by one"}

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 from handler.cloud.faults import failure
 from handler.cloud.messages import Answer
-from handler.cloud.servers import RECORD_VERSION, SERVICE, Servers
+from handler.cloud.servers import RECORD_VERSION, SERVICE, HeldDisk, Servers
 from handler.cloud.service import Lacking
 from handler.errors import Failure
 from handler.invocation import CallContext
@@ -76,13 +76,20 @@ class DetachApi(Protocol):
         """How far the job has come. What can't be read is UNKNOWN."""
         ...
 
-    def is_data_disk(self, server_id: str, volume_id: str, context: CallContext) -> bool:
-        """Whether the disk is shown not to be the server's root, where nobody else would refuse that."""
+    def is_data_disk(self, server_id: str, volume_id: str, held: HeldDisk, context: CallContext) -> bool:
+        """Whether the disk is shown not to be the server's root, where nobody is known to refuse that.
+
+        `held` is the disk as the server's own list has it.
+        """
         ...
 
 
 class NovaDetach:
-    """Nova's own call. `vendor`: it is Huawei Cloud's, which detaches the root of a stopped server, too."""
+    """Nova's own call. `vendor`: by its host it is Huawei Cloud's compute service.
+
+    That one detaches the root of a stopped server, too, and it may stand behind any name: a partner's cloud,
+    a private domain, a proxy. So that a service refuses a root is known by its own answer alone.
+    """
 
     name = LiveApi.NOVA
 
@@ -127,9 +134,10 @@ class NovaDetach:
             return [Detach(since, JobState.UNKNOWN)]
         return [Detach(began, self.state(server_id, job_id, context)) for began, job_id in found]
 
-    def is_data_disk(self, server_id: str, volume_id: str, context: CallContext) -> bool:
-        """See `DetachApi`. Nova refuses a root itself."""
-        return not self._vendor or shown_as_data(self._servers, server_id, volume_id, context)
+    def is_data_disk(self, server_id: str, volume_id: str, held: HeldDisk, context: CallContext) -> bool:
+        """See `DetachApi`. A Nova that is known to be one refuses a root itself."""
+        known = held.of_nova and not self._vendor
+        return known or shown_as_data(self._servers, server_id, volume_id, context)
 
 
 class EcsDetach:
@@ -167,7 +175,7 @@ class EcsDetach:
         except (ValueError, KeyError, TypeError, AttributeError):
             return JobState.UNKNOWN
 
-    def is_data_disk(self, server_id: str, volume_id: str, context: CallContext) -> bool:
+    def is_data_disk(self, server_id: str, volume_id: str, held: HeldDisk, context: CallContext) -> bool:  # noqa: ARG002
         """See `DetachApi`. ECS detaches the root of a stopped server, which then can't start any more."""
         return shown_as_data(self._servers, server_id, volume_id, context)
 

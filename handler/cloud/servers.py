@@ -35,6 +35,11 @@ sees no events in it."""
 ENTRY_VERSION = "2.89"
 """The first that tells by which entry a server has a disk."""
 
+NOVA_VERSION = "2.61"
+"""The first that the vendor's compute service has not (its page on versions ends at 2.60): whoever answers by
+it is OpenStack's own Nova, which refuses to detach a server's root itself."""
+_OF_NOVA = (ENTRY_VERSION, NOVA_VERSION)
+
 _REQUEST_ID = re.compile(r"req-[0-9A-Za-z-]{1,64}")
 _MOST_DELETIONS = 5
 """Actions `delete` of one server that are read: it is asked to be deleted again while it is being deleted."""
@@ -67,9 +72,10 @@ class Server(NamedTuple):
 
 
 class HeldDisk(NamedTuple):
-    """A volume that a server's own list holds. `attachment_id` is the volume service's entry (from 2.89)."""
+    """A volume in a server's own list: by which entry (from 2.89), and whether by `NOVA_VERSION` or later."""
 
     attachment_id: str | None = None
+    of_nova: bool = False
 
 
 class Deletion(NamedTuple):
@@ -89,13 +95,13 @@ class Deletion(NamedTuple):
 
 
 class _TooOldError(Exception):
-    """The service has no microversion 2.89, or doesn't say that it went by it."""
+    """The service has not the microversion that was asked for, or doesn't say that it went by it."""
 
 
 class Servers(Service):
     """Calls of one invocation at the compute service."""
 
-    _old = False  # seen to lack microversion 2.89
+    _lacking: frozenset[str] = frozenset()  # microversions that it was seen not to have
 
     def find(self, spelling: str, context: CallContext, *, with_lock: bool = False) -> Server | Absence:
         """The server with this id, a UUID in whatever spelling, or the service's own word that there is none.
@@ -196,11 +202,12 @@ class Servers(Service):
 
         None where the list doesn't hold it. Raises Failure.
         """
-        if not self._old:
-            try:
-                return self._disk(server_id, volume_id, context, ENTRY_VERSION)
-            except _TooOldError:
-                self._old = True
+        for version in _OF_NOVA:
+            if version not in self._lacking:
+                try:
+                    return self._disk(server_id, volume_id, context, version)
+                except _TooOldError:
+                    self._lacking |= {version}
         return self._disk(server_id, volume_id, context)
 
     def disks(self, server_id: str, context: CallContext) -> frozenset[str]:
@@ -235,7 +242,7 @@ class Servers(Service):
                 raise _TooOldError
             if answer.status != 200:
                 raise failure(answer, SERVICE)
-            page = _read_held(answer, server_id)
+            page = _read_held(answer, server_id, of_nova=version in _OF_NOVA)
             yield page
             if not page:
                 return
@@ -254,11 +261,9 @@ class Servers(Service):
                 paged["marker"] = marker
             return self.ask("GET", "servers", context, query=paged, largest=LARGEST_PAGE)
 
-        return Listing(SERVICE, "servers", record("id"), _read_id, fetch, context.deadline)
-
-
-def _read_id(listed: Any) -> str:
-    return canonical(listed["id"])
+        return Listing(
+            SERVICE, "servers", record("id"), lambda row: canonical(row["id"]), fetch, context.deadline
+        )
 
 
 def read_attached(listed: Any) -> frozenset[str] | None:
@@ -269,17 +274,13 @@ def read_attached(listed: Any) -> frozenset[str] | None:
         return None
 
 
-def _entry_of(row: Any) -> str | None:
-    named = row.get("attachment_id")
-    return canonical(named) if isinstance(named, str) else None
-
-
-def _read_held(answer: Answer, server_id: str) -> dict[str, HeldDisk]:
+def _read_held(answer: Answer, server_id: str, *, of_nova: bool) -> dict[str, HeldDisk]:
     try:
-        entries = loads(answer.body)["volumeAttachments"]
-        if any(canonical(entry.get("serverId", server_id)) != server_id for entry in entries):
+        rows = loads(answer.body)["volumeAttachments"]
+        if any(canonical(row.get("serverId", server_id)) != server_id for row in rows):
             raise _proves_nothing(answer, "a list of another server's volumes")
-        return {canonical(entry["volumeId"]): HeldDisk(_entry_of(entry)) for entry in entries}
+        named = [(canonical(row["volumeId"]), row.get("attachment_id")) for row in rows]
+        return {id_: HeldDisk(canonical(e) if isinstance(e, str) else None, of_nova) for id_, e in named}
     except (ValueError, KeyError, TypeError, AttributeError):
         raise unreadable(answer, SERVICE) from None
 

@@ -22,7 +22,7 @@ from handler.cloud.detaching import EcsDetach, NovaDetach
 from handler.cloud.endpoints import Endpoints, Together
 from handler.cloud.faults import failure, passes, refuses_token, retry_hint
 from handler.cloud.messages import Answer, Call
-from handler.cloud.servers import Servers
+from handler.cloud.servers import HeldDisk, Servers
 from handler.cloud.transport import Transport
 from handler.cloud.volumes import Volumes
 from handler.credentials.identity import Identity
@@ -236,7 +236,7 @@ def records(data: bytes) -> None:
         lambda: servers.deletion(_ID, context),
         lambda: NovaDetach(servers, vendor=False).state(_ID, "req-1", context),
         lambda: NovaDetach(servers, vendor=False).detaches(_ID, 0.0, context),
-        lambda: NovaDetach(servers, vendor=True).is_data_disk(_ID, _ID, context),
+        lambda: NovaDetach(servers, vendor=True).is_data_disk(_ID, _ID, HeldDisk(), context),
         lambda: EcsDetach(servers).state(_ID, "job", context),
         lambda: EcsDetach(servers).job_of(_answer(data)),
     )

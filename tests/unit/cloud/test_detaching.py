@@ -19,7 +19,7 @@ from handler.cloud.detaching import (
     shown_as_data,
 )
 from handler.cloud.messages import Answer
-from handler.cloud.servers import Servers
+from handler.cloud.servers import HeldDisk, Servers
 from handler.cloud.service import Service
 from handler.errors import Failure, UpstreamRejected, UpstreamUnavailable
 from handler.model.values import epoch
@@ -165,13 +165,30 @@ def test_nova_s_job_is_the_call_s_plain_request_id(request_id: str | None) -> No
 
 
 @pytest.mark.parametrize(
-    ("vendor", "device", "data"),
-    [(False, "/dev/vda", True), (True, "/dev/vda", False), (True, "/dev/vdb", True)],
+    ("vendor", "of_nova", "device", "data"),
+    [
+        (False, True, "/dev/vda", True),
+        (False, False, "/dev/vda", False),
+        (False, False, "/dev/vdb", True),
+        (True, False, "/dev/vda", False),
+        (True, True, "/dev/vda", False),
+        (True, True, "/dev/vdb", True),
+    ],
 )
-def test_the_vendor_s_nova_is_asked_whether_it_is_a_root(vendor: bool, device: str, data: bool) -> None:
-    nova = NovaDetach(servers(answered({"volumeAttachment": {**DISK, "device": device}})), vendor=vendor)
+def test_whoever_is_not_known_to_refuse_a_root_is_asked_whether_it_is_one(
+    vendor: bool, of_nova: bool, device: str, data: bool
+) -> None:
+    service = _Saying(answered({"volumeAttachment": {**DISK, "device": device}}))
+    nova = NovaDetach(cast("Servers", service), vendor=vendor)
 
-    assert nova.is_data_disk(SERVER, VOLUME, call_context()) is data
+    assert nova.is_data_disk(SERVER, VOLUME, HeldDisk(of_nova=of_nova), call_context()) is data
+    assert bool(service.asked) is (vendor or not of_nova)
+
+
+def test_ecs_is_always_asked() -> None:
+    root = servers(answered({"volumeAttachment": {**DISK, "device": "/dev/vda"}}))
+
+    assert not EcsDetach(root).is_data_disk(SERVER, VOLUME, HeldDisk(of_nova=True), call_context())
 
 
 @pytest.mark.parametrize("api", [partial(NovaDetach, vendor=False), EcsDetach])

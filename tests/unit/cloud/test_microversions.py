@@ -163,14 +163,48 @@ def test_by_which_entry_a_server_has_a_disk_is_not_known_without_it(
     server = project.cloud.add_server()
     volume = project.cloud.add_volume(attachments=[server])
     known = servers.disk(server.id, volume.id, call_context())
-    assert known == HeldDisk(volume.attachments[0].attachment_id)
+    assert known == HeldDisk(volume.attachments[0].attachment_id, of_nova=True)
 
     setattr(project.cloud, how, {"compute"})
     project.cloud.clear_calls()
     assert servers.disk(server.id, volume.id, call_context()) == HeldDisk(None)
     assert servers.disk(server.id, volume.id, call_context()) == HeldDisk(None)
     asked = [call.headers.get("openstack-api-version") for call in project.cloud.calls]
-    assert asked == ["compute 2.89", None, None], "that it lacks it is seen once"
+    assert asked == ["compute 2.89", "compute 2.61", None, None], "that it lacks them is seen once"
+
+
+@pytest.mark.parametrize(
+    ("highest", "asked", "again", "of_nova"),
+    [
+        ((2, 104), ["2.89"], ["2.89"], True),
+        ((2, 89), ["2.89"], ["2.89"], True),
+        ((2, 88), ["2.89", "2.61"], ["2.61"], True),
+        ((2, 61), ["2.89", "2.61"], ["2.61"], True),
+        ((2, 60), ["2.89", "2.61", None], [None], False),
+        ((2, 1), ["2.89", "2.61", None], [None], False),
+    ],
+)
+def test_openstack_s_own_nova_is_known_by_a_microversion_that_the_vendor_has_not(
+    project: EmbeddedProject,
+    servers: Servers,
+    monkeypatch: pytest.MonkeyPatch,
+    highest: tuple[int, int],
+    asked: list[str | None],
+    again: list[str | None],
+    of_nova: bool,
+) -> None:
+    monkeypatch.setattr("tests.embedded_cloud.compute.MAX_VERSION", highest)
+    server = project.cloud.add_server()
+    volume = project.cloud.add_volume(attachments=[server])
+
+    for versions in (asked, again):
+        project.cloud.clear_calls()
+        held = servers.disk(server.id, volume.id, call_context())
+        assert held is not None
+        entry = volume.attachments[0].attachment_id if highest >= (2, 89) else None
+        assert held == HeldDisk(entry, of_nova)
+        calls = [call.headers.get("x-openstack-nova-api-version") for call in project.cloud.calls]
+        assert calls == versions
 
 
 @pytest.mark.parametrize("how", ["versions_ignored", "versions_untold"])

@@ -202,10 +202,11 @@ def test_endpoints_taken_on_trust_are_noted(deployment: Deployment) -> None:
 @pytest.mark.parametrize(
     ("highest", "has", "lacks"),
     [
-        ("2.103", ["2.89", "2.69", "2.51"], []),
-        ("2.88", ["2.69", "2.51"], ["2.89"]),
-        ("2.60", ["2.51"], ["2.89", "2.69"]),
-        ("2.1", [], ["2.89", "2.69", "2.51"]),
+        ("2.103", ["2.89", "2.69", "2.61", "2.51"], []),
+        ("2.88", ["2.69", "2.61", "2.51"], ["2.89"]),
+        ("2.61", ["2.61", "2.51"], ["2.89", "2.69"]),
+        ("2.60", ["2.51"], ["2.89", "2.69", "2.61"]),
+        ("2.1", [], ["2.89", "2.69", "2.61", "2.51"]),
     ],
 )
 def test_the_versions_of_a_service_are_found_out(
@@ -224,7 +225,7 @@ def test_a_service_that_knows_no_versions_has_none(deployment: Deployment) -> No
     deployment.cloud.versions_untold = {"compute", "volume"}
     code, found = deployment.check()
     assert code == ExitCode.FAILED
-    assert found["compute microversions"]["facts"] == {"has": [], "lacks": ["2.89", "2.69", "2.51"]}
+    assert found["compute microversions"]["facts"] == {"has": [], "lacks": ["2.89", "2.69", "2.61", "2.51"]}
     assert found["volume microversions"]["facts"] == {"has": [], "lacks": ["3.27"]}
     assert found["os-instance-actions"]["state"] == "bad"
     assert found["os-instance-actions"]["facts"] == {"readable": False, "code": "configuration"}
@@ -331,6 +332,32 @@ def test_live_says_what_an_old_compute_service_can_not_tell(
     deployment.set(DETACH_LIVE=mode)
     _, found = deployment.check()
     assert (found["live"]["state"], said in found["live"]["message"]) == (state, True)
+
+
+@pytest.mark.parametrize(
+    ("highest", "api", "known"),
+    [((2, 61), None, True), ((2, 60), None, False), ((2, 60), "nova", False), ((2, 60), "ecs", True)],
+)
+def test_live_says_where_a_root_is_not_known_to_be_refused(
+    deployment: Deployment,
+    monkeypatch: pytest.MonkeyPatch,
+    highest: tuple[int, int],
+    api: str | None,
+    known: bool,
+) -> None:
+    monkeypatch.setattr("tests.embedded_cloud.compute.MAX_VERSION", highest)
+    deployment.set(DETACH_LIVE="on", **({} if api is None else {"DETACH_LIVE_API": api}))
+    _, found = deployment.check()
+    assert ("that it refuses a root is not known (2.61)" in found["live"]["message"]) is not known
+
+
+def test_live_says_that_no_versions_are_known(deployment: Deployment) -> None:
+    deployment.cloud.misbehave("compute", path_contains="/servers", after=1, times=None, status=500)
+    deployment.set(DETACH_LIVE="on", DETACH_TRUST_ENDPOINTS="true", DETACH_READ_TIMEOUT="1")
+    _, found = deployment.check()
+    assert found["compute microversions"]["facts"] == {"has": None}
+    assert "(2.61)" in found["live"]["message"]
+    assert "(2.89)" in found["live"]["message"]
 
 
 def test_live_says_that_no_reason_can_be_read(deployment: Deployment) -> None:
