@@ -255,7 +255,7 @@ class Recovery:
         living = self._living(judged.volume, judged.entries, judged.entry, context, found)
         if living is not None:
             raise self._held(living, judged.volume, judged.entry, context)
-        entries = self._volumes.entries(judged.volume.id, context)
+        entries = self._volumes.entries(judged.volume.id, context, fresh=not judged.entries)
         volume = self._volumes.get(judged.volume.id, context)
         same = volume is not None and volume._replace(read_at=judged.volume.read_at) == judged.volume
         if not same or entries is None or set(entries) != set(judged.entries):

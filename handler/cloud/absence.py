@@ -66,7 +66,7 @@ def read_absence(answer: Answer, speech: Speech, *, of: str) -> Absence | None:
     to Nova though its server lives, and that answer must not pass for the one about the canonical id.
     """
     body = _object(answer.body)
-    if body is None or _kept(answer):
+    if body is None or answer.kept:
         return None
     if answer.status == 404 and "itemNotFound" in body:
         return _item_not_found(body, speech, of)
@@ -114,11 +114,6 @@ def _only(body: Mapping[str, Any], key: str) -> dict[str, Any] | None:
 
 def _is_404(code: object) -> bool:
     return code == "404" or (isinstance(code, int) and code == 404)
-
-
-def _kept(answer: Answer) -> bool:
-    """Whether a cache kept the answer (RFC 9111, 5.1), though it was asked not to."""
-    return answer.headers.get("Age", "0").strip() != "0"
 
 
 def _names_no_other(message: str, of: str) -> bool:

@@ -48,6 +48,11 @@ class Answer(NamedTuple):
         """The hint in seconds, when to ask again, that stands in the header."""
         return seconds_of(self.headers.get("Retry-After"))
 
+    @property
+    def kept(self) -> bool:
+        """Whether a cache kept the answer (RFC 9111, 5.1), though it was asked not to: it proves nothing."""
+        return self.headers.get("Age", "0").strip() != "0"
+
     def microversion(self, service: str) -> str | None:
         """The microversion that the service says it answered at, by its type; None where it doesn't say.
 

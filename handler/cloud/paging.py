@@ -209,6 +209,11 @@ class Listing(Generic[_T]):
         self, page: SchemaValidator, answer: Answer
     ) -> tuple[list[str | None], list[Any], bool, int | None]:
         """A page's ids (None where one can't be read), its records, whether more follow, of how many."""
+        if answer.kept:
+            raise ListingFailed(
+                f"A page of the list of {self.key} is one that a cache kept (Age), though it was asked not "
+                "to: nothing was judged by it. Check what stands between."
+            )
         try:
             body = _parsed(page, answer.body)
             records = body[self.key]

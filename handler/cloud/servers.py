@@ -16,7 +16,7 @@ from handler.cloud.absence import Absence, Speech
 from handler.cloud.faults import failure, plain_word, upstream
 from handler.cloud.messages import Answer
 from handler.cloud.paging import LARGEST_PAGE, PAGE, Listing, record
-from handler.cloud.service import Lacking, Service, text_of, unreadable
+from handler.cloud.service import Lacking, Service, require_new, text_of, unreadable
 from handler.errors import ErrorCode, Misconfigured, Refused
 from handler.invocation import CallContext
 from handler.model.bounded_json import loads, loads_leniently
@@ -118,14 +118,13 @@ class Servers(Service):
         if isinstance(answer, Absence):
             return answer
         if answer.status == 200:
+            require_new(answer, SERVICE)
             server = self._read_server(answer)
             if server is None or server.id != canonical(spelling):
                 raise _proves_nothing(answer, "an answer that is not about this project's server of that id")
             return server
         if answer.status == 404:
-            raise _proves_nothing(
-                answer, "a 404 that is not its own word, in English, about this very server"
-            )
+            raise _proves_nothing(answer, "a 404 that is not its own word, in English, about this server")
         raise failure(answer, SERVICE)
 
     def _read_server(self, answer: Answer) -> Server | None:
@@ -210,9 +209,9 @@ class Servers(Service):
                     self._lacking |= {version}
         return self._disk(server_id, volume_id, context)
 
-    def disks(self, server_id: str, context: CallContext) -> frozenset[str]:
+    def disks(self, server_id: str, context: CallContext, *, fresh: bool = False) -> frozenset[str]:
         """The ids of all volumes that the server's own list holds. Raises Failure."""
-        return frozenset(id_ for page in self._disks(server_id, context) for id_ in page)
+        return frozenset(id_ for page in self._disks(server_id, context, fresh=fresh) for id_ in page)
 
     def _disk(
         self, server_id: str, volume_id: str, context: CallContext, version: str | None = None
@@ -221,7 +220,7 @@ class Servers(Service):
         return next((page[volume_id] for page in pages if volume_id in page), None)
 
     def _disks(
-        self, server_id: str, context: CallContext, version: str | None = None
+        self, server_id: str, context: CallContext, version: str | None = None, *, fresh: bool = False
     ) -> Iterator[dict[str, HeldDisk]]:
         """The server's own list of volumes, page by page.
 
@@ -237,11 +236,12 @@ class Servers(Service):
             query = {"limit": _MOST_HELD, "offset": offset} if offset else None
             path = f"servers/{server_id}/os-volume_attachments"
             headers = self.at(version) if version else {}
-            answer = self.ask("GET", path, context, query=query, headers=headers)
+            answer = self.ask("GET", path, context, query=query, headers=headers, fresh=fresh)
             if version and self.lacks(version, answer):
                 raise _TooOldError
             if answer.status != 200:
                 raise failure(answer, SERVICE)
+            require_new(answer, SERVICE)
             page = _read_held(answer, server_id, of_nova=version in _OF_NOVA)
             yield page
             if not page:

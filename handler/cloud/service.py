@@ -13,7 +13,7 @@ from handler.cloud.endpoints import Endpoints
 from handler.cloud.faults import upstream
 from handler.cloud.messages import LARGEST_ANSWER, Answer, Call, CallOptions
 from handler.cloud.transport import Authenticator, Transport
-from handler.errors import UpstreamUnavailable
+from handler.errors import ErrorCode, Refused, UpstreamUnavailable
 from handler.invocation import CallContext
 from handler.model.addresses import split_version
 
@@ -191,6 +191,17 @@ class Service:
             answer = self.ask("GET", path, context, headers=headers, fresh=True)
             absence = read_absence(answer, speech, of=of)
         return answer if absence is None else absence
+
+
+def require_new(answer: Answer, service: str) -> None:
+    """Raise Refused where a cache kept the answer: what it shows may have been so once."""
+    if answer.kept:
+        raise Refused(
+            ErrorCode.SERVER_UNKNOWN,
+            f"The {service} service's answer is one that a cache kept (Age), though it was asked not to: it "
+            "proves nothing, so nothing was sent. Check what stands between.",
+            upstream=upstream(answer),
+        )
 
 
 def unreadable(answer: Answer, service: str) -> UpstreamUnavailable:

@@ -165,14 +165,17 @@ class Volumes(Service):
             raise unreadable(answer, SERVICE)
         return volume._replace(read_at=http_date(answer.headers.get("Date", "")))
 
-    def entries(self, volume_id: str, context: CallContext) -> tuple[Entry, ...] | None:
+    def entries(
+        self, volume_id: str, context: CallContext, *, fresh: bool = False
+    ) -> tuple[Entry, ...] | None:
         """Every entry of the volume, those that its record hides included, by the attachments API.
 
         None where the service has no such API, or doesn't show all: then what a record hides is not known.
+        A list without any names nobody: it is to be read again, `fresh` (on a connection made for it).
         """
         query = {"volume_id": volume_id}
-        answer = self.ask_at(ENTRIES_VERSION, "attachments", context, query=query, api="v3")
-        if isinstance(answer, Lacking) or answer.status == 404:
+        answer = self.ask_at(ENTRIES_VERSION, "attachments", context, query=query, api="v3", fresh=fresh)
+        if isinstance(answer, Lacking) or answer.kept or answer.status == 404:
             return None
         if answer.status != 200:
             raise failure(answer, SERVICE)

@@ -18,6 +18,8 @@ from handler.errors import ErrorCode
 from handler.model.request import Batch, GoneServer, Sweep, SweepBounds, Target, Work
 from handler.model.result import ManyResult
 from tests.embedded_cloud import Attachment, Call, Cloud
+from tests.embedded_cloud.records import Disk
+from tests.unit.actions.opted_in import OptedIn
 from tests.unit.embedded_project import EmbeddedProject
 
 LIVE = [f"11111111-1111-4111-8111-00000000000{number}" for number in range(4)]
@@ -198,3 +200,119 @@ def test_no_answer_to_another_call_clears_a_live_server_s_record(scene: Scene, a
         for answered in range(len(calls)):
             if calls[asked].answer is not calls[answered].answer:
                 _troubled(scene, at, partial(at.cloud.misbehaviour.replay, calls, asked, answered))
+
+
+# Records that are stuck. That no server has the disk of one without an entry is shown by lists alone, and a
+# list names no question.
+
+SOFT_DELETED = "44444444-4444-4444-8444-000000000000"
+PARTS = 30
+
+
+class StuckRecords:
+    """Four records: with an entry whose server is gone; without any; two without any that a server holds."""
+
+    held = (2, 3)
+
+    def __init__(self, cloud: Cloud, mode: str) -> None:
+        self.cloud = cloud
+        self.project = OptedIn(cloud, DETACH_RECOVER=mode, DETACH_CONCURRENCY="1")
+
+    def plant(self) -> None:
+        """The same world, made anew. Its servers' list has more pages than one where no cell is asked for."""
+        cloud = self.cloud
+        cloud.misbehaviour.clear()
+        cloud.clear_calls()
+        cloud.world.clear()
+        cloud.asks_compute = False
+        cloud.page_cap = 2
+        cloud.add_server(LIVE[0])
+        cloud.add_server(LIVE[1])
+        cloud.add_server(SOFT_DELETED, "SOFT_DELETED")
+        entry = Attachment(_attachment(0), GONE[0], "/dev/vdb", cloud.stamp(cloud.now() - 86400))
+        for number, (status, entries) in enumerate(
+            (("detaching", [entry]), ("error_detaching", []), ("in-use", []), ("in-use", []))
+        ):
+            cloud.add_volume(
+                _volume(number), status=status, attachments=entries, multiattach=False, known_to_compute=False
+            )
+        for number, server_id in zip(self.held, (SOFT_DELETED, LIVE[1]), strict=True):
+            disk = Disk("/dev/vdb", _attachment(number), _attachment(number))
+            cloud.world.servers[server_id].disks[_volume(number)] = disk
+
+    def do(self) -> ManyResult:
+        result = self.project.batch(*({"volume_id": _volume(number), "recover": True} for number in range(4)))
+        self.project.close()
+        return result
+
+    def rehearsed(self) -> list[Call]:
+        """The calls of a run in which nothing goes wrong."""
+        self.plant()
+        result = self.do()
+        assert [part.outcome.value for part in result.results] == ["recovered"] * 2 + ["refused"] * 2
+        assert {part.error.code for part in result.results if part.error} == {ErrorCode.VOLUME_HELD}
+        return [call for call in self.cloud.calls if call.service in {"volume", "compute"}]
+
+    def troubled(self, trouble: Callable[[], None]) -> int:
+        """Do it with this trouble: how many were freed. None that a server holds may be."""
+        self.plant()
+        trouble()
+        result = self.do()
+
+        assert ErrorCode.INTERNAL not in {part.error.code for part in result.results if part.error}
+        for number in self.held:
+            assert self.cloud.volume(_volume(number)).status == "in-use"
+            assert self.cloud.posts(_volume(number)) == [], "asked to free a disk that a server holds"
+        return sum(part.changed is True for part in result.results)
+
+
+@pytest.fixture(params=["on", "unlisted"])
+def stuck_records(request: pytest.FixtureRequest) -> Iterator[StuckRecords]:
+    with Cloud() as cloud:
+        yield StuckRecords(cloud, request.param)
+
+
+def test_every_list_of_servers_is_read_twice(stuck_records: StuckRecords) -> None:
+    stuck_records.rehearsed()
+
+    lists = [call for call in stuck_records.cloud.calls if call.path.endswith("/servers/detail")]
+    assert len(lists) == 2 * 3
+    assert [call.query for call in lists[:3]] == [call.query for call in lists[3:]]
+    assert [call.query.get("status") for call in lists[:3]] == [None, None, "SOFT_DELETED"]
+
+
+@pytest.mark.usefixtures("short_looks")
+@pytest.mark.parametrize("part", range(PARTS))
+def test_no_two_answers_exchanged_free_a_disk_that_a_server_holds(
+    stuck_records: StuckRecords, part: int
+) -> None:
+    calls = stuck_records.rehearsed()
+    pairs = [(one, other) for other in range(len(calls)) for one in range(other)]
+    exchange = stuck_records.cloud.misbehaviour.exchange
+
+    freed = [
+        stuck_records.troubled(partial(exchange, calls, one, other)) for one, other in pairs[part::PARTS]
+    ]
+
+    assert len(pairs) > 10 * PARTS
+    assert max(freed) >= 1, "not every exchange stops everything"
+
+
+@pytest.mark.usefixtures("short_looks")
+@pytest.mark.parametrize("part", range(PARTS))
+def test_no_answer_to_another_call_frees_a_disk_that_a_server_holds(
+    stuck_records: StuckRecords, part: int
+) -> None:
+    calls = stuck_records.rehearsed()
+    replay = stuck_records.cloud.misbehaviour.replay
+    said = [(call.answer.status, call.answer.body) for call in calls if call.answer]
+    pairs = [
+        (asked, answered)
+        for asked in range(len(calls))
+        for answered in range(len(calls))
+        if said[asked] != said[answered]
+    ]
+
+    assert len(pairs) > 20 * PARTS
+    for asked, answered in pairs[part::PARTS]:
+        stuck_records.troubled(partial(replay, calls, asked, answered))
