@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from handler.cloud.absence import Absence, Speech
 from handler.cloud.entries import Entry, read_entries
-from handler.cloud.faults import failure, plain_word
+from handler.cloud.faults import failure, plain_word, upstream
 from handler.cloud.messages import Answer
 from handler.cloud.paging import LARGEST_PAGE, PAGE, Listing, record
 from handler.cloud.service import Lacking, Service, text_of, unreadable
-from handler.errors import Failure, Misconfigured
+from handler.errors import Failure, Misconfigured, UpstreamUnavailable
 from handler.invocation import CallContext
 from handler.model.bounded_json import loads_leniently
 from handler.model.values import canonical, http_date
@@ -157,6 +157,12 @@ class Volumes(Service):
             return None
         if answer.status != 200:
             raise failure(answer, SERVICE)
+        if answer.kept:
+            raise UpstreamUnavailable(
+                "The volume service's answer is one that a cache kept (Age), though it was asked not to: it "
+                "shows the record as it was once. Check what stands between.",
+                upstream=upstream(answer),
+            )
         try:
             volume = read_volume(loads_leniently(answer.body)["volume"], answer.secrets)
         except (ValueError, KeyError, TypeError):

@@ -164,6 +164,16 @@ _ACCEPTED = [
         upstream=(500, "500"),
         says="could not be read afterwards",
     ),
+    _stays(
+        "a record that a cache kept says nothing of what an accepted call did",
+        [post(202), get(THE_VOLUME, 200, FREE, Age="7")],
+        "unconfirmed",
+        "not_confirmed",
+        retryable=True,
+        changed=None,
+        upstream=(200, None),
+        says="could not be read afterwards",
+    ),
     Row(
         "an entry without an id afterwards may be the one: unconfirmed",
         [*_START, post(202), *[get(THE_VOLUME, 200, volume("in-use", entry(None)))] * LOOKS],

@@ -84,6 +84,15 @@ VOLUME_ROWS = [
         remaining=0,
         status=("available", "available"),
     ),
+    Row(
+        "a record that a cache kept shows what was once",
+        [get(THE_VOLUME, 200, IN_USE, Age="7")],
+        "failed",
+        "upstream_unavailable",
+        retryable=True,
+        upstream=(200, None),
+        says="a cache kept (Age)",
+    ),
     *(
         Row(
             f"an answer about the volume that is {what} can't be read",
