@@ -200,10 +200,8 @@ _INSIDE: Mapping[type[Any], tuple[type[Any], ...]] = {Batch: (Target,), Sweep: (
 def schema_of(*forms: type[Any]) -> CoreSchema:
     """What pydantic's core reads any of these forms by."""
     parts = dict.fromkeys((*forms, *(part for form in forms for part in _INSIDE.get(form, ()))))
-    references: list[CoreSchema] = [core.definition_reference_schema(form.__name__) for form in forms]
-    return core.definitions_schema(
-        references[0] if len(references) == 1 else core.union_schema([*references]), [*map(_schema_of, parts)]
-    )
+    references = [core.definition_reference_schema(form.__name__) for form in forms]
+    return core.definitions_schema(core.union_schema([*references]), [*map(_schema_of, parts)])
 
 
 _T = TypeVar("_T", bound=Form | SweepBounds)

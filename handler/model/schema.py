@@ -18,7 +18,6 @@ from handler.model.result import ManyResult, TargetResult
 
 FOLDER = Path(__file__).resolve().parents[2] / "events" / "schema"
 
-_REQUEST = schema_of(Target, Batch, GoneServer, Sweep)
 _RESULT: CoreSchema = TypeAdapter(TargetResult | ManyResult).core_schema
 _LOCAL = "#/$defs/{model}"
 _TEXT = {"type": "string"}
@@ -62,7 +61,7 @@ class _Generator(GenerateJsonSchema):
 
 def request_schema(references: str = _LOCAL) -> dict[str, Any]:
     """The schema of what callers send. `references` is where the definitions it refers to will stand."""
-    schema = _generate(_REQUEST, "validation", references)
+    schema = _generate(schema_of(Target, Batch, GoneServer, Sweep), "validation", references)
     schema["$defs"]["Target"]["allOf"] = _TOGETHER
     return schema
 

@@ -76,6 +76,12 @@ _OF_A_WHOLE_CLOUD = (
     "for the type checker: a whole cloud has a compute service (handler.settings.scope:scope_faults)"
 )
 _ONE_PROXY = "a transport finds an origin's proxy out once, and asks by no other"
+_SLOWER = "the same is read by the slower way, to the same end"
+_HAS_A_TOKEN = "for the type checker: whose token was refused had one, and it is kept"
+_HAS_AN_END = "for the type checker: a token that tells no end was refused (handler.credentials.identity)"
+_AS_ASCII = "what is ASCII is the same when it was encoded and decoded: this only saves that"
+_NOT_TOO_MANY = "so few brackets nest no deeper than that: this only saves the counting"
+_IS_SIGNED = "for the type checker: what was refused was signed"
 
 EXPLAINED: dict[str, dict[str, str]] = {
     "handler.actions.belonging:Belonging.witness": {
@@ -267,6 +273,27 @@ EXPLAINED: dict[str, dict[str, str]] = {
         'message and message.lstrip().startswith("{") -> (message)': _NO_OBJECT,
     },
     "handler.cloud.faults:retry_hint": {"isinstance(hint, (str, int)) -> True": _NO_NUMBER},
+    "handler.cloud.service:text_of": {"value.isascii() -> False": _AS_ASCII},
+    "handler.credentials.token:SecretTokens._obtain": {
+        "token.expires_at or now -> (token.expires_at)": _HAS_AN_END,
+    },
+    "handler.credentials.token:SecretTokens.renew": {
+        "kept is not None and kept.token.value != refused -> (kept.token.value != refused)": _HAS_A_TOKEN,
+        "kept is not None and kept.content == content -> (kept.content == content)": _HAS_A_TOKEN,
+        "kept is not None and self._futile != futile -> (self._futile != futile)": _HAS_A_TOKEN,
+    },
+    "handler.credentials.token_auth:TokenAuth.renew": {
+        'refused.headers.get("X-Auth-Token") or "" -> (refused.headers.get(\'X-Auth-Token\'))': _IS_SIGNED,
+    },
+    "handler.model.bounded_json:_too_deep": {
+        'text.count("[") + text.count("{") <= MAX_DEPTH -> False': _NOT_TOO_MANY,
+        (
+            'text.count("[") + text.count("{") <= MAX_DEPTH -> '
+            "(text.count('[') + text.count('{') < MAX_DEPTH)"
+        ): _NOT_TOO_MANY,
+    },
+    "handler.model.values:canonical": {"_is_canonical(spelling) -> False": _SLOWER},
+    "handler.model.values:epoch": {"_is_plain_moment(moment) -> False": _SLOWER},
     "handler.cloud.transport:Transport._exchange": {"adapter.close() -> pass": _COLLECTED},
     "handler.cloud.transport:Transport._prepare": {"call.headers -> True": _SAME_HEADERS},
     "handler.cloud.transport:Transport._sent_by": {

@@ -7,10 +7,13 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Sequence
+from itertools import count
+from types import SimpleNamespace
 
 import pytest
 
 from handler.actions import clear
+from handler.actions.batch import clear_one
 from handler.errors import ErrorCode
 from handler.invocation import Invocation, Trigger
 from handler.model.request import Batch, Target, Work, read_form
@@ -18,6 +21,7 @@ from handler.model.result import ManyResult, Outcome, TargetResult
 from handler.runtime import Runtime
 from tests.embedded_cloud import Attachment, Call, Cloud, seed
 from tests.unit.conftest import Deploy
+from tests.unit.contexts import call_context
 
 ORPHANS = [
     Target(volume_id=volume_id, attachment_id=attachment_id) for volume_id, attachment_id, _ in seed._ORPHANS
@@ -124,6 +128,7 @@ def test_the_targets_of_one_volume_are_done_one_after_the_other(cloud: Cloud, de
 
     assert _outcomes(result) == ["detached"] * 6
     assert [part.remaining_attachments for part in result.results[:4]] == [3, 2, 1, 0]
+    assert [part.calls for part in result.results] == [4] * 6
     assert crowd.most_at_one_volume == 1
 
 
@@ -202,6 +207,12 @@ def test_the_calls_that_found_out_which_attachment_is_meant_are_counted(cloud: C
     assert sum(call.service in {"volume", "compute"} for call in cloud.calls) == 6
 
 
+def test_a_volume_s_only_target_is_not_looked_for_first(cloud: Cloud, deploy: Deploy) -> None:
+    result = _batch(deploy(cloud), Target(volume_id=seed.ORPHAN_VOLUME))
+
+    assert [(part.outcome, part.calls) for part in result.results] == [(Outcome.DETACHED, 4)]
+
+
 @pytest.mark.parametrize(
     ("volume_id", "outcome"),
     [
@@ -220,6 +231,18 @@ def test_a_target_that_ends_while_its_attachment_is_looked_for_is_answered(
 
     assert result.results[0].outcome.value == outcome
     assert len(result.results) == 2
+
+
+def test_what_each_target_took_is_told_by_a_clock_that_nobody_sets(
+    cloud: Cloud, deploy: Deploy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("handler.actions.batch.time", SimpleNamespace(monotonic=count(7.0, 0.25).__next__))
+    absent = Target(volume_id=seed.ABSENT_VOLUME)
+
+    result = _batch(deploy(cloud), absent, ABSENT)
+
+    assert _outcomes(result) == ["volume_absent"] * 2
+    assert [part.duration_ms for part in result.results] == [250, 250]
 
 
 def test_a_failure_at_one_volume_stops_no_other(cloud: Cloud, deploy: Deploy) -> None:
@@ -278,6 +301,17 @@ def test_without_time_nothing_is_begun(cloud: Cloud, deploy: Deploy) -> None:
     assert {part.error and part.error.code for part in result.results} == {ErrorCode.DEADLINE_EXCEEDED}
     assert {part.calls for part in result.results} == {0}
     assert cloud.posts() == []
+
+
+def test_a_target_whose_time_is_up_is_not_begun(cloud: Cloud, deploy: Deploy) -> None:
+    clearing = deploy(cloud).project(call_context()).clearing()
+    cloud.clear_calls()
+
+    result = clear_one(clearing, ORPHANS[0], call_context(0.0))
+
+    assert result.error is not None
+    assert result.error.message.startswith("Time was up before this target was begun")
+    assert cloud.calls == []
 
 
 def test_a_token_that_can_t_be_had_fails_each_target(cloud: Cloud, deploy: Deploy) -> None:

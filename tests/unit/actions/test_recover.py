@@ -261,6 +261,14 @@ def test_the_servers_are_looked_through_once_for_all_targets(project: OptedIn) -
     assert lists[0] == {}  # with a page size nothing would tell of a cell that is down
 
 
+def test_a_record_without_an_entry_is_recovered_for_each_that_asks(project: OptedIn) -> None:
+    asked = {"volume_id": plant(project, "N6").id, "recover": True}
+
+    result = project.batch({**asked, "dry_run": True}, asked)
+
+    assert result.summary == {"would_detach": 1, "recovered": 1}
+
+
 # Entries.
 
 

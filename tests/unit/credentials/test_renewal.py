@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,16 @@ import pytest
 import requests
 
 from handler.credentials.single_flight import SingleFlight
+from handler.credentials.token import SecretTokens
 from handler.errors import (
     DeadlineExceeded,
+    Failure,
     Misconfigured,
     SecretUnavailable,
     TokenRejected,
     UpstreamUnavailable,
 )
+from handler.invocation import Deadline
 from tests.embedded_cloud import Cloud
 from tests.unit.contexts import call_context
 from tests.unit.credentials.deployment import Clock, Deployment, password
@@ -99,6 +103,18 @@ def test_fifty_threads_that_can_not_renew_ask_twice_and_all_say_so(
     assert sum(call.service == "identity" for call in cloud.calls) <= 6
 
 
+def test_a_crowd_with_a_living_token_asks_a_service_that_is_down_together(
+    cloud: Cloud, deployment: Deployment, clock: Clock
+) -> None:
+    deployment.invoke()
+    deployment.environment["S"] = password("new")
+    clock.passes(deployment.settings.secret_ttl)
+    cloud.clear_calls()
+    cloud.misbehave("identity", times=None, status=503, delay=0.05)
+    assert crowd(5, lambda _: deployment.invoke()) == []
+    assert sum(call.service == "identity" for call in cloud.calls) == 2  # a login is repeated once
+
+
 class Slow(dict[str, str]):
     """An environment that takes a while to read, so that a crowd gathers."""
 
@@ -142,6 +158,14 @@ def test_whoever_waits_for_a_renewal_waits_no_longer_than_its_own_deadline(
     assert cloud.tokens_issued == 1
 
 
+def test_whoever_has_a_good_token_waits_for_nobody(deployment: Deployment) -> None:
+    deployment.invoke()
+    tokens = deployment.credentials._tokens
+    assert isinstance(tokens, SecretTokens)
+    with tokens._flight.take(call_context().deadline):
+        deployment.invoke(seconds=0.2)
+
+
 def test_whose_own_time_was_up_says_nothing_about_the_others(cloud: Cloud, deployment: Deployment) -> None:
     cloud.misbehave("identity", delay=1, times=2)
     raised: list[BaseException] = []
@@ -170,6 +194,37 @@ def test_a_living_token_is_not_held_up_by_a_slow_service(
     started = time.monotonic()
     deployment.invoke()
     assert time.monotonic() - started < 3
+
+
+def test_what_another_s_renewal_died_of_takes_no_living_token_away(
+    deployment: Deployment, clock: Clock
+) -> None:
+    tokens = deployment.credentials._tokens
+    assert isinstance(tokens, SecretTokens)
+    waited = tokens._flight = _Waited()
+    with pytest.raises(UpstreamUnavailable, match="said of another's"):
+        deployment.invoke()
+    waited.failure = None
+    deployment.invoke()
+    waited.failure = UpstreamUnavailable("said of another's")
+    clock.passes(86400 - 300)
+    deployment.invoke()
+
+
+class _Waited(SingleFlight):
+    """As it is for one who waited while another failed."""
+
+    failure: Failure | None = UpstreamUnavailable("said of another's")
+
+    @contextmanager
+    def take(self, deadline: Deadline) -> Iterator[Failure | None]:
+        with super().take(deadline):
+            yield self.failure
+
+
+def test_the_first_token_may_take_its_time(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("handler.credentials.token._HURRY", 0.0)
+    deployment.invoke()
 
 
 def test_a_failure_is_shared_with_those_who_waited_and_no_further() -> None:
@@ -236,6 +291,15 @@ def test_an_invocation_renews_the_same_secrets_token_once(cloud: Cloud, deployme
     assert cloud.tokens_issued == 2
 
 
+def test_an_invocation_renews_a_token_that_another_one_renewed(cloud: Cloud, deployment: Deployment) -> None:
+    auth, other = deployment.auth(), deployment.auth()
+    deployment.read(auth)
+    for renewing in (auth, other, auth):
+        cloud.expire_all_tokens()
+        deployment.read(renewing)
+    assert cloud.tokens_issued == 4
+
+
 def test_an_invocation_goes_along_with_every_rotation(cloud: Cloud, deployment: Deployment) -> None:
     auth = deployment.auth()
     for number in range(4):
@@ -264,6 +328,20 @@ def test_refused_tokens_are_not_issued_for_ever_by_ever_new_invocations(
     assert cloud.tokens_issued == 7
     cloud.misbehaviour.clear()
     deployment.invoke()
+    assert cloud.tokens_issued == 7
+
+
+def test_a_clock_that_is_set_back_prolongs_no_rest_of_refused_tokens(
+    cloud: Cloud, deployment: Deployment, clock: Clock
+) -> None:
+    refuse_all_tokens(cloud)
+    for _ in range(7):
+        with pytest.raises(TokenRejected):
+            deployment.invoke()
+    assert cloud.tokens_issued == 6
+    clock.passes(-3600)
+    with pytest.raises(TokenRejected):
+        deployment.invoke()
     assert cloud.tokens_issued == 7
 
 

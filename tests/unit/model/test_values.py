@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handler.cloud.messages import seconds_of
-from handler.model.values import epoch, http_date, timestamp, zoned_moment
+from handler.model.values import epoch, http_date, is_project, same_project, timestamp, zoned_moment
 
 NEW_YEAR = 1798761600.0
 """2027 in UTC began then."""
@@ -139,3 +139,34 @@ def test_no_moment_is_read_as_this_machine_s_local_time() -> None:
     for zone in (" GMT", " -0000", ""):
         hint = seconds_of(formatdate(time.time() + 600, usegmt=True).removesuffix(" GMT") + zone)
         assert hint == pytest.approx(600, abs=60)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("team-a", "team-a", True),
+        ("team-a", "team-b", False),
+        ("0" * 31 + "a", "0" * 31 + "A", True),
+        ("0" * 31 + "a", "00000000-0000-0000-0000-00000000000a", True),
+        ("0" * 31 + "a", "0" * 31 + "b", False),
+        ("0" * 32, "team-a", False),
+    ],
+)
+def test_a_project_is_the_same_in_each_spelling_of_its_id(one: str, other: str, same: bool) -> None:
+    assert same_project(one, other) is same
+
+
+@pytest.mark.parametrize(
+    ("value", "can"),
+    [
+        ("a" * 64, True),
+        ("a" * 65, False),
+        ("team-a_1", True),
+        ("tëam", False),
+        ("a/b", False),
+        ("-", False),
+        ("", False),
+    ],
+)
+def test_a_project_stands_in_a_path_as_it_is(value: str, can: bool) -> None:
+    assert is_project(value) is can
