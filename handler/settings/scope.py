@@ -19,6 +19,11 @@ class Scope(str, Enum):
 
 
 VENDOR = "DETACH_SCOPE=cloud is for OpenStack's own services: the vendor shows one project at a time"
+"""Said before anything is asked, to whoever names a host of the vendor's.
+
+Under another name it shows its token no other project, which is what stops it there
+(`handler.actions.sight`).
+"""
 
 
 class _Settings(Protocol):

@@ -104,6 +104,25 @@ def test_one_project_alone_takes_a_foreign_servers_disk_for_orphaned(
     assert one(project, at_foreign).outcome is Outcome.DETACHED
 
 
+def test_the_vendor_s_services_under_another_name_show_no_other_project() -> None:
+    """Whether a whole cloud is seen says what a token is shown, not a host."""
+    with Cloud("huawei") as cloud:
+        cloud.asks_compute = False
+        for project_id in (cloud.project_id, cloud.other_project_id):
+            live(cloud, project_id)
+        project = EmbeddedProject(cloud)
+        project.settings = {**APPLY, "DETACH_SCOPE": "cloud"}
+        left = orphan(cloud, cloud.project_id)
+
+        result = one(project, left)
+
+        assert judged(result) == ("failed", CONFIGURATION)
+        assert result.error is not None
+        assert "can't be proved that the token sees all projects" in result.error.message
+        assert cloud.posts() == []
+        project.close()
+
+
 FORMS: dict[str, Callable[[str, str], Any]] = {
     "one": lambda volume_id, _server: Target(volume_id=volume_id),
     "batch": lambda volume_id, _server: Batch(targets=[Target(volume_id=volume_id)]),
