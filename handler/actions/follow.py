@@ -104,7 +104,8 @@ class Follow:
 
         Whoever asks to stop ends the following, and not the detach.
 
-        `marked` is the record as it was read last. `fault` is why it is not known whether the call arrived.
+        `marked` is the record as it was read last: in-use still, where it is not known whether the call
+        arrived. `fault` is why it isn't.
         Raises what the end is, where it isn't a good one: Refused `guest_refused`, NotRecovered,
         NotConfirmed, or `fault`.
         """
@@ -121,6 +122,8 @@ class Follow:
                 self._told(found)
             if seen.volume is None:
                 return Outcome.VOLUME_ABSENT
+            if marked.status != "detaching":
+                marked = seen.volume
             if before is not None:
                 if seen.free and before.free and not seen.held and not before.held:
                     found.changed = True
@@ -173,7 +176,8 @@ class Follow:
             except Failure:  # the record and the server's list say what matters
                 return JobState.UNKNOWN
         since = epoch(marked.updated_at)
-        if since is None or not isinstance(self._api, NovaDetach):
+        # Of the detaches since anything else than a mark, any may be another disk's
+        if marked.status != "detaching" or since is None or not isinstance(self._api, NovaDetach):
             return JobState.UNKNOWN
         try:
             return its_job(self._api.detaches(server_id, since - CLOCKS_APART, context), since)

@@ -70,8 +70,13 @@ class Script(NovaDetach):
     def now(self) -> Look:
         return self.looks[min(max(self.seen - 1, 0), len(self.looks) - 1)]
 
-    def follow(self, fault: Failure | None = None, updated_at: str | None = "2026-01-01T00:00:00") -> Outcome:
-        marked = Volume(VOLUME, "detaching", None, (ATTACHMENT,), updated_at)
+    def follow(
+        self,
+        fault: Failure | None = None,
+        updated_at: str | None = "2026-01-01T00:00:00",
+        status: str = "detaching",
+    ) -> Outcome:
+        marked = Volume(VOLUME, status, None, (ATTACHMENT,), updated_at)
         api: DetachApi = self
         told = self.told.append
         follow = Follow(cast("Volumes", self), cast("Servers", self), api, self.sleep, told)
@@ -477,6 +482,17 @@ def test_an_older_failed_detach_of_another_disk_is_no_end(monkeypatch: pytest.Mo
     assert code == "not_confirmed"
     assert "can't be told" in said
     assert "don't roll it back" in said
+
+
+def test_before_the_mark_is_seen_no_job_is_this_one_s() -> None:
+    """The record that was judged says in-use: a job since then may be any other disk's."""
+    script = play(KEPT, job_id=None)
+
+    with pytest.raises(UpstreamUnavailable) as raised:
+        script.follow(FAULT, status="in-use")
+
+    assert raised.value is FAULT
+    assert (script.since, script.found.changed) == (None, None)
 
 
 def test_a_mark_by_hand_is_looked_into_before_it_is_taken_back() -> None:

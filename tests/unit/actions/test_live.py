@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, cast
+from typing import Any, Literal, cast
 from unittest.mock import Mock
 
 import pytest
@@ -274,6 +274,30 @@ def test_a_mark_made_by_hand_is_not_waited_for(held: Held) -> None:
     assert result.error is not None
     assert "by hand" in result.error.message
     assert held.project.sent() == []
+
+
+@pytest.mark.parametrize("drop", ["before", "after"])
+@pytest.mark.parametrize("ends", ["done", "guest"])
+def test_a_lost_answer_is_not_explained_by_an_older_detach_of_another_disk(
+    held: Held, drop: Literal["before", "after"], ends: Literal["done", "guest"]
+) -> None:
+    other = held.cloud.add_volume(attachments=[held.server])
+    held.cloud.jobs.courses[other.id] = Course(ends="guest")
+    ids = {"attachment_id": other.attachments[0].attachment_id, "server_id": held.server.id}
+    held.project.sleep(100)
+    assert told(held.project.one(other.id, live=True, **ids))[1] == "guest_refused"
+    held.project.sleep(500)
+    held.cloud.jobs.course = Course(guest=2, ends=ends)
+    held.cloud.misbehave(method="DELETE", drop=drop)
+
+    result = held.detach()
+
+    if drop == "before":
+        assert told(result) == ("failed", "upstream_unavailable", None)
+        assert result.error is not None
+        assert result.error.retryable
+    else:
+        assert told(result) == (DETACHED if ends == "done" else ("refused", "guest_refused", False))
 
 
 @pytest.mark.parametrize(
