@@ -7,12 +7,11 @@ ECS wraps Nova's answer as JSON inside a message under status 400. The SDK's own
 
 from __future__ import annotations
 
-import html
 import re
 from typing import Any, NamedTuple
 
-from handler.cloud.messages import Answer, seconds_of
-from handler.cloud.redaction import holds, redact
+from handler.cloud.messages import Answer, seconds_of, shown_id
+from handler.cloud.redaction import WITHHELD, holds, one_line, quoted
 from handler.errors import (
     ErrorCode,
     Failure,
@@ -32,21 +31,20 @@ _TOKEN_CODES = frozenset({"EVS.0002", "Common.0013"})
 _PROJECT_CODES = frozenset({"EVS.0001", "Common.0018"})
 _LONGEST_MESSAGE = 300
 _LONGEST_CODE = 80
-_MOST_READ = 64 * 1024  # letters of a text that secrets are looked for in, far more than are quoted
 _DEEPEST = 4
 _PLAIN_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 _ASKS_TO_WAIT = frozenset({408, 425, 429})
 
 UNREADABLE = "unreadable"
 """What stands for a word of the cloud that is no short plain one."""
-_MARKUP = re.compile(r"<[^<>]*>")
 
 
 class Fault(NamedTuple):
     """An error body, read. `kind` is the key that the body stood under (`itemNotFound`, `error`, …).
 
     `inner` is the service's own body where it came as JSON inside `message`. `request_id` is what the
-    vendor's gateway writes into the body, in no header.
+    vendor's gateway writes into the body, in no header. Secrets may be in all of it: it is for comparing, and
+    only `upstream` quotes it.
     """
 
     kind: str | None
@@ -55,6 +53,10 @@ class Fault(NamedTuple):
     inner: Fault | None = None
     request_id: str | None = None
 
+    def __repr__(self) -> str:
+        """Without what the service said."""
+        return "Fault()"
+
     @property
     def innermost(self) -> Fault:
         """The service's own words."""
@@ -62,66 +64,48 @@ class Fault(NamedTuple):
 
 
 def read_fault(answer: Answer) -> Fault:
-    """Read an error body of whatever shape; an unreadable one gives a Fault of nothing but None.
-
-    Whatever secret was sent is cut out of what is read.
-    """
-    return _from_text(answer.body, answer.secrets, _DEEPEST)
+    """Read an error body of whatever shape; an unreadable one gives a Fault of nothing but None."""
+    return _from_text(answer.body, _DEEPEST)
 
 
-def _from_text(text: bytes | str, secrets: tuple[str, ...], depth: int) -> Fault:
+def _from_text(text: bytes | str, depth: int) -> Fault:
     try:
         body = loads(text)
     except ValueError:
         body = None
-    return _from_body(None, body, secrets, depth) or Fault(None, None, None)
+    return _from_body(None, body, depth) or Fault(None, None, None)
 
 
-def _from_body(kind: str | None, body: object, secrets: tuple[str, ...], depth: int) -> Fault | None:
+def _from_body(kind: str | None, body: object, depth: int) -> Fault | None:
     if not isinstance(body, dict) or depth == 0:
         return None
     for code_key, message_key in _PAIRS:
         if code_key in body and message_key in body:
-            read = _fault(kind, body[code_key], body[message_key], secrets, depth)
+            read = _fault(kind, body[code_key], body[message_key], depth)
             asked = body.get("request_id")
-            return read._replace(request_id=_clean(asked, secrets)) if isinstance(asked, str) else read
+            return read._replace(request_id=asked) if isinstance(asked, str) else read
     for key, value in body.items():
-        fault = _from_body(key, value, secrets, depth - 1)
+        fault = _from_body(key, value, depth - 1)
         if fault:
             return fault
     # Nova's router, and KeyError-shaped answers of some gateways, say only what happened
     if isinstance(body.get("message"), str):
-        return _fault(kind, None, body["message"], secrets, depth)
+        return _fault(kind, None, body["message"], depth)
     # Vault's are a list of texts ("HTTP API", error response)
     errors = body.get("errors")
     if isinstance(errors, list) and errors and all(isinstance(error, str) for error in errors):
-        return _fault(kind, None, "; ".join(errors), secrets, depth)
+        return _fault(kind, None, "; ".join(errors), depth)
     return None
 
 
-def _fault(kind: str | None, code: Any, message: Any, secrets: tuple[str, ...], depth: int) -> Fault:
-    code = code if isinstance(code, (str, int)) else None
+def _fault(kind: str | None, code: Any, message: Any, depth: int) -> Fault:
+    code = one_line(str(code), _LONGEST_CODE) if isinstance(code, (str, int)) else None
     message = message if isinstance(message, str) else None
     inner = None
     if message and message.lstrip().startswith("{"):
-        inner = _from_text(message, secrets, depth - 1)
+        inner = _from_text(message, depth - 1)
         inner = inner if inner.kind or inner.code else None
-    return Fault(
-        _clean(kind, secrets, _LONGEST_CODE),
-        _clean(str(code), secrets, _LONGEST_CODE) if code is not None else None,
-        _clean(message, secrets),
-        inner,
-    )
-
-
-def _clean(text: str | None, secrets: tuple[str, ...], longest: int = _LONGEST_MESSAGE) -> str | None:
-    """One printable line of bounded length, without what we sent in confidence."""
-    if text is None:
-        return None
-    text = redact(text[:_MOST_READ], secrets)[: longest * 4]
-    text = "".join(letter if letter.isprintable() else " " for letter in text)
-    text = " ".join(text.split())
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+    return Fault(kind, code, None if message is None else one_line(message, _LONGEST_MESSAGE), inner)
 
 
 def plain_word(value: object, secrets: tuple[str, ...] = ()) -> str:
@@ -137,15 +121,12 @@ def plain_word(value: object, secrets: tuple[str, ...] = ()) -> str:
 def upstream(answer: Answer, fault: Fault | None = None) -> Upstream:
     """What goes into a result: status, the service's code and message, the request id."""
     fault = fault or read_fault(answer)
-    own = fault.innermost
-    return Upstream(
-        answer.status, own.code, _without_markup(own.message), answer.request_id or fault.request_id
-    )
-
-
-def _without_markup(text: str | None) -> str | None:
-    """What a service wrote for browsers (Nova's router: `could not be found.<br /><br />`), as plain text."""
-    return None if text is None else " ".join(_MARKUP.sub(" ", html.unescape(text)).split())
+    own, secrets = fault.innermost, answer.secrets
+    code = None if own.code is None else quoted(own.code, secrets, _LONGEST_CODE)
+    message = None if own.message is None else quoted(own.message, secrets, _LONGEST_MESSAGE)
+    if message is None and own.message is not None:
+        message = WITHHELD
+    return Upstream(answer.status, code, message, answer.request_id or shown_id(fault.request_id, secrets))
 
 
 def refuses_token(answer: Answer) -> bool:
@@ -213,7 +194,7 @@ def failure(answer: Answer, service: str) -> Failure:
     elif status >= 500:
         result = UpstreamUnavailable(f"{found}. Ask again later.", upstream=said)
     elif status == 400 and (
-        codes & _PROJECT_CODES or "malformed request url" in (said.message or "").lower()
+        codes & _PROJECT_CODES or "malformed request url" in (fault.innermost.message or "").lower()
     ):
         # Cinder's and Nova's answer when the project in the path is not the token's
         result = Misconfigured(

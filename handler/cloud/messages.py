@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypedDict
 from urllib3.exceptions import InvalidHeader
 from urllib3.util.retry import Retry
 
-from handler.cloud.redaction import holds
+from handler.cloud.redaction import holds, holds_digits
 from handler.settings.trust import Trust
 
 _REQUEST_ID_HEADERS = (
@@ -20,6 +20,7 @@ _REQUEST_ID_HEADERS = (
     "x-iam-trace-id",
 )
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
+_USUAL_ID = re.compile(r"(?:req-)?([0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12})")
 
 _RETRY_AFTER = Retry(0)  # for its parser: seconds or a date
 
@@ -126,7 +127,17 @@ class Call(NamedTuple):
 def request_id_of(headers: Mapping[str, str], secrets: tuple[str, ...]) -> str | None:
     """The id that the service gave a call, None where it gives none that can be shown."""
     for name in _REQUEST_ID_HEADERS:
-        value = headers.get(name)
-        if value and _REQUEST_ID.fullmatch(value) and not holds(value, secrets):
-            return value
+        shown = shown_id(headers.get(name), secrets)
+        if shown:
+            return shown
     return None
+
+
+def shown_id(value: str | None, secrets: tuple[str, ...]) -> str | None:
+    """A request id, None where it is none or may hold a secret."""
+    if not value or not _REQUEST_ID.fullmatch(value):
+        return None
+    usual = _USUAL_ID.fullmatch(value)
+    # Each answer has one, and nearly all look like this
+    held = holds_digits(usual[1], secrets) if usual else holds(value, secrets)
+    return None if held else value

@@ -7,9 +7,10 @@ and this machine itself, which no proxy could reach for us.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from urllib.request import getproxies
 
-from requests.utils import get_environ_proxies
+from requests.utils import get_auth_from_url, get_environ_proxies
 
 from handler.model.addresses import Address, address_of, canonical_host, ip_address, is_loopback
 
@@ -25,6 +26,12 @@ def proxies_for(url: str) -> dict[str, str]:
     if is_loopback(address.host) or any(_covers(entry, address) for entry in _exempt()):
         return {}
     return get_environ_proxies(url)
+
+
+def passwords_of(proxies: Mapping[str, str]) -> tuple[str, ...]:
+    """The passwords that they are sent, which what comes in the cloud's place may quote."""
+    found = [get_auth_from_url(url)[1] for scheme, url in proxies.items() if scheme != "no"]
+    return tuple(dict.fromkeys(filter(None, found)))
 
 
 def _exempt() -> list[str]:

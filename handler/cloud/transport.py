@@ -24,7 +24,7 @@ from handler.cloud.connection import BoundedAdapter, Budget, TooLate, split
 from handler.cloud.faults import passes, plain_word, refuses_token, retry_hint
 from handler.cloud.messages import Answer, Call, request_id_of
 from handler.cloud.no_answer import no_answer
-from handler.cloud.proxies import proxies_for
+from handler.cloud.proxies import passwords_of, proxies_for
 from handler.errors import DeadlineExceeded, NoAnswer, UpstreamUnavailable
 from handler.invocation import CallContext
 from handler.settings.trust import Trust
@@ -228,8 +228,10 @@ class Transport:
             verify=call.trust or self._trust,  # type: ignore[arg-type]  # BoundedAdapter's own
             proxies=proxies,
         )
+        token = request.headers.get("X-Auth-Token")
+        secrets = (*call.secrets, *((token,) if token else ()), *(passwords_of(proxies) if proxies else ()))
         try:
-            encodings = _encodings(response.headers)
+            encodings = _encodings(response.headers, secrets)
             if encodings:
                 raise UpstreamUnavailable(
                     f"The {call.service} service's answer is encoded ({', '.join(encodings)}), although it "
@@ -248,7 +250,6 @@ class Transport:
             # What is left of the answer must not be taken for the start of the next one
             response.raw.close()
             raise
-        secrets = (*call.secrets, *filter(None, (request.headers.get("X-Auth-Token"),)))
         return Answer(
             response.status_code, response.headers, body, request_id_of(response.headers, secrets), secrets
         )
@@ -311,7 +312,7 @@ def _may_repeat(method: str, outcome: Answer | NoAnswer) -> bool:
     return outcome.broken
 
 
-def _encodings(headers: Mapping[str, str]) -> list[str]:
+def _encodings(headers: Mapping[str, str], secrets: tuple[str, ...]) -> list[str]:
     """What a body is encoded by, at most three of them; `identity` is nothing (RFC 9110, 8.4)."""
     named = (coding.strip().lower() for coding in headers.get("Content-Encoding", "").split(","))
-    return [plain_word(coding) for coding in named if coding not in {"", "identity"}][:3]
+    return [plain_word(coding, secrets) for coding in named if coding not in {"", "identity"}][:3]

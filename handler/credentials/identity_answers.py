@@ -13,6 +13,7 @@ from typing import Any
 
 from handler.cloud.faults import failure, upstream
 from handler.cloud.messages import Answer
+from handler.cloud.redaction import holds
 from handler.credentials.secret_content import ApplicationCredential, Login, Password, TokenExchange
 from handler.credentials.stores.base import body_of
 from handler.errors import Failure, Upstream, UpstreamUnavailable
@@ -160,6 +161,6 @@ def _missing_factors(answer: Answer) -> list[str] | None:
     told = [
         name
         for name in dict.fromkeys(fit)
-        if not any(name in secret or secret in name for secret in answer.secrets)
+        if not holds(name, answer.secrets) and not any(name in secret for secret in answer.secrets)
     ]
     return told[:4]

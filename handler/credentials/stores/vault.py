@@ -19,7 +19,7 @@ from handler.cloud.transport import Transport
 from handler.credentials.secret_content import as_token, is_token
 from handler.credentials.stores.base import ask_store, body_of
 from handler.credentials.stores.file import decode, read_file
-from handler.errors import Misconfigured, SecretUnavailable
+from handler.errors import Misconfigured, SecretUnavailable, Upstream
 from handler.invocation import CallContext
 from handler.secret import Secret
 from handler.settings.secret_reference import SecretReference
@@ -65,9 +65,10 @@ class VaultStore:
             raise _failed(answer, self._why_not(answer))
         fields = body_of(answer, "data").get("data")
         if not isinstance(fields, dict):
+            # Of the other version it is the secret itself, so that no word of it is quoted
             raise SecretUnavailable(
                 f"{self._setting} names a path that is not of a KV engine, version 2.",
-                upstream=upstream(answer),
+                upstream=Upstream(answer.status, None, None, answer.request_id),
             )
         return self._chosen(fields)
 

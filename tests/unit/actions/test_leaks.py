@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import re
+import textwrap
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from handler.actions.os_detach import CONFIRM_WITHIN
-from handler.errors import ErrorCode, Failure
+from handler.cloud.redaction import WITHHELD
+from handler.errors import ErrorCode, Failure, Upstream
 from handler.invocation import Invocation, Trigger
 from handler.model.request import Batch, Target
 from handler.model.result import Outcome, Result, TargetResult, to_json
@@ -175,6 +178,42 @@ def test_a_run_through_every_outcome_shows_no_secret(
     for text in (*shown, logged, repr(runtime.__dict__), repr(runtime.settings)):
         for secret in (*cloud.identity.tokens, KEY, PASSWORD, json.dumps(PASSWORD)[1:-1]):
             assert secret not in text
+
+
+_ECHOED: dict[str, Callable[[str], str]] = {
+    "as ESAPI writes HTML": lambda token: re.sub(
+        r"[^A-Za-z0-9]", lambda each: f"&#x{ord(each[0]):x};", token
+    ),
+    "as Mustache does": lambda token: token.replace("/", "&#x2F;").replace("=", "&#x3D;"),
+    "as .NET does": lambda token: token.replace("+", "&#x2B;"),
+    "in lines": lambda token: "\n".join(textwrap.wrap(token, 12)),
+    "to be broken": lambda token: "<wbr>".join(textwrap.wrap(token, 10)),
+    "in base64": lambda token: base64.encodebytes(b"X-Auth-Token: " + token.encode()).decode(),
+    "in hexadecimal": lambda token: token.encode().hex(" "),
+    "each letter": lambda token: "".join(f"%{ord(letter):02x}" for letter in token),
+}
+
+
+@pytest.mark.parametrize("how", _ECHOED)
+def test_a_gateway_s_page_that_quotes_the_token_is_not_quoted(
+    how: str, cloud: Cloud, deploy: Deploy, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = "gAAAAABl-PLANTED_x+y/z=" + "Qk7" * 60 + "-_END=="
+    known = cloud.identity.tokens[cloud.token()]
+    known.text, cloud.identity.tokens[token] = token, known
+    page = {"error_code": "GW.1", "error_msg": f"<p>The token {_ECHOED[how](token)} is refused</p>"}
+    cloud.misbehave("volume", "GET", status=403, body=page, times=None)
+    runtime = deploy(cloud, DETACH_LOG_LEVEL="DEBUG", DETACH_TOKEN_SECRET="env:PLANTED", PLANTED=token)
+
+    result = runtime.carry_out([ORPHAN], Invocation(Trigger.HTTP, "r-1"))
+
+    assert result.error is not None
+    assert result.error.upstream == Upstream(403, "GW.1", WITHHELD, None)
+    assert result.error.message.startswith(f"The volume service answered 403: {WITHHELD}. The token's role")
+    logged = capsys.readouterr().out
+    assert result.error.message in logged
+    assert _ECHOED[how](token)[:20] not in _shown(result) + logged
+    assert token[:20] not in _shown(result) + logged
 
 
 def test_a_password_that_the_identity_service_quotes_doesn_t_come_out(

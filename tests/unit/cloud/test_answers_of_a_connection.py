@@ -285,6 +285,18 @@ def test_any_other_encoding_is_said_by_name(value: str, named: str) -> None:
         sender.send(get(server.url), call_context())
 
 
+def test_a_token_in_place_of_an_encoding_is_not_said() -> None:
+    token = "planted-token-planted"
+    header = f"Content-Encoding: {token}, {token[:16]}x".encode()
+
+    with (
+        raw_server(lambda client: _says(client, answer(b"{}", "200 OK", header))) as server,
+        transport() as sender,
+        pytest.raises(UpstreamUnavailable, match=rf"is encoded \(unreadable, {token[:16]}x\)"),
+    ):
+        sender.send(get(server.url)._replace(secrets=(token,)), call_context())
+
+
 def _says(client: Connection, said: bytes) -> None:
     while client.request():
         client.say(said)

@@ -305,7 +305,7 @@ def test_a_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) ->
     with _proxied(monkeypatch, _serves(b'{"by": "proxy"}'), "me:hunter2@") as proxy, transport() as sender:
         got = sender.send(get("http://volume.example"), call_context())
 
-    assert got.body == b'{"by": "proxy"}'
+    assert (got.body, got.secrets) == (b'{"by": "proxy"}', ("hunter2",))
     head, *lines = proxy.requests[0].decode().split("\r\n")
     assert head == "GET http://volume.example/v2/thing HTTP/1.1"
     assert f"Proxy-Authorization: Basic {base64.b64encode(b'me:hunter2').decode()}" in lines

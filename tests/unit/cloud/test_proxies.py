@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from handler.cloud.proxies import proxies_for
+from handler.cloud.proxies import passwords_of, proxies_for
 
 PROXY = "http://proxy.example:3128"
 
@@ -91,3 +91,17 @@ def test_what_no_proxy_does_not_name_is_proxied(
 ) -> None:
     monkeypatch.setenv("no_proxy", exempt)
     assert proxies_for(url)["https"] == PROXY
+
+
+@pytest.mark.parametrize(
+    ("proxies", "passwords"),
+    [
+        ({}, ()),
+        ({"http": PROXY, "https": "http://me@proxy.example"}, ()),
+        ({"http": "http://me:p%40ss@proxy.example:3128", "no": "me:no@x"}, ("p@ss",)),
+        ({"http": "http://me:one@proxy.example", "https": "http://:two@proxy.example"}, ("one", "two")),
+        ({"no": "http://me:none@proxy.example"}, ()),
+    ],
+)
+def test_the_passwords_of_proxies_are_known(proxies: dict[str, str], passwords: tuple[str, ...]) -> None:
+    assert passwords_of(proxies) == passwords

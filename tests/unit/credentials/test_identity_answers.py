@@ -143,7 +143,13 @@ def test_a_missing_second_factor_is_named(
 
 
 @pytest.mark.parametrize(
-    ("secrets", "told"), [((), "totp"), (("pw", "x-totp"), "a further factor"), (("pw", "x"), "totp")]
+    ("secrets", "told"),
+    [
+        ((), "totp"),
+        (("pw", "x-totp"), "a further factor"),
+        (("pw", "otp"), "a further factor"),
+        (("pw", "x"), "totp"),
+    ],
 )
 def test_no_secret_that_was_sent_is_named_as_a_factor(secrets: tuple[str, ...], told: str) -> None:
     body = json.dumps({"required_auth_methods": [["totp"]]}).encode()

@@ -369,6 +369,15 @@ def test_what_vault_itself_said_comes_along(cloud: Cloud, deployment: Deployment
     assert caught.value.upstream == Upstream(403, None, said, None)
 
 
+def test_nothing_is_quoted_of_a_secret_of_another_engine(cloud: Cloud, deployment: Deployment) -> None:
+    """Version 1 answers with the secret itself, whose fields may be called anything."""
+    body = {"data": {"code": "7391", "message": "the secret itself"}}
+    cloud.misbehave("vault", status=200, body=body, headers={"X-Request-Id": "v-1"})
+    with pytest.raises(SecretUnavailable) as caught:
+        deployment.invoke()
+    assert caught.value.upstream == Upstream(200, None, None, "v-1")
+
+
 def test_a_sealed_vault_takes_no_issued_token_away(
     cloud: Cloud, deployment: Deployment, clock: Clock, log: Callable[[], list[dict[str, Any]]]
 ) -> None:
