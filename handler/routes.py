@@ -152,9 +152,14 @@ def _event(request: Request, body: Body, invocation: Invocation) -> Reply:
 
         exchange = Exchange(dict(request.headers))
         read, write, origin = exchange.read, exchange.write, exchange.origin
+
+    def work(settings: Settings) -> list[Work]:
+        http.require_no_query(request)
+        return read(body.read(settings.max_body_bytes), max_targets=settings.max_targets)
+
     handled = handle(
         invocation,
-        lambda settings: read(body.read(settings.max_body_bytes), max_targets=settings.max_targets),
+        work,
         environment=platform.environment,
         caller=Caller(request.headers.get("Authorization")),
         origin=origin,
@@ -168,7 +173,10 @@ def _invoke(request: Request, body: Body, invocation: Invocation) -> Reply:
     turned_away = refused(invocation, caller, environment=platform.environment)
     if turned_away is not None:
         return as_json(turned_away)
+    from handler.triggers import http  # noqa: PLC0415 (FunctionGraph's own runtime has no Flask)
+
     try:
+        http.require_no_query(request)
         event = parse_json(body.read(_body_limit()))
     except InvalidRequest as failure:
         return as_json(handle(invocation, _raising(failure), environment=platform.environment, caller=caller))

@@ -253,5 +253,6 @@ RULES: Mapping[str, str] = {
     "too_few": "at least one is needed",
     "too_many": "more than DETACH_MAX_TARGETS",
     "envelope": "the event around the request is not as its kind has it",
+    "misplaced": "it is the request's, and stands outside of it, where it would not hold",
 }
 """The names that `error.details[].rule` takes, and what each asks for."""

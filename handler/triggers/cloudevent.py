@@ -12,7 +12,7 @@ from handler.model.request import GoneServer, Work
 from handler.model.result import Handled, TargetResult, to_json
 from handler.telemetry import ended_by_host
 from handler.tracing import Origin, read_parent
-from handler.triggers.parse import decode_base64, invalid, parse_json, read_each
+from handler.triggers.parse import decode_base64, invalid, parse_json, read_each, refuse_misplaced
 from handler.triggers.reply import Reply, advice, settle
 
 RESULT_TYPE = "io.github.evs-detach.result"
@@ -20,6 +20,7 @@ SOURCE = "/evs-detach"
 """`type` and `source` of a reply: what a Trigger's filter asks for."""
 
 _PING = "dev.knative.sources.ping"
+_BELONGS = "put it into the event's data"
 _ATTRIBUTE = re.compile(r"[a-z0-9]+")
 
 
@@ -85,6 +86,9 @@ def work_of(events: list[CloudEvent], *, max_targets: int) -> list[Work]:
 def read_events(tree: object) -> list[CloudEvent]:
     """The events of one CloudEvent in JSON, a list of them, or `{"events": […]}`. Raises InvalidRequest."""
     if isinstance(tree, dict) and "specversion" not in tree:
+        refuse_misplaced(tree, _BELONGS)
+        if len(tree) > 1:
+            raise invalid("Other keys stand beside events.", "unknown_key")
         tree = tree.get("events")
     events = tree if isinstance(tree, list) else [tree]
     if not events:
@@ -102,6 +106,7 @@ def _structured(tree: object) -> CloudEvent:
         if data is not None:
             raise invalid("The CloudEvent has data twice.", "envelope")
         data = decode_base64(encoded)
+    refuse_misplaced({name: None for name in attributes if not _ATTRIBUTE.fullmatch(name)}, _BELONGS)
     if not all(_ATTRIBUTE.fullmatch(name) for name in attributes):
         raise invalid("The CloudEvent has an attribute whose name is not valid.", "envelope")
     if not all(map(_simple, attributes.values())):
@@ -126,6 +131,9 @@ def _made(make: Callable[[], CloudEvent]) -> CloudEvent:
 
 
 def _check(attributes: Mapping[str, object]) -> None:
+    # Others' attributes may be called as keys of ours are, but this one can mean nothing else.
+    if any(re.sub("[_-]", "", name) == "dryrun" for name in attributes):
+        raise invalid(f"A dry run is said in an attribute of the event: {_BELONGS}, as dry_run.", "misplaced")
     # Here, since the SDK gives an event an id and a version where it has none.
     required = [attributes.get(name) for name in ("specversion", "id", "source", "type")]
     if not all(isinstance(value, str) and value for value in required):

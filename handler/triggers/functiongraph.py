@@ -13,7 +13,15 @@ from handler.invocation import Trigger
 from handler.model.request import Work
 from handler.model.result import Handled
 from handler.tracing import Origin, read_parent
-from handler.triggers.parse import decode_base64, invalid, is_trace, read_each, read_work, require_json
+from handler.triggers.parse import (
+    decode_base64,
+    invalid,
+    is_trace,
+    read_each,
+    read_work,
+    refuse_misplaced,
+    require_json,
+)
 from handler.triggers.reply import as_json
 
 _STRANGERS = ("Records", "records", "lts")
@@ -59,6 +67,7 @@ def read(event: object, *, max_targets: int, max_body_bytes: int) -> list[Work]:
 
 
 def _user_event(event: Mapping[str, Any]) -> object:
+    refuse_misplaced(event, "put it into user_event")
     content = event.get("user_event")
     if content is None or (isinstance(content, str) and not content.strip()):
         return {"sweep": {}}
@@ -67,14 +76,19 @@ def _user_event(event: Mapping[str, Any]) -> object:
 
 def _messages(event: Mapping[str, Any]) -> list[str]:
     records = event["record"]
+    belongs = "put it into the message"
+    refuse_misplaced(event, belongs)
     if not isinstance(records, list) or not records:
         raise invalid("The SMN event has no record.", "envelope")
     messages = []
     for record in records:
-        notification = record.get("smn") if isinstance(record, dict) else None
-        message = notification.get("message") if isinstance(notification, dict) else None
+        found = record.get("smn") if isinstance(record, dict) else None
+        notification = found if isinstance(found, dict) else {}
+        message = notification.get("message")
         if not isinstance(message, str):
             raise invalid("The SMN event has a record without a message.", "envelope")
+        for around in (record, notification, notification.get("message_attributes")):
+            refuse_misplaced(around, belongs)
         messages.append(message)
     return messages
 
@@ -82,6 +96,8 @@ def _messages(event: Mapping[str, Any]) -> list[str]:
 def _body(event: Mapping[str, Any], limit: int) -> bytes:
     if event.get("httpMethod") != "POST":
         raise InvalidRequest("Only POST is an event.", status=405)
+    for around in (event, event.get("queryStringParameters")):
+        refuse_misplaced(around, "put it into the body")
     content_type = gateway_header(event, "content-type")
     if content_type:
         require_json(content_type)

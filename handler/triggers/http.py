@@ -8,7 +8,7 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from handler.errors import InvalidRequest
 from handler.model.request import Work
 from handler.telemetry import ended_by_host
-from handler.triggers.parse import read_work, require_json
+from handler.triggers.parse import read_work, refuse_misplaced, require_json
 from handler.triggers.reply import Reply
 
 _EVENT_TYPES = frozenset({"application/cloudevents+json", "application/cloudevents-batch+json"})
@@ -49,6 +49,12 @@ class Body:
 def is_cloudevent(request: Request) -> bool:
     """Whether a request says that it is a CloudEvent, in any of the three modes, well-formed or not."""
     return request.mimetype in _EVENT_TYPES or any(name in request.headers for name in _EVENT_HEADERS)
+
+
+def require_no_query(request: Request) -> None:
+    """Raise InvalidRequest for a request's key in the URL: what is said there would not hold."""
+    if request.query_string:
+        refuse_misplaced(request.args, "put it into the body")
 
 
 def read(request: Request, content: bytes, *, max_targets: int) -> list[Work]:

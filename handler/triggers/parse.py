@@ -70,6 +70,19 @@ def invalid(message: str, rule: str, pointer: str = "", *, status: int = 400) ->
     return InvalidRequest(message, details=(Detail(pointer, rule),), status=status)
 
 
+def refuse_misplaced(around: object, belongs: str) -> None:
+    """Raise InvalidRequest where a request's key stands around it: nobody minds it there, a dry run neither.
+
+    `around` is whatever has names; `belongs` says where the key would hold.
+    """
+    misplaced = [name for name in around if name in KEYS] if isinstance(around, Mapping) else []
+    if misplaced:
+        raise InvalidRequest(
+            f"{misplaced[0]} stands outside of the request, where it would not hold: {belongs}.",
+            details=tuple(Detail(f"/{name}", "misplaced") for name in misplaced),
+        )
+
+
 def require_json(content_type: str, content_encoding: str | None = None) -> None:
     """Check a Content-Type, and a Content-Encoding where there is one. Raises InvalidRequest with 415."""
     kind, *parameters = (part.strip().lower() for part in content_type.split(";"))
@@ -134,6 +147,10 @@ def read_work(content: object, *, max_targets: int) -> Work:
     if isinstance(tree, dict) and is_trace(tree):
         if any(name in tree for name in _FORMS):
             raise invalid("The request is a trace and a form at once.", "one_form")
+        for around in (tree, tree.get("cts")):
+            refuse_misplaced(around, 'a trace takes none, so send {"server_id": …} with it instead')
+        if "cts" in tree and len(tree) > 1:
+            raise invalid("Other keys stand beside the trace under cts.", "unknown_key")
         return _read_trace(tree)
     flaws = _distinct(_flaws(tree, (), 0))
     if flaws:

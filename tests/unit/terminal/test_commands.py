@@ -403,3 +403,30 @@ def test_without_settings_an_event_says_whether_it_was_a_dry_run(
     assert main(["run", str(path)]) == 1
     result = json.loads(capsys.readouterr().out)
     assert (result["error"]["code"], result["dry_run"]) == ("configuration", dry)
+
+
+@pytest.mark.usefixtures("settings")
+@pytest.mark.parametrize(
+    "event",
+    [
+        {
+            "trigger_type": "TIMER",
+            "user_event": json.dumps({"volume_id": seed.ORPHAN_VOLUME}),
+            "dry_run": True,
+        },
+        {"events": [], "dry_run": True},
+        {"cts": {"trace_name": "deleteServer"}, "dry_run": True},
+    ],
+)
+def test_a_dry_run_outside_of_a_file_s_request_is_refused(
+    project: EmbeddedProject, capsys: Printed, tmp_path: Path, event: dict[str, object]
+) -> None:
+    path = tmp_path / "event.json"
+    path.write_text(json.dumps(event), "utf-8")
+    assert main(["run", "--json", str(path)]) == ExitCode.USAGE
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert (error["code"], error["details"]) == (
+        "invalid_request",
+        [{"pointer": "/dry_run", "rule": "misplaced"}],
+    )
+    assert project.cloud.calls == []

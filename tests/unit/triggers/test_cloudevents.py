@@ -73,6 +73,24 @@ def test_an_event_is_carried_out_and_replied_to_by_an_event(
     assert reply(send(client, event, mode))["id"] != found["id"]
 
 
+@BOTH
+@pytest.mark.parametrize("name", ["dryrun", "dry_run", "dry-run"])
+def test_a_dry_run_in_an_attribute_is_refused(
+    cloud: Cloud, client: FlaskClient, mode: Mode, name: str
+) -> None:
+    event = made(FORM)
+    event[name] = "true"
+    refused(send(client, event, mode))
+    assert cloud.calls == []
+
+
+@BOTH
+def test_so_is_one_in_the_url(cloud: Cloud, client: FlaskClient, mode: Mode) -> None:
+    headers, body = mode(made(FORM))
+    refused(client.post("/?dry_run=true", data=body, headers={**headers, **AUTHORIZED}))
+    assert cloud.calls == []
+
+
 @pytest.mark.usefixtures("cloud")
 def test_a_reply_is_an_event_that_can_be_sent_on_in_either_mode(client: FlaskClient) -> None:
     found = reply(send(client, made(FORM), to_binary))

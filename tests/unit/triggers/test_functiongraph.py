@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from handler.main import functiongraph
+from handler.model.request import KEYS
 from handler.routes import NotSettled
 from tests.embedded_cloud import Cloud, seed
 from tests.unit.deployment import KEY, ROOT, Context
@@ -155,6 +156,82 @@ def test_what_is_no_work_is_invalid(cloud: Cloud, event: object, places: list[tu
     assert cloud.calls == []
 
 
+ASIDE = {"dry_run": True}
+MESSAGE = {"message": TEXT}
+
+
+@pytest.mark.parametrize(
+    ("event", "belongs"),
+    [
+        ({**TRACE, **ASIDE}, 'send {"server_id": …}'),
+        ({"cts": TRACE, **ASIDE}, 'send {"server_id": …}'),
+        ({"cts": {**TRACE, **ASIDE}}, 'send {"server_id": …}'),
+        ({"cts": {**TRACE, "trace_name": "stopServer"}, "other": 1, **ASIDE}, 'send {"server_id": …}'),
+        (smn(json.dumps({"cts": TRACE, **ASIDE})), 'send {"server_id": …}'),
+        ({"events": [CLOUDEVENT], **ASIDE}, "the event's data"),
+        ({**CLOUDEVENT, **ASIDE}, "the event's data"),
+        ([CLOUDEVENT, {**CLOUDEVENT, **ASIDE}], "the event's data"),
+        (timer(user_event=TEXT, **ASIDE), "user_event"),
+        (timer(**ASIDE), "user_event"),
+        ({**smn(TEXT), **ASIDE}, "the message"),
+        ({"record": [{"smn": MESSAGE}, {"smn": MESSAGE, **ASIDE}]}, "the message"),
+        ({"record": [{"smn": {**MESSAGE, **ASIDE}}]}, "the message"),
+        ({"record": [{"smn": {**MESSAGE, "message_attributes": ASIDE}}]}, "the message"),
+    ],
+)
+def test_a_dry_run_that_is_said_outside_of_the_request_is_refused(
+    cloud: Cloud, event: object, belongs: str
+) -> None:
+    result = raised(event)
+    assert result["error"]["code"] == "invalid_request"
+    assert result["error"]["details"] == [{"pointer": "/dry_run", "rule": "misplaced"}]
+    assert "dry_run stands outside of the request, where it would not hold: " in result["error"]["message"]
+    assert belongs in result["error"]["message"]
+    assert cloud.calls == []
+
+
+@pytest.mark.parametrize("name", sorted(KEYS))
+def test_so_is_every_key_of_a_request(cloud: Cloud, name: str) -> None:
+    assert invalid(timer(user_event=TEXT, **{name: None})) == [(f"/{name}", "misplaced")]
+    status, _, result = answered(gateway(queryStringParameters={"x": "y", name: "x"}))
+    assert (status, result["error"]["details"]) == (400, [{"pointer": f"/{name}", "rule": "misplaced"}])
+    assert result["error"]["message"].endswith("put it into the body.")
+    assert answered(gateway(**{name: "x"}))[2]["error"]["details"] == result["error"]["details"]
+    assert cloud.calls == []
+
+
+@pytest.mark.parametrize(
+    ("event", "places"),
+    [
+        ({"cts": TRACE, "dryrun": True}, [("", "unknown_key")]),
+        ({"events": [CLOUDEVENT], "dryrun": True}, [("", "unknown_key")]),
+        ({**CLOUDEVENT, "dryrun": True}, [("", "misplaced")]),
+        ({**CLOUDEVENT, "min_age_seconds": 5, "dry_run": True}, None),
+    ],
+)
+def test_nothing_else_stands_beside_a_trace_or_a_list_of_events(
+    cloud: Cloud, event: object, places: list[tuple[str, str]] | None
+) -> None:
+    found = invalid(event)
+    assert sorted(found) == (places or [("/dry_run", "misplaced"), ("/min_age_seconds", "misplaced")])
+    assert cloud.calls == []
+
+
+@pytest.mark.usefixtures("cloud")
+@pytest.mark.parametrize(
+    "event",
+    [
+        {**CLOUDEVENT, "live": True, "limit": 3},  # extension attributes of others
+        {**TRACE, "trace_id": "x", "dryrun": True},
+        {**smn(TEXT), "functionname": "f", "requestId": "r", "timestamp": "t"},
+        {"record": [{"smn": {**MESSAGE, "message_attributes": None, "subject": "s"}}]},
+        timer(user_event=TEXT, trigger_name="T1", limits=1),
+    ],
+)
+def test_what_platforms_put_there_is_left_alone(event: object) -> None:
+    assert functiongraph(event, Context())["ok"] is True
+
+
 @pytest.mark.parametrize(
     ("name", "rule"),
     [
@@ -212,7 +289,7 @@ def encoded(text: str) -> str:
         gateway(isBase64Encoded=None),
         gateway(headers={"AUTHORIZATION": f"Bearer {KEY}", "Content-TYPE": "Application/JSON"}),
         gateway(headers={"Authorization": f"bearer {KEY}"}),
-        gateway(path="/healthz", queryStringParameters={"volume_id": "x"}, pathParameters={"": "x"}),
+        gateway(path="/healthz", queryStringParameters={"volume": "x"}, pathParameters={"": "x"}),
     ],
 )
 def test_a_gateways_body_is_opened_by_its_flag(event: object) -> None:

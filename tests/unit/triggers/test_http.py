@@ -43,6 +43,16 @@ def test_any_path_takes_an_event(cloud: Cloud, client: FlaskClient, path: str) -
     assert cloud.volume(seed.ORPHAN_VOLUME).status == "available"
 
 
+@pytest.mark.parametrize("path", ["/?dry_run=true", "/any?x=1&dry_run", "/invoke?dry_run=1", "/?dry_run=0&x"])
+def test_what_a_request_s_key_says_in_the_url_is_refused(
+    cloud: Cloud, client: FlaskClient, path: str
+) -> None:
+    answer = client.post(path, json=FORM, headers=AUTHORIZED)
+    said = "dry_run stands outside of the request, where it would not hold: put it into the body."
+    assert failed(answer, 400, "invalid_request") == said
+    assert cloud.calls == []
+
+
 def test_probes(cloud: Cloud, client: FlaskClient) -> None:
     for path in ("/healthz", "/readyz", "/openapi.json"):
         got, head = client.get(path), client.head(path)

@@ -170,6 +170,9 @@ DEEP = 60_000
         ({"volume_id": V, "targets": []}, [("", "one_form")]),
         ({"server_id": S, "sweep": {}}, [("", "one_form")]),
         ({"cts": TRACE, "volume_id": V}, [("", "one_form")]),
+        ({"cts": TRACE, "live": True, "recover": True}, [("/live", "misplaced"), ("/recover", "misplaced")]),
+        ({"cts": TRACE, "x": 1}, [("", "unknown_key")]),
+        ({**TRACE, "metadata": {}}, [("/metadata", "misplaced")]),
         ({"cts": 5}, [("", "envelope")]),
         ({"cts": {}}, [("", "envelope")]),
         # its fields
