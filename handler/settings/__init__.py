@@ -10,7 +10,7 @@ from typing import NamedTuple
 from handler.errors import Misconfigured
 from handler.model.addresses import canonical_host
 from handler.model.values import project_uuid
-from handler.settings.environment import EnvironmentReader, misspelt
+from handler.settings.environment import EnvironmentReader, unknown_names
 from handler.settings.openstack import OpenStackCloud, interface_of, read_openstack
 from handler.settings.opt_in import LiveSettings, RecoverSettings, read_live, read_recover
 from handler.settings.regions import vendor_host, vendor_url
@@ -247,7 +247,7 @@ def read_settings(environment: Mapping[str, str], *, network: bool = True) -> Se
         + _missing(read, settings, network)
         + _contradictions(settings)
         + scope_faults(settings, token_secret)
-        + misspelt(environment, NAMES)
+        + unknown_names(environment, NAMES)
     )
     if faults:
         raise Misconfigured("The deployment's settings are wrong: " + "; ".join(faults) + ".")

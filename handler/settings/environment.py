@@ -110,15 +110,40 @@ def _hosts(value: str) -> frozenset[str]:
     return frozenset(canonical_host(host) for host in re.split(r"[,\s]+", value) if host)
 
 
-def misspelt(environment: Mapping[str, str], known: Sequence[str]) -> list[str]:
-    """Names that are almost a setting's: a safety setting with a typing error would silently not hold.
+_SERVICE = (
+    r"DETACH(?:_[A-Z0-9]+)*_"
+    r"(?:SERVICE_(?:HOST|PORT(?:_[A-Z0-9_]+)?)|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?)"
+)
+"""What Kubernetes tells every pod of a Service whose name begins with `detach` ("Service", discovery)."""
 
-    Names that are far from any are left alone: clusters put variables of their own making beside ours.
-    """
-    unknown = sorted(name for name in environment if name.upper().startswith("DETACH_") and name not in known)
-    if not unknown:
-        return []
+
+def unknown_names(environment: Mapping[str, str], known: Sequence[str]) -> list[str]:
+    """Names that look like a setting's and are none: what somebody meant by one would silently not hold."""
+    looking_so = [name for name in environment if "DETACH_" in name.upper() and name not in known]
+    unknown = [name for name in sorted(looking_so) if _is_ours(name, known)]
+    return [f"{name} is not a setting{_meant(name.upper(), known)}" for name in unknown]
+
+
+def _is_ours(name: str, known: Sequence[str]) -> bool:
+    """Whether a name that is no setting's can have been meant for one."""
+    first, _, rest = name.upper().partition("DETACH_")
+    if first:
+        return first == "EVS_" and f"DETACH_{rest}" in known
+    return bool(rest) and re.fullmatch(_SERVICE, name) is None
+
+
+def _meant(name: str, known: Sequence[str]) -> str:
+    """The setting that is nearest by its letters, else by its words; empty where none is near."""
     import difflib  # noqa: PLC0415 (a well-spelt deployment doesn't pay for it)
 
-    meant = {name: difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.85) for name in unknown}
-    return [f"{name} is not a setting, {close[0]} is" for name, close in meant.items() if close]
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
+    if near:
+        return f", {near[0]} is"
+    words = set(name.split("_")) - {"DETACH"}
+    ours = [each for each in known if each.startswith("DETACH_")]
+    best = max(ours, key=lambda each: _alike(words, set(each.split("_"))))
+    return f", {best} is" if words.intersection(best.split("_")) else ""
+
+
+def _alike(words: set[str], others: set[str]) -> tuple[int, int]:
+    return len(words & others), -len(words ^ others)

@@ -473,20 +473,89 @@ def test_a_read_that_takes_all_of_the_time_is_a_fault() -> None:
         ("DETACH_TOKEN_SECRETS", "DETACH_TOKEN_SECRET"),
         ("detach_server_check", "DETACH_SERVER_CHECK"),
         ("Detach_Read_Timeout", "DETACH_READ_TIMEOUT"),
+        ("DETACH_DRY_RUN", "DETACH_SWEEP_DRY_RUN"),
+        ("DETACH_SWEEP_MIN_AGE", "DETACH_SWEEP_MIN_AGE_SECONDS"),
+        ("DETACH_MIN_AGE", "DETACH_SWEEP_MIN_AGE_SECONDS"),
+        ("DETACH_CHECK", "DETACH_SERVER_CHECK"),
+        ("DETACH_SWEEP_MAX", "DETACH_SWEEP_MAX_FRACTION"),
+        ("detach_fraction", "DETACH_SWEEP_MAX_FRACTION"),
+        ("DETACH_TARGETS_AT_MOST", "DETACH_MAX_TARGETS"),
+        ("DETACH_NAME_OF_REGION", "DETACH_REGION"),
+        ("EVS_DETACH_SWEEP_DRY_RUN", "DETACH_SWEEP_DRY_RUN"),
+        ("evs_detach_live", "DETACH_LIVE"),
     ],
 )
 def test_a_misspelt_name_is_a_fault(typed: str, meant: str) -> None:
-    assert f"{typed} is not a setting, {meant} is" in _faults({**PRIVATE, typed: "planted"})
+    assert _faults({**PRIVATE, typed: "planted"}).endswith(f"wrong: {typed} is not a setting, {meant} is.")
 
 
-def test_a_name_far_from_every_setting_s_is_somebody_else_s() -> None:
-    cluster = {
-        "DETACH_SERVICE_HOST": "10.0.0.1",
-        "DETACH_PORT_8080_TCP_ADDR": "10.0.0.1",
-        "VAULT_SKIP_VERIFY": "1",
-    }
+@pytest.mark.parametrize(
+    "name", ["DETACH_PROOF", "DETACH_CLOUD", "detach_x", "DETACH__", "DETACH_PORTS", "detach_port"]
+)
+def test_so_is_one_that_no_setting_is_near(name: str) -> None:
+    assert _faults({**PRIVATE, name: ""}).endswith(f"wrong: {name} is not a setting.")
 
-    assert read_settings({**PRIVATE, **cluster}) == read_settings(PRIVATE)
+
+def test_all_that_are_unknown_are_named() -> None:
+    faults = _faults({**PRIVATE, "DETACH_PROOF": "x", "DETACH_CHECK": "x"})
+    assert faults.endswith(
+        "wrong: DETACH_CHECK is not a setting, DETACH_SERVER_CHECK is; DETACH_PROOF is not a setting."
+    )
+
+
+_OF_KUBERNETES = [
+    "SERVICE_HOST",
+    "SERVICE_PORT",
+    "SERVICE_PORT_HTTP",
+    "SERVICE_PORT_HTTP_QUEUE",
+    "PORT",
+    "PORT_8080_TCP",
+    *(f"PORT_8080_{kind}_{what}" for kind in ("TCP", "UDP", "SCTP") for what in ("PROTO", "PORT", "ADDR")),
+]
+
+
+@pytest.mark.parametrize("service", ["DETACH", "DETACH_SWEEP", "DETACH_DRY_RUN_00001_PRIVATE"])
+@pytest.mark.parametrize("of", _OF_KUBERNETES)
+def test_what_kubernetes_tells_of_a_service_is_no_setting(service: str, of: str) -> None:
+    assert read_settings({**PRIVATE, f"{service}_{of}": "10.0.0.1"}) == read_settings(PRIVATE)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "DETACH_SERVICE_HOSTS",
+        "DETACH_SERVICE_PORT_",
+        "DETACH_PORT_TCP",
+        "DETACH_PORT_80_HTTP",
+        "DETACH_PORT_80_TCP_HOST",
+        "DETACH__SERVICE_HOST",
+        "DETACHSERVICE_HOST_DETACH_PORT",
+    ],
+)
+def test_what_only_looks_so_is_none_of_it(name: str) -> None:
+    environment = {**PRIVATE, name: "10.0.0.1"}
+    if name.startswith("DETACH_"):
+        assert f"{name} is not a setting" in _faults(environment)
+    else:
+        assert read_settings(environment) == read_settings(PRIVATE)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "VAULT_SKIP_VERIFY",
+        "OS_DETACH_LIVE",
+        "EVS_DETACH_SERVICE_HOST",
+        "EVS_DETACH_00001_PRIVATE_SERVICE_PORT_HTTP",
+        "EVS_DETACH_COLOUR",
+        "MY_EVS_DETACH_LIVE",
+        "DETACHED",
+        "DETACH",
+        "DETACH_",
+    ],
+)
+def test_what_is_somebody_else_s_is_left_alone(name: str) -> None:
+    assert read_settings({**PRIVATE, name: "1"}) == read_settings(PRIVATE)
 
 
 def test_settings_show_no_secret() -> None:
