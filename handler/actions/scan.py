@@ -123,8 +123,7 @@ class Scan:
 
     def require_cells(self, context: CallContext) -> None:
         """Raise Refused where a cell is down, or where the service can't tell."""
-        if self._mode is not RecoverMode.UNLISTED:
-            self._cells(context, fresh=False)
+        self._cells(context, fresh=False)
 
     def _cells(self, context: CallContext, *, fresh: bool) -> Answer:
         """The first page of all servers, asked for in the one way that shows a cell that is down."""

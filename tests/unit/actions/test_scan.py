@@ -255,6 +255,15 @@ def test_the_second_reading_is_on_connections_made_for_it(
     assert {fresh for path, fresh in asked if path in {volume.id, "action"}} == {False}
 
 
+def test_that_no_cell_is_down_is_told_by_one_call(project: OptedIn, asked: list[tuple[str, bool]]) -> None:
+    services = project.services()
+    assert services.servers is not None
+
+    Scan(services.servers, RecoverMode.ON).require_cells(services.context)
+
+    assert asked == [("detail", False)]
+
+
 def test_entries_name_their_volume_and_are_read_again_as_ever(
     project: OptedIn, asked: list[tuple[str, bool]]
 ) -> None:

@@ -14,9 +14,10 @@ import pytest
 from requests.structures import CaseInsensitiveDict
 
 from handler.cloud.detaching import Detach, JobState, NovaDetach
-from handler.cloud.messages import Answer
+from handler.cloud.messages import LARGEST_ANSWER, Answer, Call
 from handler.cloud.servers import HeldDisk, Server, Servers
 from handler.cloud.service import Lacking
+from handler.cloud.transport import Transport
 from handler.cloud.volumes import Volumes
 from handler.errors import Misconfigured
 from tests.embedded_cloud import Cloud
@@ -119,13 +120,27 @@ def test_each_service_is_asked_by_its_own_name(servers: Servers, volumes: Volume
     assert volumes.at("3.27") == {"OpenStack-API-Version": "volume 3.27"}
 
 
-def test_what_is_asked_for_is_all_asked_for(project: EmbeddedProject, volumes: Volumes) -> None:
+def test_what_is_asked_for_is_all_asked_for(
+    project: EmbeddedProject, volumes: Volumes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     volume = project.cloud.add_volume()
+    asked: list[tuple[int, bool]] = []
+    send = Transport.send
 
+    def noting(self: Transport, call: Call, *given: Any) -> Answer:
+        asked.append((call.largest, call.fresh))
+        return send(self, call, *given)
+
+    monkeypatch.setattr(Transport, "send", noting)
     query = {"volume_id": volume.id}
-    answer = volumes.ask_at("3.27", "attachments", call_context(), query=query, api="v3", fresh=True)
+    answer = volumes.ask_at(
+        "3.27", "attachments", call_context(), query=query, api="v3", largest=9000, fresh=True
+    )
+    volumes.ask_at("3.27", "volumes/detail", call_context())
 
     assert isinstance(answer, Answer)
+    assert asked == [(9000, True), (LARGEST_ANSWER, False)]
+    project.cloud.calls.pop()
     (call,) = project.cloud.calls
     assert (call.method, call.query, call.tail.split("/")[1]) == ("GET", query, "v3")
     assert call.headers["openstack-api-version"] == "volume 3.27"
