@@ -47,7 +47,7 @@ def _covers(entry: str, address: Address) -> bool:
     if network is not None:
         return ip is not None and ip in network
     host, port = _split(entry)
-    if port is not None and port != str(address.port or ""):
+    if port is not None and port != str(address.port):
         return False
     try:
         name = canonical_host(host.removeprefix("*").removeprefix("."))

@@ -82,6 +82,9 @@ _HAS_AN_END = "for the type checker: a token that tells no end was refused (hand
 _AS_ASCII = "what is ASCII is the same when it was encoded and decoded: this only saves that"
 _NOT_TOO_MANY = "so few brackets nest no deeper than that: this only saves the counting"
 _IS_SIGNED = "for the type checker: what was refused was signed"
+_LONGER_THAN_ALL = "no UUID in any spelling is as long: this only saves the looking"
+_NO_STATUS_EITHER = "for the type checker: without an id no status is read"
+_NO_ENTRIES_EITHER = "for the type checker: without a status no attachments are read"
 
 EXPLAINED: dict[str, dict[str, str]] = {
     "handler.actions.belonging:Belonging.witness": {
@@ -273,6 +276,22 @@ EXPLAINED: dict[str, dict[str, str]] = {
         'message and message.lstrip().startswith("{") -> (message)': _NO_OBJECT,
     },
     "handler.cloud.faults:retry_hint": {"isinstance(hint, (str, int)) -> True": _NO_NUMBER},
+    "handler.cloud.volumes:_uuid": {
+        (
+            "not isinstance(value, str) or len(value) > _LONGEST_ID -> (not isinstance(value, str))"
+        ): _LONGER_THAN_ALL,
+        "len(value) > _LONGEST_ID -> (len(value) >= _LONGEST_ID)": _LONGER_THAN_ALL,
+    },
+    "handler.cloud.volumes:read_volume": {
+        (
+            "volume_id is None or status is None or not isinstance(entries, list) -> "
+            "(status is None or not isinstance(entries, list))"
+        ): _NO_STATUS_EITHER,
+        (
+            "volume_id is None or status is None or not isinstance(entries, list) -> "
+            "(volume_id is None or not isinstance(entries, list))"
+        ): _NO_ENTRIES_EITHER,
+    },
     "handler.cloud.service:text_of": {"value.isascii() -> False": _AS_ASCII},
     "handler.credentials.token:SecretTokens._obtain": {
         "token.expires_at or now -> (token.expires_at)": _HAS_AN_END,

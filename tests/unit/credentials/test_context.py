@@ -12,6 +12,7 @@ from handler.errors import Misconfigured, SecretUnavailable, TokenRejected, Upst
 from handler.invocation import Platform
 from handler.secret import Secret
 from tests.embedded_cloud import Cloud
+from tests.unit.contexts import call_context
 from tests.unit.credentials.deployment import Deployment
 from tests.unit.credentials.threads import crowd, until
 
@@ -36,6 +37,11 @@ def test_each_invocation_uses_the_token_that_it_brought(cloud: Cloud, deploy: De
         deployment.invoke(platform=Platform(Secret(token), cloud.project_id))
     assert [c.headers["x-auth-token"] for c in cloud.calls if c.service == "volume"] == [one, two, one]
     assert lookups(cloud) == 2
+
+
+def test_no_secret_is_read_for_it(cloud: Cloud, deploy: Deploy) -> None:
+    assert deploy(environment_of(cloud)).credentials.content(call_context()) is None
+    assert cloud.calls == []
 
 
 def test_no_token_is_kept(cloud: Cloud, deploy: Deploy) -> None:

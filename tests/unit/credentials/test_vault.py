@@ -59,6 +59,13 @@ def logins(cloud: Cloud) -> int:
     return sum(call.tail == "/v1/auth/kubernetes/login" for call in cloud.calls)
 
 
+def test_whether_it_names_a_project_is_not_asked_of_a_secret_kept_elsewhere(
+    cloud: Cloud, deployment: Deployment
+) -> None:
+    deployment.credentials.require_project(call_context())
+    assert cloud.calls == []
+
+
 def test_the_fields_of_a_password_buy_a_token(cloud: Cloud, deployment: Deployment) -> None:
     cloud.add_user("robot", "pw")
     cloud.put_vault_secret("secret", "team/robot", json.loads(password("pw")))

@@ -34,6 +34,12 @@ def test_the_deepest_is_parsed_and_one_more_is_not(nested: Callable[[int], str])
                 loads(content)
 
 
+def test_there_may_be_more_brackets_than_may_nest() -> None:
+    text = f"[{arrays(MAX_DEPTH - 1)}, []]"
+
+    assert loads(text) == json.loads(text)
+
+
 def test_brackets_in_strings_are_text() -> None:
     assert loads(BRACKETS) == ['[{"[', "\\", ']}\\"{', {"[[": "\n[["}]
     many = json.dumps([BRACKETS * 50, '"' + "[" * 500, "\\" * 7 + "{" * 500])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -60,7 +61,7 @@ def test_what_is_left_out_is_as_its_form_has_it(tree: dict[str, Any], read: Any)
         (Target, {"volume_id": ONE, "dry_run": None}, "bool_type"),
         (Target, {"volume_id": ONE, "dry_run": "true"}, "bool_type"),
         (Target, {"volume_id": ONE, "mine": 1}, "extra_forbidden"),
-        (Target, [("volume_id", ONE)], "dict_type"),
+        (Target, MappingProxyType({"volume_id": ONE}), "dict_type"),
         (Target, {"volume_id": ONE, "attachment_id": ONE}, "attachment_is_volume"),
         (Target, {"volume_id": ONE, "server_id": TWO, "live": True}, "live_ids"),
         (Target, {"volume_id": ONE, "attachment_id": TWO, "live": True}, "live_ids"),
