@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
+from typing import cast
 
 import pytest
 from requests.models import PreparedRequest
 from responses import RequestsMock
 
+from handler.actions.observer import Observer
 from handler.actions.project import _OneProject
 from handler.cloud.endpoints import Endpoints, Together
+from handler.model.result import Findings
 from tests.unit.actions.answers import (
     COMPUTE_ENDPOINT,
     IN_USE,
@@ -21,6 +24,7 @@ from tests.unit.actions.answers import (
     VOLUME,
     VOLUME_ENDPOINT,
     Clock,
+    Signer,
     services_of,
 )
 
@@ -135,3 +139,24 @@ def test_a_renewed_token_may_be_the_first_to_know_that_the_endpoints_belong_toge
 
     assert auth.endpoints.together is known
     assert auth.endpoints is began, "the addresses stay those that it began with"
+
+
+def test_all_servers_are_looked_through_by_one_in_an_invocation() -> None:
+    services = services_of(Clock(), Signer(), DETACH_RECOVER="on")
+    assert services.servers is not None
+
+    assert services.scan(services.servers) is services.scan(services.servers)
+
+
+def test_whoever_follows_is_told_of_a_detach_under_way() -> None:
+    told: list[Findings] = []
+
+    class Follower:
+        followed = staticmethod(told.append)
+
+    services = services_of(Clock(), Signer(), DETACH_LIVE="on")
+    assert services.servers is not None
+
+    assert services.live(services.servers)._follow._told is None
+    services.observer = cast("Observer", Follower())
+    assert services.live(services.servers)._follow._told == told.append

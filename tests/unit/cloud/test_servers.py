@@ -154,26 +154,20 @@ def test_a_list_that_goes_on_repeating_itself_proves_nothing(
     assert failed.value.code is ErrorCode.SERVER_UNKNOWN
 
 
-def test_a_service_without_the_microversion_is_not_asked_for_it_again(
-    cloud: responses.RequestsMock, servers: Servers, context: CallContext
+@pytest.mark.parametrize("lacks", [(), ("2.89",), ("2.89", "2.61")])
+def test_a_microversion_that_the_service_lacks_is_asked_for_once(
+    cloud: responses.RequestsMock, servers: Servers, context: CallContext, lacks: tuple[str, ...]
 ) -> None:
-    _list(cloud, status=406)
-    _list(cloud, VOLUME)
-    _list(cloud, VOLUME)
+    first = next((version for version in ("2.89", "2.61") if version not in lacks), None)
+    for _ in lacks:
+        _list(cloud, status=406)
+    for _ in range(2):
+        _list(cloud, VOLUME, version=first)
 
     for _ in range(2):
-        assert servers.disk(SERVER, VOLUME, context) == HeldDisk(ATTACHMENT)
-
-
-def test_a_service_with_the_microversion_is_asked_for_it_each_time(
-    cloud: responses.RequestsMock, servers: Servers, context: CallContext
-) -> None:
-    for _ in range(2):
-        _list(cloud, VOLUME, version="2.89")
-        assert servers.disk(SERVER, VOLUME, context) == HeldDisk(ATTACHMENT)
-
-    asked = [call.request.headers["OpenStack-API-Version"] for call in cloud.calls]
-    assert asked == ["compute 2.89"] * 2
+        assert servers.disk(SERVER, VOLUME, context) == HeldDisk(ATTACHMENT, of_nova=first is not None)
+    asked = [call.request.headers.get("X-OpenStack-Nova-API-Version") for call in cloud.calls]
+    assert asked == [*lacks, first, first]
 
 
 def test_a_list_that_may_not_be_read_is_the_failure(
