@@ -122,8 +122,9 @@ class Follow:
                 self._told(found)
             if seen.volume is None:
                 return Outcome.VOLUME_ABSENT
-            if marked.status != "detaching":
-                marked = seen.volume
+            # The first mark that is seen tells the job, by the clock that it was read by last
+            now = seen.volume
+            marked = marked._replace(read_at=now.read_at) if marked.status == "detaching" else now
             if before is not None:
                 if seen.free and before.free and not seen.held and not before.held:
                     found.changed = True
@@ -180,7 +181,8 @@ class Follow:
         if marked.status != "detaching" or since is None or not isinstance(self._api, NovaDetach):
             return JobState.UNKNOWN
         try:
-            return its_job(self._api.detaches(server_id, since - CLOCKS_APART, context), since)
+            detaches = self._api.detaches(server_id, since - CLOCKS_APART, context, clock=marked.read_at)
+            return its_job(detaches, since)
         except Failure:
             return JobState.UNKNOWN
 

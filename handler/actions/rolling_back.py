@@ -111,7 +111,7 @@ class RollingBack:
         api, since = self._live.api, epoch(volume.updated_at)
         if not isinstance(api, NovaDetach) or since is None:
             raise _held(server, volume, "and this cloud has no way to take the mark back")
-        detaches = api.detaches(server.id, since - CLOCKS_APART, context)
+        detaches = api.detaches(server.id, since - CLOCKS_APART, context, clock=volume.read_at)
         if not detaches:
             raise _held(server, volume, "and no detach of it is on the server's record since it was marked")
         if any(detach.state not in {JobState.DONE, JobState.FAILED} for detach in detaches):

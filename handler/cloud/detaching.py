@@ -18,7 +18,7 @@ from handler.cloud.service import Lacking
 from handler.errors import Failure
 from handler.invocation import CallContext
 from handler.model.bounded_json import loads
-from handler.model.values import canonical, epoch
+from handler.model.values import canonical, epoch, http_date
 from handler.settings.opt_in import LiveApi
 
 _REQUEST_ID = re.compile(r"req-[0-9A-Za-z-]{1,64}")
@@ -118,10 +118,14 @@ class NovaDetach:
             return JobState.UNKNOWN
         return _read_action(answer, server_id, job_id)
 
-    def detaches(self, server_id: str, since: float, context: CallContext) -> list[Detach]:
+    def detaches(
+        self, server_id: str, since: float, context: CallContext, *, clock: float | None
+    ) -> list[Detach]:
         """The detaches of this server that began at or after `since` (epoch seconds), and how far each is.
 
-        One that is UNKNOWN stands for what is on record and can't be read. Raises Failure where nothing can.
+        `since` is by a clock that said `clock` a moment ago: by so much as this service's (the answer's Date)
+        is behind that, earlier ones count, too. One that is UNKNOWN stands for what is on record and can't be
+        read. Raises Failure where nothing can.
         """
         path = f"servers/{server_id}/os-instance-actions"
         answer = self._servers.ask_at(RECORD_VERSION, path, context)
@@ -129,6 +133,9 @@ class NovaDetach:
             return [Detach(since, JobState.UNKNOWN)]
         if answer.status != 200:
             raise failure(answer, SERVICE)
+        own = http_date(answer.headers.get("Date", ""))
+        if clock is not None and own is not None:
+            since -= max(0.0, clock - own)
         found = _read_detaches(answer, server_id, since)
         if found is None or len(found) > _MOST_ACTIONS:
             return [Detach(since, JobState.UNKNOWN)]

@@ -235,7 +235,7 @@ def records(data: bytes) -> None:
         lambda: servers.disks(_ID, context),
         lambda: servers.deletion(_ID, context),
         lambda: NovaDetach(servers, vendor=False).state(_ID, "req-1", context),
-        lambda: NovaDetach(servers, vendor=False).detaches(_ID, 0.0, context),
+        lambda: NovaDetach(servers, vendor=False).detaches(_ID, 0.0, context, clock=1e9),
         lambda: NovaDetach(servers, vendor=True).is_data_disk(_ID, _ID, HeldDisk(), context),
         lambda: EcsDetach(servers).state(_ID, "job", context),
         lambda: EcsDetach(servers).job_of(_answer(data)),

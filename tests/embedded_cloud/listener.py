@@ -203,7 +203,8 @@ def _rendered(answer: Answer, method: str, *, keep: bool) -> bytes:
     chunked = any(name == "Transfer-Encoding" for name, _ in answer.headers)
     if answer.status != 204 and not chunked:
         lines.append(f"Content-Length: {len(answer.body)}")
-    lines.append(f"Date: {formatdate(usegmt=True)}")
+    if all(name.lower() != "date" for name, _ in answer.headers):
+        lines.append(f"Date: {formatdate(usegmt=True)}")
     if not keep:
         lines.append("Connection: close")
     head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")

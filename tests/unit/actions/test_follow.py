@@ -60,6 +60,7 @@ class Script(NovaDetach):
         self.looked_at: list[float] = []
         self.told: list[Findings] = []
         self.since: float | None = None
+        self.clocks: list[float | None] = []
         self.read_timeout = 10.0
         self.absent = False
         self.job_id = job_id
@@ -76,7 +77,7 @@ class Script(NovaDetach):
         updated_at: str | None = "2026-01-01T00:00:00",
         status: str = "detaching",
     ) -> Outcome:
-        marked = Volume(VOLUME, status, None, (ATTACHMENT,), updated_at)
+        marked = Volume(VOLUME, status, None, (ATTACHMENT,), updated_at, read_at=1.0)
         api: DetachApi = self
         told = self.told.append
         follow = Follow(cast("Volumes", self), cast("Servers", self), api, self.sleep, told)
@@ -102,14 +103,17 @@ class Script(NovaDetach):
     def state(self, *_: Any) -> JobState:
         return cast("JobState", self._job())
 
-    def detaches(self, _server_id: str, since: float, _context: Any) -> list[Detach]:
+    def detaches(self, _server_id: str, since: float, _context: Any, *, clock: float | None) -> list[Detach]:
         self.since = since
+        self.clocks.append(clock)
         state = self._job()
         return [] if state is None else [Detach(MARKED_AT, state)]
 
     def get(self, *_: Any) -> Volume | None:
         now = self.now
-        return None if now.status is None else Volume(VOLUME, now.status, None, now.entries)
+        if now.status is None:
+            return None
+        return Volume(VOLUME, now.status, None, now.entries, "2026-01-03T00:00:00", read_at=1.0 + self.seen)
 
     def disk(self, *_: Any) -> HeldDisk | None:
         if isinstance(self.now.held, Failure):
@@ -413,6 +417,14 @@ def test_its_job_is_looked_for_since_the_mark() -> None:
     assert script.found.job is None
 
 
+def test_its_clock_is_the_one_that_the_record_was_read_by_last() -> None:
+    script = play(WORKING, WORKING, KEPT, KEPT, job_id=None)
+
+    assert ends(script)[0] == "guest_refused"
+    assert script.clocks == [1.0, 2.0, 3.0, 4.0]
+    assert script.since == MARKED_AT - CLOCKS_APART, "the mark stays the first one"
+
+
 def test_a_mark_without_entry_or_job_that_the_server_has_is_no_mark_by_hand() -> None:
     script = play(look("detaching", None, "held"), job_id=None)
 
@@ -441,7 +453,7 @@ def test_of_several_jobs_the_one_that_may_go_on_counts(
     monkeypatch: pytest.MonkeyPatch, states: list[JobState], word: str
 ) -> None:
     script = play(WORKING, job_id=None)
-    monkeypatch.setattr(script, "detaches", lambda *_: [Detach(MARKED_AT, state) for state in states])
+    monkeypatch.setattr(script, "detaches", lambda *_, **__: [Detach(MARKED_AT, state) for state in states])
 
     assert word in ends(script)[1]
 
@@ -475,7 +487,7 @@ def test_what_began_well_before_the_mark_only_tells_what_may_go_on(
 
 def test_an_older_failed_detach_of_another_disk_is_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
     script = play(HALF, job_id=None)
-    monkeypatch.setattr(script, "detaches", lambda *_: [Detach(EARLIER, FAILED)])
+    monkeypatch.setattr(script, "detaches", lambda *_, **__: [Detach(EARLIER, FAILED)])
 
     code, said = ends(script)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Iterator
+from email.utils import formatdate
 from typing import Any
 
 import pytest
@@ -251,6 +253,35 @@ def test_a_detach_that_waits_keeps_it_whatever_the_clocks_say(waiting: Marked, a
     assert result.error is not None
     assert result.error.retryable
     assert waiting.project.sent() == []
+
+
+def _compute_s_clock(project: OptedIn, apart: float) -> None:
+    """Have the compute service say its own time, so far from the volume service's."""
+    date = formatdate(time.time() + apart, usegmt=True)
+    project.cloud.misbehave("compute", times=None, headers={"Date": date}, act=True)
+
+
+def test_a_detach_that_waits_keeps_it_where_the_clocks_say_that_they_are_further_apart(
+    waiting: Marked,
+) -> None:
+    _marked_at(waiting, waiting.project.now() - 7200, -1000)
+    _other(waiting, Course(ends="guest"))
+    _compute_s_clock(waiting.project, -1000)
+
+    assert waiting.ask(live=True) == refused("server_busy")
+    assert waiting.project.sent() == []
+
+
+def test_a_detach_that_runs_is_followed_where_the_clocks_say_that_they_are_further_apart(
+    project: OptedIn,
+) -> None:
+    marked = Marked(project, Course(guest=10**6))
+    _marked_at(marked, project.now() - 120, -1000)
+    _compute_s_clock(project, -1000)
+
+    result = project.one(marked.volume.id, live=True, **marked.ids)
+
+    assert told(result) == ("unconfirmed", "not_confirmed", None)
 
 
 @pytest.mark.parametrize("apart", APART)

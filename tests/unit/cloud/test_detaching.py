@@ -92,7 +92,7 @@ def test_a_server_s_detaches_are_known_all_or_none(changed: dict[str, Any], stat
     service = _Saying(listed, answered({"instanceAction": ACTION}))
     nova = NovaDetach(cast("Servers", service), vendor=False)
 
-    assert [one.state for one in nova.detaches(SERVER, 1_780_000_000.0, call_context())] == states
+    assert [one.state for one in nova.detaches(SERVER, 1_780_000_000.0, call_context(), clock=None)] == states
     assert len(service.asked) == 1 + (states == [JobState.DONE]), "by no id that is no plain one"
 
 
@@ -137,7 +137,7 @@ def test_a_body_of_another_shape_is_no_action_and_no_list(body: Any) -> None:
     nova = NovaDetach(servers(answered(body)), vendor=False)
 
     assert nova.state(SERVER, JOB, call_context()) is JobState.UNKNOWN
-    assert nova.detaches(SERVER, 7.0, call_context()) == [Detach(7.0, JobState.UNKNOWN)]
+    assert nova.detaches(SERVER, 7.0, call_context(), clock=None) == [Detach(7.0, JobState.UNKNOWN)]
     assert EcsDetach(servers(answered(body))).state(SERVER, ECS_JOB, call_context()) is JobState.UNKNOWN
 
 
@@ -146,7 +146,7 @@ def test_so_many_detaches_are_read_one_by_one(number: int, states: list[JobState
     listed = answered({"instanceActions": [ACTION] * number})
     nova = NovaDetach(servers(listed, answered({"instanceAction": ACTION})), vendor=False)
 
-    assert [one.state for one in nova.detaches(SERVER, 0.0, call_context())] == states
+    assert [one.state for one in nova.detaches(SERVER, 0.0, call_context(), clock=None)] == states
 
 
 @pytest.mark.parametrize("status", [203, 404])
@@ -154,7 +154,7 @@ def test_a_list_of_detaches_is_believed_of_a_200_alone(status: int) -> None:
     nova = NovaDetach(servers(answered({"instanceActions": [ACTION]}, status)), vendor=False)
 
     with pytest.raises(Failure):
-        nova.detaches(SERVER, 0.0, call_context())
+        nova.detaches(SERVER, 0.0, call_context(), clock=None)
 
 
 @pytest.mark.parametrize("request_id", [JOB, None, "../servers", f"{JOB}/.."])
@@ -209,9 +209,45 @@ def test_a_detach_that_began_at_that_very_moment_is_one() -> None:
 
     def found(moment: float) -> list[Detach]:
         nova = NovaDetach(servers(listed, answered({"instanceAction": ACTION})), vendor=False)
-        return nova.detaches(SERVER, moment, call_context())
+        return nova.detaches(SERVER, moment, call_context(), clock=None)
 
     assert (found(since), found(since + 1)) == ([Detach(since, JobState.DONE)], [])
+
+
+@pytest.mark.parametrize(
+    ("date", "clock", "found"),
+    [
+        ("Tue, 01 Dec 2026 09:31:00 GMT", 160.0, True),
+        ("Tue, 01 Dec 2026 09:31:00 GMT", 159.0, False),
+        ("Tue, 01 Dec 2026 09:31:00 GMT", 60.0, False),
+        ("Tue, 01 Dec 2026 09:31:00 GMT", None, False),
+        ("Tue, 01 Dec 2026 09:31:00", 160.0, False),
+        (None, 160.0, False),
+    ],
+)
+def test_by_so_much_as_this_clock_is_behind_earlier_detaches_count(
+    date: str | None, clock: float | None, found: bool
+) -> None:
+    """By the other clock the detach began 100 s too early; `clock` is in seconds after it began."""
+    began = epoch(ACTION["start_time"])
+    assert began is not None
+    headers = {"Date": date} if date else {}
+    listed = answered({"instanceActions": [ACTION]})
+    listed = listed._replace(headers={**listed.headers, **headers})
+    nova = NovaDetach(servers(listed, answered({"instanceAction": ACTION})), vendor=False)
+
+    read_at = None if clock is None else began + clock
+    assert bool(nova.detaches(SERVER, began + 100, call_context(), clock=read_at)) is found
+
+
+def test_a_clock_that_is_ahead_takes_none_away() -> None:
+    began = epoch(ACTION["start_time"])
+    assert began is not None
+    listed = answered({"instanceActions": [ACTION]})
+    listed = listed._replace(headers={**listed.headers, "Date": "Tue, 01 Dec 2026 09:31:00 GMT"})
+    nova = NovaDetach(servers(listed, answered({"instanceAction": ACTION})), vendor=False)
+
+    assert nova.detaches(SERVER, began, call_context(), clock=began)
 
 
 @pytest.mark.parametrize(

@@ -282,4 +282,4 @@ def test_how_far_a_detach_is_is_not_known_without_it() -> None:
     none = NovaDetach(_Untold({"instanceActions": []}), vendor=False)
 
     assert one.state(server_id, request_id, call_context()) is JobState.UNKNOWN
-    assert none.detaches(server_id, 0.0, call_context()) == [Detach(0.0, JobState.UNKNOWN)]
+    assert none.detaches(server_id, 0.0, call_context(), clock=None) == [Detach(0.0, JobState.UNKNOWN)]
