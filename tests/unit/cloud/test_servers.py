@@ -9,9 +9,8 @@ import pytest
 import responses
 from responses.registries import OrderedRegistry
 
-from handler.cloud.absence import Absence, read_absence
-from handler.cloud.messages import Answer
-from handler.cloud.servers import ABSENT, Deletion, HeldDisk, Server, Servers
+from handler.cloud.absence import Absence
+from handler.cloud.servers import Deletion, HeldDisk, Server, Servers
 from handler.errors import ErrorCode, Failure
 from handler.invocation import CallContext
 from tests.unit.actions.answers import (
@@ -68,10 +67,13 @@ def _list(
 
 
 @pytest.mark.parametrize("subject", ["Instance", "Server", "ECS"])
-def test_it_is_absent_in_the_service_s_own_words(subject: str) -> None:
-    said = f'{{"itemNotFound": {{"code": 404, "message": "{subject} {SERVER} could not be found."}}}}'
+def test_it_is_absent_in_the_service_s_own_words(
+    cloud: responses.RequestsMock, servers: Servers, context: CallContext, subject: str
+) -> None:
+    said = {"itemNotFound": {"code": 404, "message": f"{subject} {SERVER} could not be found."}}
+    cloud.get(THE_SERVER, json=said, status=404)
 
-    assert read_absence(Answer(404, {}, said.encode(), None), ABSENT, of=SERVER) is Absence.NAMED
+    assert servers.find(SERVER, context) is Absence.NAMED
 
 
 @pytest.mark.parametrize(

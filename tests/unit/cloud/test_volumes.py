@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 import responses
 
-from handler.cloud.absence import Absence, read_absence
 from handler.cloud.messages import Answer
-from handler.cloud.volumes import ABSENT, Attachment, Volume, Volumes, read_volume
+from handler.cloud.volumes import Attachment, Volume, Volumes, read_volume
 from handler.errors import ErrorCode, Failure
 from tests.unit.actions.answers import (
     ATTACHMENT,
     PROJECT,
     SERVER,
+    THE_VOLUME,
     VOLUME,
     Clock,
     Signer,
@@ -36,9 +36,12 @@ def _volumes(*, delegated: bool = False) -> Volumes:
 
 @pytest.mark.parametrize("subject", ["Volume", "Disk"])
 def test_it_is_absent_in_the_service_s_own_words(subject: str) -> None:
-    said = f'{{"itemNotFound": {{"code": 404, "message": "{subject} {VOLUME} could not be found."}}}}'
+    services = services_of(Clock(), Signer())
+    said = {"itemNotFound": {"code": 404, "message": f"{subject} {VOLUME} could not be found."}}
+    with responses.RequestsMock() as cloud:
+        cloud.get(THE_VOLUME, json=said, status=404)
 
-    assert read_absence(Answer(404, {}, said.encode(), None), ABSENT, of=VOLUME) is Absence.NAMED
+        assert services.volumes.get(VOLUME, services.context) is None
 
 
 @pytest.mark.parametrize(
