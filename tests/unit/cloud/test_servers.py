@@ -66,14 +66,35 @@ def _list(
     cloud.get(ITS_VOLUMES, json={"volumeAttachments": entries}, status=status, headers=headers)
 
 
+@pytest.mark.parametrize("with_lock", [False, True])
 @pytest.mark.parametrize("subject", ["Instance", "Server", "ECS"])
 def test_it_is_absent_in_the_service_s_own_words(
-    cloud: responses.RequestsMock, servers: Servers, context: CallContext, subject: str
+    cloud: responses.RequestsMock, servers: Servers, context: CallContext, subject: str, with_lock: bool
 ) -> None:
     said = {"itemNotFound": {"code": 404, "message": f"{subject} {SERVER} could not be found."}}
     cloud.get(THE_SERVER, json=said, status=404)
 
-    assert servers.find(SERVER, context) is Absence.NAMED
+    assert servers.find(SERVER, context, with_lock=with_lock) is Absence.NAMED
+
+
+def test_a_record_that_a_cache_kept_proves_nothing(
+    cloud: responses.RequestsMock, servers: Servers, context: CallContext
+) -> None:
+    cloud.get(THE_SERVER, json=server("ACTIVE"), headers={"Age": "1"})
+
+    with pytest.raises(Failure, match="a cache kept") as failed:
+        servers.find(SERVER, context)
+    assert failed.value.code is ErrorCode.SERVER_UNKNOWN
+
+
+def test_a_list_that_a_cache_kept_proves_nothing(
+    cloud: responses.RequestsMock, servers: Servers, context: CallContext
+) -> None:
+    cloud.get(ITS_VOLUMES, json={"volumeAttachments": []}, headers={"Age": "1"})
+
+    with pytest.raises(Failure, match="a cache kept") as failed:
+        servers.disks(SERVER, context)
+    assert failed.value.code is ErrorCode.SERVER_UNKNOWN
 
 
 @pytest.mark.parametrize(
