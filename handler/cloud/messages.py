@@ -135,9 +135,9 @@ def request_id_of(headers: Mapping[str, str], secrets: tuple[str, ...]) -> str |
 
 def shown_id(value: str | None, secrets: tuple[str, ...]) -> str | None:
     """A request id, None where it is none or may hold a secret."""
-    if not value or not _REQUEST_ID.fullmatch(value):
+    if not value:
         return None
-    usual = _USUAL_ID.fullmatch(value)
-    # Each answer has one, and nearly all look like this
-    held = holds_digits(usual[1], secrets) if usual else holds(value, secrets)
-    return None if held else value
+    usual = _USUAL_ID.fullmatch(value)  # each answer has one, and nearly all look like this
+    if usual:
+        return None if holds_digits(usual[1], secrets) else value
+    return value if _REQUEST_ID.fullmatch(value) and not holds(value, secrets) else None

@@ -36,7 +36,7 @@ def quoted(text: str, secrets: Iterable[str], longest: int) -> str | None:
     """One printable line of bounded length, its markup undone; None where a secret may be in it."""
     text = text[: longest * 4]
     line = one_line(_MARKUP.sub(" ", html.unescape(text)), longest)
-    return None if holds(text, secrets) or (line != text and holds(line, secrets)) else line
+    return None if any(holds(each, secrets) for each in {text, line}) else line
 
 
 def one_line(text: str, longest: int) -> str:

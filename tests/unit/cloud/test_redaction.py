@@ -274,6 +274,13 @@ def test_markup_is_not_quoted_nor_what_an_entity_brings() -> None:
     assert one_line(text, 300).startswith("<h1>Not&nbsp;found")
 
 
+def test_both_are_judged_the_text_and_the_line_that_is_made_of_it() -> None:
+    """Markup that is taken out first brings together what reads otherwise where the rest is undone first."""
+    assert quoted("abcdefgh<wbr>%41ijklmnop", ("abcdefgh41ijklmnop",), 300) is None
+    assert quoted("so <abcdefghijklmnop> it is", ("abcdefghijklmnop",), 300) is None
+    assert quoted("abcdefgh<wbr>%41ijklmnop", ("abcdefgh42ijklmnop",), 300) == "abcdefgh %41ijklmnop"
+
+
 def test_a_code_that_holds_one_is_none() -> None:
     body = json.dumps({"code": f"E.{TOKEN}", "message": "m", "request_id": TOKEN[:80]}).encode()
     said = upstream(Answer(403, {}, body, None, (TOKEN,)))
