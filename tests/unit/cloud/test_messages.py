@@ -6,6 +6,8 @@ import pytest
 
 from handler.cloud.messages import Call, request_id_of, seconds_of
 
+USUAL = "4ccff8d2-0f6e-4c0b-9d0e-1b2c3d4e5f60"
+
 
 @pytest.mark.parametrize(
     "name", ["x-openstack-request-id", "x-compute-request-id", "x-request-id", "x-iam-trace-id"]
@@ -21,6 +23,8 @@ def test_a_call_s_id_is_in_any_of_four_headers(name: str) -> None:
         ({"x-request-id": "b", "x-openstack-request-id": ""}, (), "b"),
         ({"x-request-id": "b", "x-openstack-request-id": "<a>"}, (), "b"),
         ({"x-request-id": "b", "x-openstack-request-id": "of-planted"}, ("planted",), "b"),
+        ({"x-openstack-request-id": f"req-{USUAL}"}, ("planted",), f"req-{USUAL}"),
+        ({"x-openstack-request-id": f"req-{USUAL}"}, (USUAL,), None),
         ({"x-openstack-request-id": "a" * 128}, (), "a" * 128),
         ({"x-openstack-request-id": "a" * 129}, (), None),
         ({}, (), None),
