@@ -60,8 +60,7 @@ def holds(text: str, secrets: Iterable[str]) -> bool:
 
 def holds_digits(word: str, secrets: Iterable[str]) -> bool:
     """The same of a word of hexadecimal digits, which encode nothing: few secrets have as many in a row."""
-    sought = [secret for secret in secrets if _has_digits(secret)]
-    return bool(sought) and _shows(word, _sought(word, sought))
+    return any(_shows(word, (secret,)) for secret in _sought(word, filter(_has_digits, secrets)))
 
 
 def _sought(text: str, secrets: Iterable[str]) -> list[str]:
@@ -148,7 +147,7 @@ def _shows(text: str, secrets: Iterable[str]) -> bool:
         if len(kept) < _BLOCK:
             if secret in text:
                 return True
-        elif kept in found if len(kept) < _RUN else _share(found, kept):
+        elif kept in found or _share(found, kept):
             return True
     return False
 

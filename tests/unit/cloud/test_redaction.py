@@ -231,6 +231,7 @@ def test_one_of_several_is_found_and_an_empty_one_is_none() -> None:
         "Volume 0b9f3c52-6d3e-4f0a-9a44-3c1de17a8f01 could not be found.",
         "Policy doesn't allow volume_extension:volume_admin_actions:force_detach to be performed. " * 3,
         'Invalid input for field/attribute server_id. Value: null. "a" < "b" &amp; \\u00e9 100% [1, 2, 3]',
+        "sizes 255, 256, 257 and 999 " * 4,
         "x" * 300,
     ],
 )
@@ -307,6 +308,10 @@ DIGITS = "0b9f3c526d3e4f0a9a443c1de17a8f01"
 )
 def test_digits_hold_no_secret_but_one_of_digits(secret: str, *, held: bool) -> None:
     assert holds_digits(DIGITS, ("another-secret", secret)) is held
+
+
+def test_so_it_is_with_what_has_hyphens_as_the_digits_have() -> None:
+    assert holds_digits("0b9f3c52-6d3e-4f0a-9a44-3c1de17a8f01", ("3c52-6d",))
 
 
 USUAL = "req-0b9f3c52-6d3e-4f0a-9a44-3c1de17a8f01"
