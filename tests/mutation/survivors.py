@@ -57,6 +57,7 @@ _NO_STATE_EITHER = "what is no text is none of the states either"
 _SIGNED_IN_VAIN = "a request that nobody sends is signed in vain"
 _THE_OTHER_READER = "an answer that came whole is read through a file, which takes longer, to the same end"
 _NOBODY_ASKS = "whoever opens ahead leaves what fails to the call (BoundedAdapter.open)"
+_LOOKED_THROUGH_IN_VAIN = "what can't hold a secret is looked through in vain: this only saves that"
 _HOLDS_NONE = "without secrets it holds none: this only saves the looking"
 _HOW_SOON = "only how soon the volumes are asked for side by side, to the same end"
 _LONGER = "a list that is longer than it need be"
@@ -272,6 +273,26 @@ EXPLAINED: dict[str, dict[str, str]] = {
     "handler.cloud.dial:dial": {"left <= 0 -> (left < 0)": _THAT_VERY_MOMENT},
     "handler.cloud.connection:split": {"end >= 0 -> (end > 0)": _NEVER_THE_FIRST},
     "handler.cloud.endpoints:find_scopes_endpoints": {'url or "" -> (url)': _OF_A_WHOLE_CLOUD},
+    "handler.cloud.redaction:_sought": {
+        "0 < _least(secret) <= len(text) -> (0 < _least(secret))": _LOOKED_THROUGH_IN_VAIN,
+    },
+    "handler.cloud.redaction:_readings": {
+        "nested < _NESTED -> True": _LOOKED_THROUGH_IN_VAIN,
+        "nested < _NESTED -> (nested <= _NESTED)": _LOOKED_THROUGH_IN_VAIN,
+        "len(found) >= least -> True": _LOOKED_THROUGH_IN_VAIN,
+    },
+    "handler.cloud.redaction:_undone": {"after != text -> True": _LOOKED_THROUGH_IN_VAIN},
+    "handler.cloud.redaction:_has_digits": {
+        "len(kept) < _BLOCK -> (len(kept) <= _BLOCK)": _LOOKED_THROUGH_IN_VAIN,
+    },
+    "handler.cloud.redaction:_share": {
+        "len(text) - _BLOCK -> (len(text) + _BLOCK)": _LOOKED_THROUGH_IN_VAIN,
+        (
+            "text[block : block + _BLOCK] in secret and any( text[start : start + _RUN] in secret for s"
+            "tart in r… -> (any((text[start:start + _RUN] in secret for start in range(max(0, block - _"
+            "BLOCK), min(block, last) + 1))))"
+        ): _LOOKED_THROUGH_IN_VAIN,
+    },
     "handler.cloud.faults:upstream": {"fault or read_fault(answer) -> (read_fault(answer))": _READ_AGAIN},
     "handler.cloud.faults:_fault": {
         'message and message.lstrip().startswith("{") -> (message)': _NO_OBJECT,
