@@ -5,14 +5,15 @@ What carries them out is imported when they are called, so that help is cheap.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
 
 from handler.terminal.exit_code import ExitCode
 from handler.terminal.layout import HelpfulCommand
-from handler.terminal.options import Common, Duration, Moment, Pair, Uuid, common_options
+from handler.terminal.options import Common, Duration, Moment, OnceOption, Pair, Uuid, common_options
 
 COMMANDS: dict[str, click.Command] = {}
 """By name, in the order in which they are of use."""
@@ -68,8 +69,12 @@ def check(**options: Any) -> int:
 @click.option(
     "--recover", is_flag=True, help="Look for stuck records, too; --apply frees those nobody holds."
 )
-@click.option("--limit", type=click.IntRange(0, 1_000_000), metavar="N", help="Clear at most N.")
-@click.option("--min-age", type=Duration(), metavar="TIME", help="Leave younger attachments alone.")
+@click.option(
+    "--limit", cls=OnceOption, type=click.IntRange(0, 1_000_000), metavar="N", help="Clear at most N."
+)
+@click.option(
+    "--min-age", cls=OnceOption, type=Duration(), metavar="TIME", help="Leave younger attachments alone."
+)
 @click.option("--volume", type=Uuid(), multiple=True, metavar="ID", help="Only this volume's (repeatable).")
 @click.option(
     "--server", type=Uuid(), multiple=True, metavar="ID", help="Only what names this server (repeatable)."
@@ -101,7 +106,7 @@ def sweep(**options: Any) -> int:
     if options["limit"] is not None:
         bounds["limit"] = options["limit"]
     if options["min_age"] is not None:
-        bounds["min_age_seconds"] = int(options["min_age"])
+        bounds["min_age_seconds"] = math.ceil(options["min_age"])
     for name, key in (
         ("server", "server_ids"),
         ("volume", "volume_ids"),
@@ -111,8 +116,18 @@ def sweep(**options: Any) -> int:
         if options[name]:
             bounds[key] = list(options[name])
     if options["metadata"]:
-        bounds["metadata"] = dict(options["metadata"])
+        bounds["metadata"] = _pairs(options["metadata"])
     return _carry_out(common, {"sweep": bounds}, _stand_ins(options, "apply", "recover"))
+
+
+def _pairs(said: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """A volume has one value of each key. Raises click.UsageError where two are asked for."""
+    pairs: dict[str, str] = {}
+    for key, value in said:
+        if key in pairs:
+            raise click.UsageError(f"--metadata has the key {key!r} more than once: say it once.")
+        pairs[key] = value
+    return pairs
 
 
 @_command(
@@ -126,13 +141,25 @@ def sweep(**options: Any) -> int:
 """,
 )
 @click.argument("volume", type=Uuid())
-@click.option("--attachment", type=Uuid(), metavar="ID", help="Which, where the volume has several.")
-@click.option("--server", type=Uuid(), metavar="ID", help="Refuse if it is another server's.")
+@click.option(
+    "--attachment", cls=OnceOption, type=Uuid(), metavar="ID", help="Which, where the volume has several."
+)
+@click.option("--server", cls=OnceOption, type=Uuid(), metavar="ID", help="Refuse if it is another server's.")
 @click.option("--live", is_flag=True, help="The guest has let go of it: detach it at a server that lives.")
 @click.option(
-    "--wait", type=Duration(), metavar="TIME", help="With --live: follow the detach for so much longer."
+    "--wait",
+    cls=OnceOption,
+    type=Duration(),
+    metavar="TIME",
+    help="With --live: follow the detach for so much longer.",
 )
-@click.option("--not-after", type=Moment(), metavar="MOMENT", help="With --live: send nothing after that.")
+@click.option(
+    "--not-after",
+    cls=OnceOption,
+    type=Moment(),
+    metavar="MOMENT",
+    help="With --live: send nothing after that.",
+)
 @click.option("--yes", is_flag=True, help="With --live: don't ask.")
 @click.option("--recover", is_flag=True, help="Free a record that is stuck, where nobody holds the disk.")
 @click.option("--dry-run", is_flag=True, help="Look and judge, send nothing.")
@@ -212,8 +239,10 @@ def run(**options: Any) -> int:
   evs-detach serve --port 8080
 """,
 )
-@click.option("--host", help="The address to listen on (default: HOST, else 0.0.0.0).")
-@click.option("--port", type=click.IntRange(1, 65535), help="The port (default: PORT, else 8080).")
+@click.option("--host", cls=OnceOption, help="The address to listen on (default: HOST, else 0.0.0.0).")
+@click.option(
+    "--port", cls=OnceOption, type=click.IntRange(1, 65535), help="The port (default: PORT, else 8080)."
+)
 def serve(host: str | None, port: int | None) -> int:
     """Serve the function over HTTP: events, probes, FunctionGraph's calls to a container."""
     from handler.serving.server import serve as listen  # noqa: PLC0415 (see the module)

@@ -6,12 +6,13 @@ Nothing heavy is imported here, so that `--help` costs little.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from handler.model.values import canonical, zoned_moment
 
@@ -96,6 +97,44 @@ class Pair(_ParamType):
         return key, rest
 
 
+class OnceOption(click.Option):
+    """An option of one value. Said again otherwise, before the command or after it, is wrong: none wins."""
+
+    def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
+        """See click.Option, which keeps the last value only."""
+        del ctx
+        parser.add_option(obj=self, opts=self.opts, dest=self.name, action="append", nargs=self.nargs)
+
+    def consume_value(self, ctx: click.Context, opts: Mapping[str, Any]) -> tuple[Any, ParameterSource]:
+        """See click.Parameter."""
+        value, source = super().consume_value(ctx, opts)
+        if source is not ParameterSource.COMMANDLINE:
+            return value, source
+        said = [*value, *_said_before(self, ctx)]
+        if not ctx.resilient_parsing and len({self.type_cast_value(ctx, each) for each in said}) > 1:
+            raise click.UsageError(
+                f"{self.opts[0]} is said more than once, and not the same: say it once.", ctx
+            )
+        return said[0], source
+
+
+class EachOption(click.Option):
+    """An option that may be repeated. What is said of it before the command counts beside the rest."""
+
+    def consume_value(self, ctx: click.Context, opts: Mapping[str, Any]) -> tuple[Any, ParameterSource]:
+        """See click.Parameter."""
+        value, source = super().consume_value(ctx, opts)
+        if source is ParameterSource.COMMANDLINE:
+            value = [*(each for group in _said_before(self, ctx) for each in group), *value]
+        return value, source
+
+
+def _said_before(option: click.Option, ctx: click.Context) -> list[Any]:
+    """The value that it has before the command, if any."""
+    before = (ctx.default_map or {}).get(option.name)
+    return [] if before is None else [before]
+
+
 class ReportFile(click.Path):
     """A file to write, whose ending says how."""
 
@@ -156,15 +195,19 @@ class Common:
 
 
 _COMMON = (
-    click.option("--os-cloud", metavar="NAME", help="Log in as this cloud of clouds.yaml says."),
+    click.option(
+        "--os-cloud", cls=OnceOption, metavar="NAME", help="Log in as this cloud of clouds.yaml says."
+    ),
     click.option(
         "--timeout",
+        cls=OnceOption,
         type=Duration(*TIMEOUTS),
         metavar="TIME",
         help="End by then, such as 90s, 2m or 1h.",
     ),
     click.option(
         "--output",
+        cls=OnceOption,
         type=click.Choice(("table", "json", "csv")),
         help="How results are written: a table on a terminal, else JSON.",
     ),
@@ -172,6 +215,7 @@ _COMMON = (
     click.option("--csv", is_flag=True, help="The same as --output csv."),
     click.option(
         "--report",
+        cls=EachOption,
         type=ReportFile(),
         multiple=True,
         metavar="FILE",
@@ -179,6 +223,7 @@ _COMMON = (
     ),
     click.option(
         "--metrics-file",
+        cls=OnceOption,
         type=click.Path(dir_okay=False, path_type=Path),
         metavar="FILE",
         help="Write what Prometheus' textfile collector reads.",

@@ -86,7 +86,7 @@ class Session:
         elif not told.get("DETACH_TOKEN_SECRET", "").strip() and openstack_is_there(told):
             told["DETACH_TOKEN_SECRET"] = f"{Store.OPENSTACK.value}:"
         if self.common.timeout is not None:
-            told["DETACH_TIMEOUT"] = f"{self.common.timeout:g}"
+            told["DETACH_TIMEOUT"] = f"{self.common.timeout:.10g}"
         if self._wait is not None:
             told["DETACH_TIMEOUT"] = _longer(told.get("DETACH_TIMEOUT", ""), self._wait)
         for name, value in self._stand_ins.items():
@@ -305,4 +305,4 @@ def _longer(timeout: str, wait: float) -> str:
         seconds = float(timeout) if timeout.strip() else _DEFAULT_TIMEOUT
     except ValueError:
         return timeout
-    return f"{min(seconds + wait, TIMEOUTS[1]):g}" if seconds > 0 else timeout
+    return f"{min(seconds + wait, TIMEOUTS[1]):.10g}" if seconds > 0 else timeout

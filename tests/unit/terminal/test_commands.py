@@ -26,7 +26,7 @@ from handler.__main__ import main as python_m_handler
 from handler.terminal.cli import cli, main
 from handler.terminal.commands import COMMANDS
 from handler.terminal.exit_code import ExitCode
-from handler.terminal.options import Common, Duration, common_options
+from handler.terminal.options import Common, Duration, OnceOption, common_options
 from tests.embedded_cloud import Cloud, seed
 from tests.unit.conftest import write_program
 from tests.unit.deployment import EVENTS, ROOT
@@ -141,6 +141,80 @@ def test_an_option_counts_before_the_command_and_after_it(project: EmbeddedProje
         assert capsys.readouterr().out.startswith("outcome,")
     assert main(["--exit-code", "sweep", "--csv"]) == ExitCode.FOUND
     assert main(["--json", "sweep", "--csv"]) == ExitCode.USAGE
+
+
+SAID_TWICE = [
+    ["sweep", "--limit", "3", "--limit", "4"],
+    ["sweep", "--min-age", "1h", "--min-age", "30m"],
+    ["sweep", "--timeout", "9s", "--timeout", "8s"],
+    ["--timeout", "9s", "sweep", "--timeout", "8s"],
+    ["--timeout", "9s", "--timeout", "8s", "sweep"],
+    ["--metrics-file", "a.prom", "sweep", "--metrics-file", "b.prom"],
+    ["sweep", "--os-cloud", "one", "--os-cloud", "two"],
+    ["sweep", "--output", "csv", "--output", "json"],
+    ["detach", seed.ORPHAN_VOLUME, "--attachment", seed.ORPHAN_VOLUME, "--attachment", seed.LIVE_VOLUME],
+    ["detach", seed.ORPHAN_VOLUME, "--server", seed.GONE_SERVER, "--server", seed.LIVE_SERVER],
+    ["detach", seed.LIVE_VOLUME, "--live", "--wait", "1m", "--wait", "2m"],
+    [
+        "detach",
+        seed.LIVE_VOLUME,
+        "--not-after",
+        "2030-01-01T00:00:00Z",
+        "--not-after",
+        "2031-01-01T00:00:00Z",
+    ],
+    ["serve", "--port", "1", "--port", "2"],
+    ["serve", "--host", "a", "--host", "b"],
+]
+
+
+@pytest.mark.parametrize("words", SAID_TWICE, ids=" ".join)
+def test_an_option_of_one_value_that_is_said_twice_is_wrong_usage(
+    cloud: Cloud, words: list[str], capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(cloud, monkeypatch)
+    assert main(words) == ExitCode.USAGE
+    option = [word for word in words if word.startswith("--")][-1]
+    assert f"Error: {option} is said more than once, and not the same" in capsys.readouterr().err
+    assert not cloud.calls
+
+
+def test_of_the_options_of_one_value_none_is_left_out() -> None:
+    single = {
+        (name, option.opts[0])
+        for name, command in COMMANDS.items()
+        for option in command.params
+        if isinstance(option, click.Option) and not option.is_flag and not option.multiple
+    }
+    assert {option for _, option in single} == {
+        [word for word in words if word.startswith("--")][-1] for words in SAID_TWICE
+    }
+    assert {
+        (name, option.opts[0])
+        for name, command in COMMANDS.items()
+        for option in command.params
+        if isinstance(option, OnceOption)
+    } == single
+
+
+@pytest.mark.usefixtures("settings")
+def test_what_is_said_twice_and_means_the_same_is_said_once(
+    project: EmbeddedProject, capsys: Printed
+) -> None:
+    project.add_held(2)
+    assert main(["--timeout", "60", "sweep", "--timeout", "1m", "--limit", "1", "--limit", "1"]) == 0
+    assert json.loads(capsys.readouterr().out)["ok"]
+
+
+@pytest.mark.usefixtures("settings")
+def test_reports_before_the_command_are_written_beside_those_after_it(
+    project: EmbeddedProject, tmp_path: Path
+) -> None:
+    project.add_held(2)
+    paths = [tmp_path / name for name in ("a.md", "b.md", "c.md")]
+    words = [["--report", str(path)] for path in paths]
+    assert main([*words[0], "sweep", *words[1], *words[2]]) == 0
+    assert all(path.exists() for path in paths)
 
 
 def common(*words: str) -> Common:

@@ -16,6 +16,7 @@ import pytest
 
 from handler.terminal.cli import main
 from handler.terminal.exit_code import ExitCode
+from handler.terminal.session import Session
 from tests.embedded_cloud import Attachment, Cloud
 from tests.unit.embedded_project import EmbeddedProject
 
@@ -112,6 +113,45 @@ def test_only_volumes_with_these_pairs(
     assert main(["sweep", "--json", "--metadata", "env=test", "--metadata", "note=a=b"]) == 0
 
     assert [part["volume_id"] for part in result_of(capsys)["results"]] == [orphans[1][0]]
+
+
+@pytest.mark.parametrize("again", ["prod", "test"])
+def test_a_key_that_is_said_twice_is_wrong_usage(bare_cloud: Cloud, again: str, capsys: Printed) -> None:
+    words = ["--metadata", "env=test", "--metadata", "note=x", "--metadata", f"env={again}"]
+    assert main(["sweep", "--apply", *words]) == ExitCode.USAGE
+    assert "Error: --metadata has the key 'env' more than once" in capsys.readouterr().err
+    assert not bare_cloud.calls
+
+
+@pytest.mark.parametrize(("age", "seconds"), [("0.1s", 1), ("899.5s", 900), ("2m", 120), ("0", 0)])
+def test_a_fraction_of_a_second_of_age_is_rounded_up(
+    age: str, seconds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def ask(_session: Session, form: dict[str, object]) -> int:
+        asked.append(form)
+        return 0
+
+    monkeypatch.setattr(Session, "ask", ask)
+    assert main(["sweep", "--min-age", age]) == 0
+    assert [form["sweep"]["min_age_seconds"] for form in asked] == [seconds]
+
+
+@pytest.mark.parametrize(
+    ("timeout", "told"),
+    [("0.1s", "0.1"), ("90s", "90"), ("100000.25s", "100000.25"), ("259199.9s", "259199.9")],
+)
+def test_a_time_out_is_told_as_it_is(timeout: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def ask(session: Session, _form: dict[str, object]) -> int:
+        asked.append(session.environment()["DETACH_TIMEOUT"])
+        return 0
+
+    monkeypatch.setattr(Session, "ask", ask)
+    assert main(["sweep", "--timeout", timeout]) == 0
+    assert asked == [told]
 
 
 @pytest.mark.parametrize(
