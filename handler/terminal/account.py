@@ -18,7 +18,7 @@ class Account:
 
     `words` is the command line, `began` in seconds since 1970, `seconds` what it took. `notes` is what was
     said on top: where settings are more careful than options. `settings` is None where they are wrong,
-    `endpoints` where no service was asked.
+    `endpoints` where no service was asked. `token_project_id` is None where no token is at hand.
     """
 
     command: str
@@ -30,6 +30,7 @@ class Account:
     settings: Settings | None
     endpoints: Endpoints | None
     results: tuple[tuple[str | None, Result], ...]
+    token_project_id: str | None = None
 
     @property
     def parts(self) -> list[TargetResult]:
@@ -48,11 +49,13 @@ class Account:
 
     @property
     def project_id(self) -> str | None:
-        """The project that was worked at, as far as is known; None where all were."""
+        """The project that was worked at, as far as is known; None where all were.
+
+        A target doesn't tell: the one that was looked at may be another project's, and was refused for it.
+        """
         if self.by_project is not None:
             return None
-        known = next((part.project_id for part in self.parts if part.project_id), None)
-        return known or (self.settings.project_id if self.settings else None)
+        return self.token_project_id or (self.settings.project_id if self.settings else None)
 
     @property
     def ok(self) -> bool:

@@ -10,28 +10,29 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from handler.model.result import ManyResult, Outcome
-from handler.terminal.account import Account
+from handler.model.result import ManyResult, Outcome, Result
+from handler.terminal.account import Account, parts_of
 from handler.terminal.exit_code import ExitCode
 from handler.terminal.whole_file import write_whole
 
 _LAST_SUCCESS = "evs_detach_last_success_timestamp_seconds"
-_KEPT = re.compile(rf"^{_LAST_SUCCESS}(?:{{[^}}]*}})? (\S+)$", re.MULTILINE)
 _GOOD = frozenset({ExitCode.DONE, ExitCode.FOUND})
 _CLEARED = frozenset({Outcome.DETACHED, Outcome.RECOVERED})
 
 
 def write_metrics(path: Path, account: Account, code: ExitCode) -> None:
     """Write them in one step: a collector never reads half a file. Raises OSError."""
-    write_whole(path, exposition(account, code, _last_success(path)))
+    write_whole(path, exposition(account, code, _last_success(path, account)))
 
 
 def exposition(account: Account, code: ExitCode, last_success: float | None) -> str:
-    """The metrics as text. `last_success` is that of the runs before, in seconds since 1970."""
+    """The metrics as text. `last_success` is that of the runs before, in seconds since 1970.
+
+    What is not known is left out: a list that could not be read has not shown that there is nothing to clear.
+    """
     ended = account.began + account.seconds
     success = ended if code in _GOOD else last_success
-    labels = [("command", account.command), ("project_id", account.project_id)]
-    shown = ",".join(f'{name}="{_escaped(value)}"' for name, value in labels if value)
+    shown = _labels(account)
     lines = []
     for name, meaning, value in (*_counts(account), *_moments(account, code, ended)):
         lines += [f"# HELP evs_detach_{name} {meaning}", f"# TYPE evs_detach_{name} gauge"]
@@ -46,41 +47,50 @@ def exposition(account: Account, code: ExitCode, last_success: float | None) -> 
     return "\n".join(lines) + "\n"
 
 
-def _counts(account: Account) -> list[tuple[str, str, float]]:
-    parts = account.parts
-    swept = [result for _, result in account.results if isinstance(result, ManyResult) and result.scanned]
-    candidates = sum(result.scanned.candidates for result in swept if result.scanned) if swept else len(parts)
+def _labels(account: Account) -> str:
+    labels = [("command", account.command), ("project_id", account.project_id)]
+    return ",".join(f'{name}="{_escaped(value)}"' for name, value in labels if value)
+
+
+def _counts(account: Account) -> Iterator[tuple[str, str, float]]:
+    parts, results = account.parts, [result for _, result in account.results]
+    # Of what was ended before its targets were known, nobody knows what there was to do
+    known = bool(results) and not any(map(_ended_before, results))
+    if known:
+        count = sum(map(_candidates_of, results))
+        yield ("candidates", "Attachments whose server was not listed, or that were asked for.", count)
+    yield ("cleared", "Records that were seen cleared.", sum(part.outcome in _CLEARED for part in parts))
+    if known:
+        would = sum(part.outcome is Outcome.WOULD_DETACH for part in parts)
+        yield ("would_clear", "What a dry run would have cleared.", would)
+    yield ("refused", "Refused by a safety rule.", sum(part.outcome is Outcome.REFUSED for part in parts))
     failed = sum(part.outcome in {Outcome.FAILED, Outcome.UNCONFIRMED} for part in parts)
     # One that was stopped as a whole: no target tells of it
     failed += sum(
         result.error is not None and result.error.code.http != 409
-        for _, result in account.results
+        for result in results
         if isinstance(result, ManyResult) or result.volume_id is None
     )
-    return [
-        ("candidates", "Attachments whose server was not listed, or that were asked for.", candidates),
-        ("cleared", "Records that were seen cleared.", sum(part.outcome in _CLEARED for part in parts)),
-        (
-            "would_clear",
-            "What a dry run would have cleared.",
-            sum(part.outcome is Outcome.WOULD_DETACH for part in parts),
-        ),
-        ("refused", "Refused by a safety rule.", sum(part.outcome is Outcome.REFUSED for part in parts)),
-        ("failed", "Failed, or not confirmed.", failed),
-        (
-            "unconfirmed",
-            "Accepted by the cloud and not yet seen done: a part of the failed.",
-            sum(part.outcome is Outcome.UNCONFIRMED for part in parts),
-        ),
-        *_stuck(swept),
-    ]
+    yield ("failed", "Failed, or not confirmed.", failed)
+    unconfirmed = sum(part.outcome is Outcome.UNCONFIRMED for part in parts)
+    yield ("unconfirmed", "Accepted by the cloud and not yet seen done: a part of the failed.", unconfirmed)
+    listed = [result.scanned for result in results if isinstance(result, ManyResult) and result.scanned]
+    stuck = [scanned.stuck for scanned in listed if scanned.stuck is not None]
+    if known and stuck:
+        yield ("stuck", "Records that were listed in a state in which they can be stuck.", sum(stuck))
 
 
-def _stuck(swept: list[ManyResult]) -> Iterator[tuple[str, str, float]]:
-    """How many were listed, where they were looked for."""
-    counts = [result.scanned.stuck for result in swept if result.scanned and result.scanned.stuck is not None]
-    if counts:
-        yield "stuck", "Records that were listed in a state in which they can be stuck.", sum(counts)
+def _candidates_of(result: Result) -> int:
+    if isinstance(result, ManyResult) and result.scanned is not None:
+        return result.scanned.candidates
+    return len(list(parts_of(result)))
+
+
+def _ended_before(result: Result) -> bool:
+    """Whether an error ended it before its targets were known."""
+    if isinstance(result, ManyResult) and result.scanned is not None:
+        return False
+    return result.error is not None and not any(parts_of(result))
 
 
 def _by_project(account: Account) -> Iterator[str]:
@@ -106,10 +116,16 @@ def _moments(account: Account, code: ExitCode, ended: float) -> list[tuple[str, 
     ]
 
 
-def _last_success(path: Path) -> float | None:
-    """That of the runs before, from the file that they left; None where there is none that can be read."""
+def _last_success(path: Path, account: Account) -> float | None:
+    """That of the runs before of this command at this project, from the file that they left; else None.
+
+    None, too, where this run doesn't know at which project it was: without that label it is all projects'.
+    """
+    if account.project_id is None and account.by_project is None:
+        return None
+    sample = re.compile(rf"^{_LAST_SUCCESS}{{{re.escape(_labels(account))}}} (\S+)$", re.MULTILINE)
     try:
-        match = _KEPT.search(path.read_text("utf-8"))
+        match = sample.search(path.read_text("utf-8"))
         moment = float(match[1]) if match else None
     except (OSError, ValueError):
         return None

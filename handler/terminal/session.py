@@ -134,6 +134,7 @@ class Session:
             codes.append(ExitCode.INTERRUPTED)
         context = click.get_current_context()
         entry = context.find_object(Entry)
+        endpoints, project_id = self._place([result for _, result in results])
         account = Account(
             command=context.info_name or "",
             words=entry.words if entry else "",
@@ -142,8 +143,9 @@ class Session:
             interrupted=self.stopped,
             notes=tuple(self._notes or ()),
             settings=self._settings,
-            endpoints=self._endpoints([result for _, result in results]),
+            endpoints=endpoints,
             results=tuple(results),
+            token_project_id=project_id,
         )
         codes += self._write_files(account, first(codes))
         self._show(results)
@@ -198,18 +200,19 @@ class Session:
                 says_dry=event.says_dry,
             ).result
 
-    def _endpoints(self, results: Sequence[Result]) -> Endpoints | None:
-        """Where the services are that were asked, by the token that they were asked with."""
-        scanned = any(isinstance(result, ManyResult) and result.scanned for result in results)
-        if not scanned and not any(part.calls for result in results for part in parts_of(result)):
-            return None
+    def _place(self, results: Sequence[Result]) -> tuple[Endpoints | None, str | None]:
+        """Where the services are that were asked, and whose project, by the token that was used for it."""
+        asked = any(isinstance(result, ManyResult) and result.scanned for result in results)
+        asked = asked or any(part.calls for result in results for part in parts_of(result))
         try:
             warm = runtime(self.environment(), network=False)
-            return warm.project(
-                platform.invocation(Trigger.TERMINAL).context(warm.settings.timeout)
-            ).endpoints
+            # Where nothing was asked, only a token that is at hand tells: none is asked for
+            seconds = warm.settings.timeout if asked else 0
+            project = warm.project(platform.invocation(Trigger.TERMINAL).context(seconds))
+            place = (project.endpoints if asked else None, project.project_id)
         except Failure:
-            return None  # the token has ended since, and there is no other
+            return None, None  # the token has ended since, and there is no other
+        return place
 
     def _held_back(self, settings: Settings) -> list[str]:
         """Which options a setting holds back."""

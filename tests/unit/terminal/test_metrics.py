@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import stat
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from handler.errors import ErrorCode
-from handler.model.result import Result, Scanned
+from handler.model.result import Outcome, Result, Scanned
+from handler.settings import Settings, read_settings
 from handler.terminal.account import Account
+from handler.terminal.cli import main
 from handler.terminal.exit_code import ExitCode
 from handler.terminal.metrics import exposition, write_metrics
-from tests.embedded_cloud import seed
+from tests.embedded_cloud import Cloud, seed
+from tests.unit.embedded_project import EmbeddedProject
 from tests.unit.terminal.results import (
     FAILED,
     HALF_DONE,
@@ -31,9 +37,16 @@ from tests.unit.terminal.results import (
 LABELS = f'{{command="sweep",project_id="{seed.PROJECT}"}}'
 
 
-def account(*results: Result, began: float = 1000.0) -> Account:
+def account(
+    *results: Result,
+    began: float = 1000.0,
+    command: str = "sweep",
+    project_id: str | None = seed.PROJECT,
+    settings: Settings | None = None,
+) -> Account:
     told = tuple((None, result) for result in results)
-    return Account("sweep", "evs-detach sweep", began, 2.5, False, (), None, None, told)
+    words = f"evs-detach {command}"
+    return Account(command, words, began, 2.5, False, (), settings, None, told, project_id)
 
 
 def values(text: str) -> dict[str, float]:
@@ -85,7 +98,7 @@ def test_what_is_half_done_is_not_cleared() -> None:
 def test_what_was_stopped_as_a_whole_failed() -> None:
     stopped = many(error=refusal(ErrorCode.LISTING_FAILED, retryable=True))
     read = values(exposition(account(stopped), ExitCode.FAILED, None))
-    assert (read["evs_detach_candidates"], read["evs_detach_failed"]) == (0, 1)
+    assert (read["evs_detach_cleared"], read["evs_detach_failed"]) == (0, 1)
     distrusted = many(REFUSED, error=refusal(ErrorCode.SWEEP_REFUSED))
     read = values(exposition(account(distrusted), ExitCode.REFUSED, None))
     assert (read["evs_detach_refused"], read["evs_detach_failed"]) == (1, 0)
@@ -102,8 +115,87 @@ def test_a_failure_keeps_the_last_success(tmp_path: Path) -> None:
     assert values(path.read_text("utf-8"))["evs_detach_last_success_timestamp_seconds"] == 3002.5
 
 
+LISTED = Scanned(9, 8, 7, stuck=2)
+STOPPED = many(error=refusal(ErrorCode.LISTING_FAILED, retryable=True))
+INVALID = one(Outcome.FAILED, refusal(ErrorCode.INVALID_REQUEST), volume_id=None)
+IGNORED = one(Outcome.IGNORED, volume_id=None)
+
+
 @pytest.mark.parametrize(
-    "before", [b"", b"\xff", b"evs_detach_last_success_timestamp_seconds 1e999\n", b"x y\n"]
+    ("results", "known"),
+    [
+        ([STOPPED], None),
+        ([INVALID], None),
+        ([], None),
+        ([many(WOULD, scanned=LISTED), STOPPED], None),
+        ([many(WOULD, scanned=LISTED)], (7, 1, 2)),
+        ([many(scanned=LISTED, error=refusal(ErrorCode.SWEEP_REFUSED))], (7, 0, 2)),
+        ([many(WOULD, REFUSED)], (2, 1, None)),
+        ([many(FAILED, error=refusal(ErrorCode.DEADLINE_EXCEEDED, retryable=True))], (1, 0, None)),
+        ([many(WOULD, scanned=LISTED), FAILED, WOULD], (9, 2, 2)),
+        ([IGNORED], (0, 0, None)),
+        ([FAILED], (1, 0, None)),
+    ],
+)
+def test_what_is_not_known_is_left_out(results: list[Result], known: tuple[int | None, ...] | None) -> None:
+    read = values(exposition(account(*results), ExitCode.FAILED, None))
+    names = ("evs_detach_candidates", "evs_detach_would_clear", "evs_detach_stuck")
+    assert tuple(map(read.get, names)) == (known or (None, None, None))
+    assert {"evs_detach_cleared", "evs_detach_refused", "evs_detach_failed"} <= set(read)
+
+
+def test_a_label_is_the_tokens_project_and_no_targets() -> None:
+    stranger = many(one(Outcome.REFUSED, refusal(), project_id="0" * 32))
+    assert account(stranger).project_id == seed.PROJECT
+    configured = read_settings({**AT, "DETACH_PROJECT_ID": "1" * 32}, network=False)
+    assert account(stranger, project_id=None, settings=configured).project_id == "1" * 32
+    assert account(stranger, project_id="2" * 32, settings=configured).project_id == "2" * 32
+    assert account(stranger, project_id=None).project_id is None
+
+
+AT = {"DETACH_TOKEN_SECRET": "env:T", "DETACH_IDENTITY_ENDPOINT": "https://keystone.example/v3"}
+CLOUD = read_settings({**AT, "DETACH_SCOPE": "cloud"}, network=False)
+PROJECT = read_settings(AT, network=False)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kept"),
+    [
+        ({}, {}, True),
+        ({"command": "detach"}, {}, False),
+        ({"project_id": "0" * 32}, {}, False),
+        ({}, {"project_id": None}, False),
+        ({"project_id": None}, {}, False),
+        ({"settings": CLOUD}, {"settings": CLOUD}, True),
+        ({"settings": CLOUD}, {"settings": PROJECT}, False),
+        ({"settings": CLOUD}, {"settings": PROJECT, "project_id": None}, False),
+        ({"settings": CLOUD}, {"project_id": None}, False),
+        ({"project_id": "a.c"}, {"project_id": "abc"}, False),
+        ({"project_id": "abc"}, {"project_id": "a.c"}, False),
+        ({"project_id": 'a"b\\c'}, {"project_id": 'a"b\\c'}, True),
+    ],
+)
+def test_the_last_success_is_of_the_same_command_and_project(
+    before: dict[str, Any], after: dict[str, Any], kept: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "evs.prom"
+    write_metrics(path, account(many(one()), **before), ExitCode.DONE)
+    assert "evs_detach_last_success_timestamp_seconds" in path.read_text("utf-8")
+    write_metrics(path, account(many(FAILED), began=2000.0, **after), ExitCode.FAILED)
+    assert ("evs_detach_last_success_timestamp_seconds" in path.read_text("utf-8")) is kept
+    assert "1002.5" in path.read_text("utf-8") or not kept
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        b"",
+        b"\xff",
+        f"evs_detach_last_success_timestamp_seconds{LABELS} 1e999\n".encode(),
+        f"evs_detach_last_success_timestamp_seconds{LABELS} 0\n".encode(),
+        f"evs_detach_last_success_timestamp_seconds{LABELS} x\n".encode(),
+        b"x y\n",
+    ],
 )
 def test_what_is_there_and_no_such_file_is_replaced(tmp_path: Path, before: bytes) -> None:
     path = tmp_path / "evs.prom"
@@ -112,8 +204,20 @@ def test_what_is_there_and_no_such_file_is_replaced(tmp_path: Path, before: byte
     assert "evs_detach_last_success_timestamp_seconds" not in values(path.read_text("utf-8"))
 
 
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="Prometheus is not installed")
+@pytest.mark.parametrize("results", [(STOPPED,), (many(WOULD, scanned=LISTED), many(FAILED, scanned=LISTED))])
+def test_prometheus_itself_reads_it(results: tuple[Result, ...]) -> None:
+    for told in (account(*results), account(*results, settings=CLOUD), account(*results, project_id='a"b\\')):
+        subprocess.run(
+            ["promtool", "check", "metrics"],
+            input=exposition(told, ExitCode.FAILED, 1000.0),
+            encoding="utf-8",
+            check=True,
+        )
+
+
 def test_labels_are_escaped() -> None:
-    odd = account(many(one(project_id='a"b\\c\nd')))
+    odd = account(many(one()), project_id='a"b\\c\nd')
     assert 'project_id="a\\"b\\\\c\\nd"' in exposition(odd, ExitCode.DONE, None)
 
 
@@ -150,3 +254,47 @@ def test_a_folder_that_is_not_there_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file"):
         write_metrics(tmp_path / "no" / "evs.prom", account(many(one())), ExitCode.DONE)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def metrics_file(bare_cloud: Cloud, settings: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:  # noqa: ARG001
+    """Where a deployment that names no project leaves its metrics."""
+    assert bare_cloud.project_id == seed.PROJECT
+    monkeypatch.delenv("DETACH_PROJECT_ID", raising=False)
+    return tmp_path / "m.prom"
+
+
+def test_a_foreign_volume_does_not_lend_its_project(
+    bare_cloud: Cloud, project: EmbeddedProject, metrics_file: Path, tmp_path: Path
+) -> None:
+    project.add_held(5)
+    volume_id, _, _ = project.add_orphan()
+    bare_cloud.volume(volume_id).project_id = bare_cloud.other_project_id
+    report = tmp_path / "r.md"
+    words = ["detach", volume_id, "--report", str(report), "--metrics-file", str(metrics_file)]
+    assert main(words) == ExitCode.REFUSED
+    shown = f'evs_detach_refused{{command="detach",project_id="{seed.PROJECT}"}} 1'
+    assert shown in metrics_file.read_text("utf-8").splitlines()
+    assert f"| Project | `{seed.PROJECT}` |" in report.read_text("utf-8")
+
+
+def test_a_list_that_fails_is_of_the_tokens_project_all_the_same(
+    bare_cloud: Cloud, project: EmbeddedProject, metrics_file: Path
+) -> None:
+    project.add_held(1)
+    assert main(["sweep", "--metrics-file", str(metrics_file)]) == ExitCode.DONE
+    succeeded = values(metrics_file.read_text("utf-8"))["evs_detach_last_success_timestamp_seconds"]
+    bare_cloud.misbehave(service="compute", status=403, times=None)
+    assert main(["sweep", "--metrics-file", str(metrics_file)]) == ExitCode.FAILED
+    text = metrics_file.read_text("utf-8")
+    assert f"evs_detach_failed{LABELS} 1" in text.splitlines()
+    assert "evs_detach_candidates" not in text
+    assert values(text)["evs_detach_last_success_timestamp_seconds"] == succeeded
+
+
+def test_where_nothing_was_asked_no_token_is_asked_for(bare_cloud: Cloud, metrics_file: Path) -> None:
+    event = metrics_file.with_suffix(".json")
+    event.write_text("{}", "utf-8")
+    assert main(["run", str(event), "--metrics-file", str(metrics_file)]) == ExitCode.USAGE
+    assert not bare_cloud.calls
+    assert 'evs_detach_failed{command="run"} 1' in metrics_file.read_text("utf-8").splitlines()
