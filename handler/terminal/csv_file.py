@@ -49,7 +49,7 @@ COLUMNS = (
 
 def write_csv(stream: TextIO, parts: Iterable[TargetResult]) -> None:
     """Write a row for each target. No cell is one that a spreadsheet would carry out."""
-    writer = csv.writer(stream, lineterminator="\n")
+    writer = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writerow([column.name for column in COLUMNS])
     for part in parts:
         writer.writerow([spreadsheet_cell(_plain(column.value(part))) for column in COLUMNS])

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from handler.model.result import TargetResult
 from handler.terminal.account import Account
-from handler.terminal.cells import markdown_cell, printable
+from handler.terminal.cells import markdown_cell, markdown_code, markdown_table_cell
 from handler.terminal.reasons import status_and_job, verdict
 from handler.terminal.reports import content
-
-_PLAIN = re.compile(r"[\w.:/-]+", re.ASCII)
 
 
 def report(account: Account) -> str:
@@ -83,11 +80,9 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
     yield f"| {' | '.join(head)} |"
     yield f"|{' --- |' * len(head)}"
     for row in rows:
-        yield f"| {' | '.join(row)} |"
+        yield f"| {' | '.join(map(markdown_table_cell, row))} |"
 
 
 def _code(value: str | None) -> str:
-    """An id or a word as code, so that it stays as it is; any other text escaped."""
-    if not value:
-        return ""
-    return f"`{value}`" if _PLAIN.fullmatch(value) else markdown_cell(printable(value))
+    """As code, so that it stays as it is."""
+    return markdown_code(value) if value else ""

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler.terminal.cells import cells_wide, cut, html_cell, markdown_cell, printable, spreadsheet_cell
+from handler.model.disk import Disk
+from handler.terminal.cells import (
+    cells_wide,
+    cut,
+    html_cell,
+    markdown_cell,
+    markdown_code,
+    markdown_table_cell,
+    printable,
+    spreadsheet_cell,
+)
+from handler.terminal.csv_file import COLUMNS, write_csv
+from tests.unit.terminal.results import one
 
 
 @pytest.mark.parametrize(
@@ -38,6 +51,41 @@ def test_whatever_the_text_a_row_stays_a_row(text: str) -> None:
     assert row[0].lstrip()[:1] not in set("=+-@<\t\r\n")
 
 
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("disk;=cmd|'/c calc'!A1", "disk;'=cmd|'/c calc'!A1"),
+        ('a";=1+1;"', 'a";\'=1+1;"'),
+        ("a; \t-1", "a; ?-1"),
+        ("a;  -1", "a;  '-1"),
+        ("a|@x", "a|'@x"),
+        ("a,+x", "a,'+x"),
+        ("a;\"'=1", "a;\"''=1"),
+        ("a;\uff1d1", "a;'\uff1d1"),
+        ("a; b=c - d", "a; b=c - d"),
+    ],
+)
+def test_no_formula_begins_behind_a_separator(text: str, written: str) -> None:
+    assert spreadsheet_cell(text) == written
+
+
+@given(st.text(alphabet=st.sampled_from("a;,|\t\n\r \"'=+-@<\uff1d")), st.sampled_from(",;|\t"))
+def test_no_cell_is_a_formula_whatever_a_program_separates_by(text: str, separator: str) -> None:
+    stream = io.StringIO()
+    write_csv(stream, [one(disk=Disk(text, 1, text, None))])
+    for row in csv.reader(io.StringIO(stream.getvalue()), delimiter=separator):
+        for cell in row:
+            assert cell.lstrip()[:1] not in set("=+-@<\t\r\n\uff1d"), row
+
+
+def test_every_cell_is_quoted() -> None:
+    stream = io.StringIO()
+    write_csv(stream, [one(disk=Disk(None, 40, 'a"b', None))])
+    for line in stream.getvalue().splitlines():
+        assert re.fullmatch(r'"(?:[^"]|"")*"(?:,"(?:[^"]|"")*")*', line), line
+    assert stream.getvalue().count(",") == 2 * (len(COLUMNS) - 1)
+
+
 class _Tags(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
@@ -58,15 +106,38 @@ def test_html_has_no_tag_of_it(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "written"),
     [
-        ("a|b", r"a\|b"),
+        ("a|b", "a|b"),
         ("<img src=x>", "&lt;img src=x&gt;"),
-        ("[x](http://y)", r"\[x\](http&#58;//y)"),
-        ("@all *now* `x`", r"&#64;all \*now\* \`x\`"),
+        ("[x](y) *now* `x` ~_", r"\[x\](y) \*now\* \`x\` \~\_"),
+        ("[x](http://y)", "`[x](http://y)`"),
+        ("see WWW.evil.example", "`see WWW.evil.example`"),
+        ("a@b.example", "`a@b.example`"),
+        ("mends #12", "`mends #12`"),
+        ("@all *now* `x`", "`` @all *now* `x` ``"),
+        ("`@a", "`` `@a ``"),
+        ("@a ", "` @a  `"),
+        ("@a `` b ``` c", "````@a `` b ``` c````"),
         ("two\nlines", "two?lines"),
     ],
 )
 def test_markdown_has_no_markup_of_it(text: str, written: str) -> None:
     assert markdown_cell(text) == written
+
+
+@given(st.text(alphabet=st.sampled_from("a`|\\ @:/w.#*<[]()\n")))
+def test_what_is_a_link_wherever_it_stands_is_code_in_a_row_that_stays_one(text: str) -> None:
+    row = (
+        f"| {markdown_table_cell(markdown_cell(text))} | {markdown_table_cell(markdown_code(text or '-'))} |"
+    )
+    cells = [cell.replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", row)]
+    assert len(cells) == 4
+    shown = [_CODE.sub("", cell.strip()) for cell in cells[1:3]]
+    assert not re.search(r"[@#]|://|www\.", shown[0])
+    assert shown[1] == ""
+
+
+_CODE = re.compile(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)")
+"""As CommonMark has it: as many backticks as it began with, no more and no fewer."""
 
 
 @given(st.text())

@@ -124,7 +124,7 @@ def test_a_first_word_that_is_no_command_is_a_file_for_python_m_handler(
     assert python_m_handler([str(event)]) == 0
     assert json.loads(capsys.readouterr().out)["scanned"]["candidates"] == 0
     assert python_m_handler(["--csv", str(event)]) == 0
-    assert capsys.readouterr().out.startswith("outcome,code,")
+    assert capsys.readouterr().out.startswith('"outcome","code",')
     assert main([str(event)]) == ExitCode.USAGE
     assert "No such command" in capsys.readouterr().err
     monkeypatch.chdir(tmp_path)
@@ -138,7 +138,7 @@ def test_an_option_counts_before_the_command_and_after_it(project: EmbeddedProje
     project.add_orphan()
     for words in (["--csv", "sweep"], ["sweep", "--csv"], ["--output", "csv", "sweep", "--quiet"]):
         assert main(words) == 0
-        assert capsys.readouterr().out.startswith("outcome,")
+        assert capsys.readouterr().out.startswith('"outcome",')
     assert main(["--exit-code", "sweep", "--csv"]) == ExitCode.FOUND
     assert main(["--json", "sweep", "--csv"]) == ExitCode.USAGE
 
