@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from handler.cloud.volumes import Attachment, Volume
 from handler.errors import ErrorCode, Refused
 from handler.model.request import Target
 from handler.model.values import epoch, same_project
+
+if TYPE_CHECKING:  # only where stuck records are freed does a cold start pay for it
+    from handler.cloud.entries import Entry
 
 PASSING_STATES = frozenset(
     {
@@ -81,10 +87,53 @@ def require_server(server_id: str | None, target: Target) -> None:
         )
 
 
+def choose_entry(entries: Sequence[Entry], target: Target, *, listed: bool) -> Entry | None:
+    """The entry of a stuck record that is meant; None where it has none. Raises Refused where none is sure.
+
+    `listed`: a list named it, not the caller. Its ids are a guard then, and choose none of several.
+    """
+    if not entries:
+        if target.attachment_id is not None or target.server_id is not None:
+            raise Refused(
+                ErrorCode.ATTACHMENT_UNKNOWN,
+                "The record has no entry at all, so it can't be the one that is named. To free a record "
+                "without any, leave attachment_id and server_id out.",
+            )
+        return None
+    if len(entries) > 1 and (listed or target.attachment_id is None):
+        raise Refused(
+            ErrorCode.ATTACHMENT_REQUIRED,
+            f"The volume has {len(entries)} entries (attachments API): say which by attachment_id.",
+        )
+    if target.attachment_id is None:
+        chosen = entries[0]
+    else:
+        named = [entry for entry in entries if entry.id == target.attachment_id]
+        if not named:
+            raise Refused(
+                ErrorCode.ATTACHMENT_UNKNOWN,
+                "The named attachment is not among the volume's entries, and the record is not free either: "
+                "read it again before you ask again.",
+            )
+        chosen = named[0]
+    require_server(chosen.server_id, target)
+    return chosen
+
+
 def require_in_use(volume: Volume, now: float) -> None:
     """Raise Refused for a record in another state."""
     if volume.status != "in-use":
         raise wrong_state(volume, "only an in-use record is cleared", now)
+
+
+def not_stuck(volume: Volume) -> Refused:
+    """The refusal of a record that a list showed as stuck a moment ago, and that is not any more."""
+    return Refused(
+        ErrorCode.VOLUME_STATE,
+        f"The volume is {volume.status!r}, and not stuck any more as it was when it was listed: by recover a "
+        "sweep frees what is stuck, and nothing else. Nothing was sent; the next sweep judges it anew.",
+        retryable=volume.status in PASSING_STATES,
+    )
 
 
 def wrong_state(volume: Volume, why: str, now: float) -> Refused:

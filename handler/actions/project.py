@@ -131,12 +131,12 @@ class Project:
         return nobody if observer is None else partial(observer.page, of)
 
     def clearing(
-        self, *, remember: bool = False, with_entry_only: bool = False, unlisted: bool = False
+        self, *, remember: bool = False, listed_stuck: bool = False, unlisted: bool = False
     ) -> Clearing:
         """The rule, with this deployment's proof, and what it has switched on beside it.
 
-        `with_entry_only`: see `handler.actions.recover.Recovery`. `unlisted`: the servers of all targets were
-        not found in a list of all projects' servers.
+        `listed_stuck`: `listed` of `handler.actions.recover.Recovery`, which has to be switched on for it.
+        `unlisted`: the servers of all targets were not found in a list of all projects' servers.
         """
         proof = live = recovery = None
         if self.servers is not None:
@@ -149,7 +149,7 @@ class Project:
                 sleep=self._sleep,
             )
             live = self.live(self.servers) if self.settings.live.on else None
-            recovery = self._recovery(self.servers, live, with_entry_only=with_entry_only)
+            recovery = self._recovery(self.servers, live, listed_stuck=listed_stuck)
         return Clearing(
             self.volumes,
             proof,
@@ -192,7 +192,7 @@ class Project:
         self._scan = self._scan or Scan(servers, self.settings.recover.mode)
         return self._scan
 
-    def _recovery(self, servers: Servers, live: Live | None, *, with_entry_only: bool) -> Recovery | None:
+    def _recovery(self, servers: Servers, live: Live | None, *, listed_stuck: bool) -> Recovery | None:
         if not self.settings.recover.on:
             return None
         from handler.actions.recover import Recovery  # noqa: PLC0415 (only where it is switched on)
@@ -206,6 +206,6 @@ class Project:
             after=self.settings.recover.after,
             require_belonging=self.belonging.require,
             live=live,
-            with_entry_only=with_entry_only,
+            listed=listed_stuck,
             sleep=self._sleep,
         )

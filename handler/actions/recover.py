@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from handler.actions.freeing import Freeing, Judged
-from handler.actions.guards import require_server
+from handler.actions.guards import choose_entry, not_stuck
 from handler.actions.live import Live
 from handler.actions.proof import Proof
 from handler.actions.rolling_back import RollingBack
@@ -38,8 +38,10 @@ _WITHOUT_ENTRY = frozenset({"detaching", "in-use", "error_detaching", "error_att
 class Recovery:
     """Frees stuck records, for one invocation. Raises Failure for whatever stops it.
 
-    `after` is for how many seconds a record must have been as it is. `with_entry_only`: one without any entry
-    is shown, never freed (a sweep). `require_belonging`: see `handler.actions.clear.Clearing`.
+    `after` is for how many seconds a record must have been as it is. `listed`: a sweep's list showed them as
+    stuck, and nobody named them. Then one without any entry is shown, never freed, of several entries none is
+    chosen, and what is not stuck any more is refused: the plain rule's bounds (a sweep's filters and least
+    age) let none of these through. `require_belonging`: see `handler.actions.clear.Clearing`.
     """
 
     def __init__(
@@ -51,7 +53,7 @@ class Recovery:
         after: int,
         require_belonging: Callable[[CallContext], None],
         live: Live | None = None,
-        with_entry_only: bool = False,
+        listed: bool = False,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._volumes = volumes
@@ -61,21 +63,28 @@ class Recovery:
         self._require_belonging = require_belonging
         self._scan = scan
         self._rolling_back = RollingBack(volumes, scan.servers, live) if live is not None else None
-        self._with_entry_only = with_entry_only
+        self._listed = listed
         self._freeing = Freeing(volumes, sleep)
 
     def concerns(self, volume: Volume, target: Target) -> bool:
         """Whether the record is one to be looked into here; else the plain rule goes on with it."""
+        return self._listed or self._is_stuck(volume, target)
+
+    def _is_stuck(self, volume: Volume, target: Target) -> bool:
         if volume.status in STATES:
             follows = target.live and volume.status == "detaching" and not self._old_enough(volume)
             return not follows
         named = target.attachment_id
-        listed = any(entry.id == named for entry in volume.attachments)
-        hidden = not volume.attachments or (named is not None and not listed)
+        shown = any(entry.id == named for entry in volume.attachments)
+        hidden = not volume.attachments or (named is not None and not shown)
         return volume.status == "in-use" and hidden
 
     def recover(self, target: Target, volume: Volume, context: CallContext, found: Findings) -> Outcome:
         """Prove the record free, send one call, and look at it afterwards."""
+        if not self._is_stuck(volume, target):
+            if volume.status == "available" and not volume.attachments:
+                return Outcome.ALREADY_DETACHED
+            raise not_stuck(volume)
         found.attachment_id = None
         self._require_age(volume)
         if volume.project_id is None:
@@ -92,7 +101,7 @@ class Recovery:
             and named is not None
         ):
             return Outcome.ALREADY_DETACHED
-        entry = _choose(entries, target)
+        entry = choose_entry(entries, target, listed=self._listed)
         if entry is not None:
             found.attachment_id = entry.id
             found.server = replace(found.server, id=entry.server_id)
@@ -173,7 +182,7 @@ class Recovery:
                 "it has no entry, which no call of a member can fix: a cloud administrator has to "
                 "(os-reset_status) once it is known why",
             )
-        if self._with_entry_only:
+        if self._listed:
             raise _state(
                 volume,
                 "it has no entry: a sweep only shows it. Ask for it by itself, by volume_id and recover",
@@ -264,36 +273,6 @@ class Recovery:
                 "The volume's record changed while it was judged: nothing was sent. Ask again.",
                 retryable=True,
             )
-
-
-def _choose(entries: Sequence[Entry], target: Target) -> Entry | None:
-    """The entry that is meant; None where there is none at all. Raises Refused where none is sure."""
-    if not entries:
-        if target.attachment_id is not None or target.server_id is not None:
-            raise Refused(
-                ErrorCode.ATTACHMENT_UNKNOWN,
-                "The record has no entry at all, so it can't be the one that is named. To free a record "
-                "without any, leave attachment_id and server_id out.",
-            )
-        return None
-    if target.attachment_id is None:
-        if len(entries) > 1:
-            raise Refused(
-                ErrorCode.ATTACHMENT_REQUIRED,
-                f"The volume has {len(entries)} entries (attachments API): say which by attachment_id.",
-            )
-        chosen = entries[0]
-    else:
-        named = [entry for entry in entries if entry.id == target.attachment_id]
-        if not named:
-            raise Refused(
-                ErrorCode.ATTACHMENT_UNKNOWN,
-                "The named attachment is not among the volume's entries, and the record is not free either: "
-                "read it again before you ask again.",
-            )
-        chosen = named[0]
-    require_server(chosen.server_id, target)
-    return chosen
 
 
 def _state(volume: Volume, why: str) -> Refused:

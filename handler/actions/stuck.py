@@ -1,7 +1,7 @@
 """What a sweep with `recover` looks for beside orphans: records that are stuck, one list a state.
 
-A list is only where they are found. Each is then judged as by form one, but for records without any entry:
-these are shown, and never freed by a sweep.
+A list is only where they are found. Each is then judged as a stuck record by form one is, but for records
+without any entry: these are shown, and never freed by a sweep. What is not stuck any more is left alone.
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ from handler.model.values import epoch
 
 
 class Candidate(NamedTuple):
-    """A record that looks stuck, by the list."""
+    """A record that looks stuck, by the list, with the ids of its entry where that shows just one."""
 
     volume_id: str
+    attachment_id: str | None = None
+    server_id: str | None = None
 
 
 class Found(NamedTuple):
@@ -49,10 +51,11 @@ def find_stuck(project: Project, census: Census, newest: float) -> Found:
                 # The status is looked at again: a cloud may ignore the filter
                 found += [volume for volume in page if volume.status == state]
     wanted = [volume for volume in found if census.wants(volume, _servers(volume))]
-    dated = [(epoch(volume.updated_at), volume.id) for volume in wanted]
-    ripe = sorted((since, id_) for since, id_ in dated if since is not None and since <= newest)
+    dated = [(epoch(volume.updated_at), _candidate(volume)) for volume in wanted]
+    ripe = [(since, found) for since, found in dated if since is not None and since <= newest]
+    ripe.sort(key=lambda one: (one[0], one[1].volume_id))
     return Found(
-        ripe=[Candidate(id_) for _, id_ in ripe],
+        ripe=[candidate for _, candidate in ripe],
         listed=len(found),
         too_young=len(wanted) - len(ripe),
         filtered=len(found) - len(wanted),
@@ -60,16 +63,23 @@ def find_stuck(project: Project, census: Census, newest: float) -> Found:
     )
 
 
+def _candidate(volume: Volume) -> Candidate:
+    if len(volume.attachments) != 1:
+        return Candidate(volume.id)
+    (entry,) = volume.attachments
+    return Candidate(volume.id, entry.id, entry.server_id)
+
+
 def _servers(volume: Volume) -> list[str]:
     return [entry.server_id for entry in volume.attachments if entry.server_id is not None]
 
 
 def recoverer(project: Project, *, dry_run: bool) -> Callable[[Candidate], TargetResult]:
-    """What judges one candidate."""
-    clearing = project.clearing(with_entry_only=True)
+    """What judges one candidate: the ids go along as guards, as those of an attachment do."""
+    clearing = project.clearing(listed_stuck=True)
 
     def recover(candidate: Candidate) -> TargetResult:
-        target = Target(volume_id=candidate.volume_id, dry_run=dry_run, recover=True)
+        target = Target(**candidate._asdict(), dry_run=dry_run, recover=True)
         return clear_one(clearing, target, project.context.separate())
 
     return recover

@@ -40,6 +40,8 @@ from handler.telemetry import Event
 MOST_REPORTED = 1000
 """Candidates that a refused sweep reports one by one: an answer has to stay one that can be read."""
 
+_RECOVER_OFF = "DETACH_RECOVER is off here: the event's recover changes nothing."
+
 _C = TypeVar("_C", Orphan, Candidate)
 
 _FEW = 10  # attachments; of fewer a fraction says nothing
@@ -69,7 +71,7 @@ def sweep(
         unreadable=census.unreadable,
     )
     stuck = None
-    if bounds.recover:
+    if bounds.recover and project.settings.recover.on:
         age = max(limits.min_age_seconds, project.settings.recover.after)
         stuck = find_stuck(project, census, now() - age)
         skipped = Skipped(
@@ -90,7 +92,8 @@ def sweep(
         "filtered": skipped.filtered,
     }
     line.tell(**listed, unreadable=skipped.unreadable)
-    project.context.log.info(Event.SWEEP_LISTED, **listed, dry_run=limits.dry_run)
+    ignored = {"message": _RECOVER_OFF} if bounds.recover and stuck is None else {}
+    project.context.log.info(Event.SWEEP_LISTED, **listed, dry_run=limits.dry_run, **ignored)
     distrust = _distrust(census, len(orphans), limits)
     if distrust is not None:
         project.context.log.warning(Event.SWEEP_REFUSED, message=distrust.message)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from unittest.mock import Mock
 
@@ -16,7 +17,8 @@ from handler.actions.sweep_candidates import Census
 from handler.errors import DeadlineExceeded
 from handler.model.request import SweepBounds
 from handler.model.values import epoch
-from tests.embedded_cloud import Cloud, stuck
+from handler.telemetry import configure
+from tests.embedded_cloud import Attachment, Call, Cloud, Volume, stuck
 from tests.unit.actions.opted_in import OptedIn
 
 FREED = {"N2", "N4", "N5", "N7", "N9"}
@@ -35,6 +37,18 @@ def project(bare_cloud: Cloud) -> Iterator[OptedIn]:
 
 def plant(project: OptedIn, rows: set[str]) -> dict[str, str]:
     return {stuck.plant(project.cloud.world, row).volume.id: row for row in sorted(rows)}
+
+
+def at_the_look(project: OptedIn, volume: Volume, change: Callable[[Volume], None]) -> None:
+    """Have a record change after it was listed, just before it is judged."""
+    looked: list[Call] = []
+
+    def hook(call: Call) -> None:
+        if call.path.endswith(f"/volumes/{volume.id}") and not looked:
+            looked.append(call)
+            change(volume)
+
+    project.cloud.hook(hook)
 
 
 def by_outcome(result: Any, planted: dict[str, str]) -> dict[str, set[str]]:
@@ -67,15 +81,143 @@ def test_without_the_key_nothing_more_is_listed(project: OptedIn) -> None:
     assert {call.query.get("status") for call in project.cloud.calls if "status" in call.query} == {"in-use"}
 
 
-def test_without_the_setting_each_is_refused_and_the_setting_named(project: OptedIn) -> None:
+def listed(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (found,) = [line for line in lines if line["event"] == "sweep_listed"]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_with_the_setting_the_log_counts_them(project: OptedIn, capsys: pytest.CaptureFixture[str]) -> None:
+    configure("INFO")
+    plant(project, FREED)
+
+    project.sweep(recover=True)
+
+    said = listed(capsys)
+    assert (said["stuck"], "message" in said) == (len(FREED), False)
+
+
+@pytest.mark.parametrize("recover", [True, False])
+def test_without_the_setting_it_is_a_plain_sweep_and_the_log_says_so(
+    project: OptedIn, capsys: pytest.CaptureFixture[str], recover: bool
+) -> None:
+    configure("INFO")
     project.settings["DETACH_RECOVER"] = "off"
-    planted = plant(project, FREED)
+    plant(project, FREED | {"N6", "N11"})
 
-    result = project.sweep(recover=True)
+    result = project.sweep(recover=recover)
 
-    assert by_outcome(result, planted) == {"refused": FREED}
-    assert all("DETACH_RECOVER is off" in part.error.message for part in result.results if part.error)
+    assert (result.results, result.complete, project.sent()) == ((), True, [])
+    assert result.scanned is not None
+    assert result.scanned.stuck is None
+    assert {call.query.get("status") for call in project.cloud.calls if "status" in call.query} == {"in-use"}
+    assert listed(capsys).get("message") == (
+        "DETACH_RECOVER is off here: the event's recover changes nothing." if recover else None
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "entry", "outcome"),
+    [
+        ("in-use", "its own", ("refused", "volume_state", False)),
+        ("in-use", "another", ("refused", "volume_state", True)),
+        ("extending", "its own", ("refused", "volume_state", True)),
+        ("error", "its own", ("refused", "volume_state", False)),
+        ("available", "its own", ("refused", "volume_state", False)),
+        ("available", None, ("already_detached", None, None)),
+        ("deleting", None, ("refused", "volume_state", False)),
+    ],
+)
+def test_what_is_not_stuck_any_more_when_it_is_judged_is_left_alone(
+    project: OptedIn, status: str, entry: str | None, outcome: tuple[str, str | None, bool | None]
+) -> None:
+    planted = stuck.plant(project.cloud.world, "N5")
+    gone = str(uuid.uuid4())
+
+    def change(volume: Volume) -> None:
+        volume.status = status
+        if entry != "its own":
+            volume.attachments.clear()
+        if entry == "another":
+            since = project.cloud.stamp(project.now() - 60)
+            volume.attachments.append(Attachment(str(uuid.uuid4()), gone, "/dev/vdb", since))
+
+    at_the_look(project, planted.volume, change)
+
+    (part,) = project.sweep(recover=True, server_ids=[planted.server_id]).results
+
+    error = part.error
+    assert (part.outcome.value, error and error.code.value, error and error.retryable) == outcome
+    assert (part.changed, project.sent()) == (False, [])
+
+
+@pytest.mark.parametrize(
+    ("moved", "code"), [("attachment", "attachment_unknown"), ("server", "server_mismatch")]
+)
+def test_what_the_list_showed_of_its_entry_is_a_guard(project: OptedIn, moved: str, code: str) -> None:
+    planted = stuck.plant(project.cloud.world, "N5")
+
+    def change(volume: Volume) -> None:
+        (link,) = volume.attachments
+        if moved == "server":
+            link.server_id = str(uuid.uuid4())
+        else:
+            link.attachment_id = str(uuid.uuid4())
+
+    at_the_look(project, planted.volume, change)
+
+    (part,) = project.sweep(recover=True, server_ids=[planted.server_id]).results
+
+    assert (part.outcome.value, part.error and part.error.code.value) == ("refused", code)
     assert project.sent() == []
+
+
+def test_of_several_entries_none_is_chosen_by_what_the_list_showed(project: OptedIn) -> None:
+    planted = stuck.plant(project.cloud.world, "N5")
+    hidden = Attachment(str(uuid.uuid4()), str(uuid.uuid4()), "/dev/vdc", None, status="reserved")
+    planted.volume.attachments.append(hidden)
+
+    (part,) = project.sweep(recover=True).results
+
+    assert (part.outcome.value, part.error and part.error.code.value) == ("refused", "attachment_required")
+    assert project.sent() == []
+
+
+def test_ids_go_along_where_the_list_shows_one_entry(project: OptedIn) -> None:
+    one, none, two = (stuck.plant(project.cloud.world, row) for row in ("N5", "N6", "N7"))
+    two.volume.attachments.append(Attachment(str(uuid.uuid4()), str(uuid.uuid4()), "/dev/vdc", None))
+
+    found = find_stuck(project.services(), Census(SweepBounds(recover=True)), project.now())
+
+    assert {candidate.volume_id: candidate[1:] for candidate in found.ripe} == {
+        one.volume.id: (one.attachment_id, one.server_id),
+        none.volume.id: (None, None),
+        two.volume.id: (None, None),
+    }
+
+
+def test_the_oldest_is_first_and_one_that_two_lists_show_is_there_twice(project: OptedIn) -> None:
+    ages = (5, 9, 7)
+    planted = {
+        days: stuck.plant(
+            project.cloud.world, "N5", updated_at=project.cloud.stamp(project.now() - days * 86400)
+        ).volume
+        for days in ages
+    }
+    moving = planted[9]
+
+    def move(call: Call) -> None:
+        if call.query.get("status") == "attaching":
+            moving.status = "attaching"
+            moving.attachments.clear()
+
+    project.cloud.hook(move)
+
+    found = find_stuck(project.services(), Census(SweepBounds(recover=True)), project.now())
+
+    ids = [candidate.volume_id for candidate in found.ripe]
+    assert ids == [moving.id, moving.id, planted[7].id, planted[5].id]
 
 
 def test_they_count_in_the_limit_and_not_in_the_fraction(project: OptedIn) -> None:
