@@ -16,7 +16,7 @@ from handler.model.result import Cleared, Outcome, TargetResult, target_result, 
 
 def clear_one(clearing: Clearing, target: Target, context: CallContext) -> TargetResult:
     """Clear one target, timed."""
-    return timed(target, context, lambda: _begin(clearing, target, context))
+    return timed(target, context, lambda: begin(clearing, target, context))
 
 
 def timed(target: Target, context: CallContext, work: Callable[[], Cleared]) -> TargetResult:
@@ -92,7 +92,8 @@ def _clear_volume(
     return {target: done[meant] if isinstance(meant, Target) else meant for target, meant in resolved.items()}
 
 
-def _begin(clearing: Clearing, target: Target, context: CallContext) -> Cleared:
+def begin(clearing: Clearing, target: Target, context: CallContext) -> Cleared:
+    """Clear one target, unless it is too late to begin."""
     if context.deadline.expired:
         late = DeadlineExceeded("Time was up before this target was begun: nothing was sent. Ask again.")
         return untouched(target, Outcome.FAILED, late)

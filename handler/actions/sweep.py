@@ -13,7 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from typing import TypeVar
 
-from handler.actions.batch import clear_one, timed
+from handler.actions.batch import begin, clear_one, timed
 from handler.actions.lists import count
 from handler.actions.project import Project
 from handler.actions.run_line import RunLine
@@ -228,25 +228,39 @@ def _clearer(project: Project, limits: SweepSettings) -> Callable[[Orphan], Targ
     clearing = project.clearing(unlisted=True)
 
     def clear(orphan: Orphan) -> TargetResult:
-        result = clear_one(clearing, _target(orphan, limits), project.context.separate())
-        if result.disk == Disk():  # its record could not be read, but the list said something of it
-            result = replace(result, disk=orphan.disk)
-        return result
+        return _with_disk(orphan, clear_one(clearing, _target(orphan, limits), project.context.separate()))
 
     return clear
 
 
+def _with_disk(orphan: Orphan, result: TargetResult) -> TargetResult:
+    """The same with what the list said of a disk whose record could not be read."""
+    return replace(result, disk=orphan.disk) if result.disk == Disk() else result
+
+
 def _dispatcher(project: Project, limits: SweepSettings, sink: str) -> Callable[[Orphan], TargetResult]:
+    """What passes on the candidates that would be cleared, and reports the rest as a clearing does.
+
+    Else what is refused for ever would be passed on by each sweep, and use the limit up.
+    """
     from handler.actions.fanout import Fanout  # noqa: PLC0415 (only where a sink is set)
 
-    fanout = Fanout(sink, project.transport)
+    fanout, clearing = Fanout(sink, project.transport), project.clearing(unlisted=True)
 
     def dispatch(orphan: Orphan) -> TargetResult:
         target, context = _target(orphan, limits), project.context.separate()
         own = orphan.project_id if project.all_projects and is_project(orphan.project_id or "") else None
-        return timed(
-            target, context, lambda: _told_of(orphan, project, fanout.dispatch(target, context, own or None))
-        )
+
+        def judge_and_send() -> Cleared:
+            judged = begin(clearing, target._replace(dry_run=True), context)
+            judged.findings.dry_run = target.dry_run
+            if judged.outcome is not Outcome.WOULD_DETACH:
+                return judged
+            sent = fanout.dispatch(target, context, own)
+            judged.findings.via, judged.findings.changed = None, sent.findings.changed
+            return sent._replace(findings=judged.findings)
+
+        return _with_disk(orphan, timed(target, context, judge_and_send))
 
     return dispatch
 

@@ -64,7 +64,9 @@ def test_each_candidate_is_an_event_that_asks_for_form_one(
         assert isinstance(work, Target)
         assert part.outcome is Outcome.DISPATCHED
         assert part.changed is False
-        assert part.calls == 1
+        assert part.calls == 3, "volume, server, and the sink"
+        assert (part.server.exists, part.server.checked, part.via) == (False, True, None)
+        assert (part.project_id, part.disk.device) == (bare_cloud.project_id, "/dev/vdb")
     assert not bare_cloud.posts()
 
 
@@ -78,10 +80,12 @@ def test_what_is_sent_can_be_carried_out(bare_cloud: Cloud, fanning: EmbeddedPro
     assert [part.outcome for part in result.results] == [Outcome.DETACHED] * 6
 
 
-def test_nothing_is_asked_of_the_cloud_but_the_lists(bare_cloud: Cloud, fanning: EmbeddedProject) -> None:
+def test_each_candidate_is_looked_at_twice_as_by_a_dry_run(
+    bare_cloud: Cloud, fanning: EmbeddedProject
+) -> None:
     fanning.sweep()
 
-    assert fanning.calls() == {"volume pages": 1, "server pages": 1, "looks": 0, "detaches": 6}
+    assert fanning.calls() == {"volume pages": 1, "server pages": 1, "looks": 12, "detaches": 6}
     assert {call.service for call in bare_cloud.calls if call.method == "POST"} == {"sink"}
 
 
@@ -122,6 +126,58 @@ def test_the_limit_counts_what_is_passed_on(bare_cloud: Cloud, fanning: Embedded
     assert result.scanned is not None
     assert result.scanned.skipped.over_limit == 4
     assert len(sent(bare_cloud)) == 2
+
+
+def test_what_is_refused_is_reported_and_leaves_the_limit_to_others(
+    bare_cloud: Cloud, fanning: EmbeddedProject
+) -> None:
+    held = bare_cloud.add_server(status="SOFT_DELETED")  # no list of servers shows it
+    for _ in range(2):
+        bare_cloud.add_volume(attachments=[held], attached_at=timedelta(days=20))
+
+    result = fanning.sweep(fanning.services(DETACH_CONCURRENCY=1), limit=2)
+
+    assert [part.outcome.value for part in result.results] == [
+        "refused",
+        "refused",
+        "dispatched",
+        "dispatched",
+    ]
+    refused = result.results[0]
+    assert (refused.error and refused.error.code.value, refused.dry_run) == ("server_exists", False)
+    assert (refused.server.id, refused.changed, result.ok) == (held.id, False, False)
+    assert result.scanned is not None
+    assert result.scanned.skipped.over_limit == 4
+    assert {event["subject"] for event in sent(bare_cloud)} == {part.volume_id for part in result.results[2:]}
+
+
+def test_what_went_since_the_lists_is_not_passed_on(bare_cloud: Cloud, fanning: EmbeddedProject) -> None:
+    oldest = bare_cloud.volumes[10]
+
+    def free_it(call: Call) -> None:
+        if call.path.endswith(f"/volumes/{oldest.id}"):
+            oldest.status = "available"
+            oldest.attachments.clear()
+
+    bare_cloud.hook(free_it)
+
+    result = fanning.sweep(fanning.services(DETACH_CONCURRENCY=1), limit=1)
+
+    assert [part.outcome.value for part in result.results] == ["already_detached", "dispatched"]
+    assert oldest.id not in {event["subject"] for event in sent(bare_cloud)}
+
+
+def test_what_can_not_be_judged_is_not_passed_on_and_told_by_the_list(
+    bare_cloud: Cloud, fanning: EmbeddedProject
+) -> None:
+    bare_cloud.misbehave("volume", "GET", "/volumes/", times=None, after=1, status=403)
+
+    result = fanning.sweep(limit=1)
+
+    assert {part.error.code.value for part in result.results if part.error} == {"permission_denied"}
+    assert len(result.results) == 6
+    assert {(part.disk.device, part.changed) for part in result.results} == {("/dev/vdb", False)}
+    assert sent(bare_cloud) == []
 
 
 def test_a_distrusted_list_sends_nothing(bare_cloud: Cloud, project: EmbeddedProject) -> None:

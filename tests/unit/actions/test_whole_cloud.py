@@ -774,8 +774,18 @@ def test_a_candidate_of_nobody_knows_whose_project_goes_to_the_broker_without(
 ) -> None:
     project.settings["DETACH_FANOUT_SINK"] = cloud.sink_url
     services = project.services()
-    ids = [str(uuid.uuid4()) for _ in range(3)]
-    unknown = Orphan(ids[0], ids[1], ids[2], None, 1, "/dev/vdb", wanted=True, project_id=said)
+    volume_id = orphan(cloud, cloud.other_project_id)
+    (link,) = cloud.volume(volume_id).attachments
+    unknown = Orphan(
+        volume_id,
+        link.attachment_id,
+        str(link.server_id),
+        since=None,
+        size=1,
+        device="/dev/vdb",
+        wanted=True,
+        project_id=said,
+    )
 
     result = _dispatcher(services, services.settings.sweep, cloud.sink_url)(unknown)
 
