@@ -118,17 +118,27 @@ def sweep(
         recover = recoverer(project, dry_run=limits.dry_run)
         recovered, more = _work_off(project, stuck.ripe, unspent, recover)
         results, left = results + recovered, left + more
+    judged = len(results)
     for orphan in doubted[:MOST_REPORTED]:
         results += _report(project, (orphan,), doubtful[orphan.project_id], limits)
     spent = sum(map(_counts, results)) >= limits.limit
     scanned = replace(scanned, skipped=replace(skipped, over_limit=left if spent else 0))
     late = None
-    if left and not results and not spent and not project.context.stopped:
-        late = DeadlineExceeded(
-            f"The lists took all the time there was: of {left} candidates none was begun, and the next sweep "
-            "will get no further. Raise DETACH_TIMEOUT (and the platform's own limit)."
-        )
+    stands = not any(result.ok or result.changed is not False for result in results)
+    if left and stands and not spent and not project.context.stopped:
+        late = _late(judged, left)
     return many(results, project.context.invocation, complete=left == 0, scanned=scanned, failure=late)
+
+
+def _late(judged: int, left: int) -> DeadlineExceeded:
+    """What says that time ended a sweep, and will end the next one there, too: it begins with the same."""
+    what = f"The lists took all the time there was: of {left} candidates none was begun"
+    if judged:
+        what = f"Time was up: none of the {judged} candidates that were judged was cleared, {left} are left"
+    return DeadlineExceeded(
+        f"{what}, and the next sweep will get no further while that stays so. Raise DETACH_TIMEOUT (and the "
+        "platform's own limit)."
+    )
 
 
 def _tightened(settings: SweepSettings, bounds: SweepBounds) -> SweepSettings:
