@@ -48,7 +48,7 @@ _HAS_AN_ID = "for the type checker: an entry without an id was refused (handler.
 _NO_LENGTH = "one more nap, of no length"
 _NO_SUCH_KEY = "for the type checker: the table has neither of them"
 _HAS_A_STATE = "for the type checker: of a job with an id something is said, unknown at least"
-_NAMES_ONE = "a record with attachments is recovered in-use only for one that is named (Recovery.concerns)"
+_NAMES_ONE = "a record with attachments is recovered in-use only for one that is named (Recovery._is_stuck)"
 _FOUND_STAYS_FOUND = "the rest of the list is read in vain"
 _PROVED_IS_KEPT = "for the type checker: what was proved is kept"
 _NOTHING_IS_LISTED = "it says whose servers are listed, and here one is asked for by its id"
@@ -66,7 +66,6 @@ _SAME_HEADERS = "the same headers in a slower dictionary"
 _NOT_BESIDE = "the one list is waited for before the other goes on, to the same end"
 _READ_IN_VAIN = "the rest of the servers is read in vain before the failure is said"
 _JUDGED_AS_ONE = "the lists of one project were judged so as a whole just before"
-_NO_SUCH_KEY_EITHER = "for the type checker: an empty text is no project (handler.model.values:is_project)"
 _KNOWN_BY_THEN = "for the type checker: where one is not known, no is said just before"
 _TWICE = "a server is named twice, and the first alone is told of"
 _NO_SUCH_ID = "what no event can ask for may be among them"
@@ -120,7 +119,6 @@ EXPLAINED: dict[str, dict[str, str]] = {
         'attachment.id or "" -> (attachment.id)': _HAS_AN_ID,
     },
     "handler.actions.sweep:sweep": {"project.all_projects -> True": _JUDGED_AS_ONE},
-    "handler.actions.sweep:_dispatcher": {"own or None -> (own)": _NO_SUCH_KEY_EITHER},
     "handler.actions.sweep_candidates:Census.orphans": {"self._servers = set() -> pass": _ROOM},
     "handler.cloud.faults:plain_word": {
         "secrets and holds(value, secrets) -> (holds(value, secrets))": _HOLDS_NONE,
