@@ -51,7 +51,8 @@ def said(result: dict[str, Any]) -> str:
     """A result in the words of the table."""
     jsonschema.validate(result, result_schema(), cls=jsonschema.Draft202012Validator)
     if "outcome" not in result:
-        return ", ".join(f"{count} {outcome}" for outcome, count in sorted(result["summary"].items()))
+        counted = ", ".join(f"{count} {outcome}" for outcome, count in sorted(result["summary"].items()))
+        return counted or "nothing"
     code = f": {result['error']['code']}" if result["error"] else ""
     return f"{result['outcome']}{code}"
 
