@@ -10,14 +10,15 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from handler.actions.batch import clear_one
+from handler.actions.batch import clear_one, timed
 from handler.actions.lists import LeftOut, go_on
 from handler.actions.project import Project
 from handler.actions.recover import STATES
 from handler.actions.sweep_candidates import Census
 from handler.cloud.volumes import Volume
+from handler.errors import ErrorCode, Refused
 from handler.model.request import Target
-from handler.model.result import TargetResult
+from handler.model.result import Cleared, Outcome, TargetResult, untouched
 from handler.model.values import epoch
 
 
@@ -25,6 +26,8 @@ class Candidate(NamedTuple):
     """A record that looks stuck, by the list, with the ids of its entry where that shows just one."""
 
     volume_id: str
+    status: str
+    entries: int
     attachment_id: str | None = None
     server_id: str | None = None
 
@@ -64,10 +67,11 @@ def find_stuck(project: Project, census: Census, newest: float) -> Found:
 
 
 def _candidate(volume: Volume) -> Candidate:
-    if len(volume.attachments) != 1:
-        return Candidate(volume.id)
+    found = Candidate(volume.id, volume.status, len(volume.attachments))
+    if found.entries != 1:
+        return found
     (entry,) = volume.attachments
-    return Candidate(volume.id, entry.id, entry.server_id)
+    return found._replace(attachment_id=entry.id, server_id=entry.server_id)
 
 
 def _servers(volume: Volume) -> list[str]:
@@ -75,11 +79,31 @@ def _servers(volume: Volume) -> list[str]:
 
 
 def recoverer(project: Project, *, dry_run: bool) -> Callable[[Candidate], TargetResult]:
-    """What judges one candidate: the ids go along as guards, as those of an attachment do."""
+    """What judges one candidate: the ids go along as guards, as those of an attachment do.
+
+    Where that is switched off each is only shown.
+    """
     clearing = project.clearing(listed_stuck=True)
 
     def recover(candidate: Candidate) -> TargetResult:
-        target = Target(**candidate._asdict(), dry_run=dry_run, recover=True)
-        return clear_one(clearing, target, project.context.separate())
+        context = project.context.separate()
+        target = Target(
+            candidate.volume_id, candidate.attachment_id, candidate.server_id, dry_run=dry_run, recover=True
+        )
+        if not project.settings.recover.on:
+            return timed(target, context, lambda: _shown(candidate, target))
+        return clear_one(clearing, target, context)
 
     return recover
+
+
+def _shown(candidate: Candidate, target: Target) -> Cleared:
+    """What the list said of it: the plain rule's own list has none of these, so it is not for that rule."""
+    refused = Refused(
+        ErrorCode.VOLUME_STATE,
+        f"The volume is {candidate.status!r} by the list, and was not looked into. (DETACH_RECOVER is off "
+        "here: the event's recover changes nothing.)",
+    )
+    shown = untouched(target, Outcome.REFUSED, refused)
+    shown.findings.saw(candidate.status, candidate.entries)
+    return shown

@@ -40,8 +40,6 @@ from handler.telemetry import Event
 MOST_REPORTED = 1000
 """Candidates that a refused sweep reports one by one: an answer has to stay one that can be read."""
 
-_RECOVER_OFF = "DETACH_RECOVER is off here: the event's recover changes nothing."
-
 _C = TypeVar("_C", Orphan, Candidate)
 
 _FEW = 10  # attachments; of fewer a fraction says nothing
@@ -71,7 +69,7 @@ def sweep(
         unreadable=census.unreadable,
     )
     stuck = None
-    if bounds.recover and project.settings.recover.on:
+    if bounds.recover:
         age = max(limits.min_age_seconds, project.settings.recover.after)
         stuck = find_stuck(project, census, now() - age)
         skipped = Skipped(
@@ -92,8 +90,7 @@ def sweep(
         "filtered": skipped.filtered,
     }
     line.tell(**listed, unreadable=skipped.unreadable)
-    ignored = {"message": _RECOVER_OFF} if bounds.recover and stuck is None else {}
-    project.context.log.info(Event.SWEEP_LISTED, **listed, dry_run=limits.dry_run, **ignored)
+    project.context.log.info(Event.SWEEP_LISTED, **listed, dry_run=limits.dry_run)
     distrust = _distrust(census, len(orphans), limits)
     if distrust is not None:
         project.context.log.warning(Event.SWEEP_REFUSED, message=distrust.message)

@@ -81,40 +81,35 @@ def test_without_the_key_nothing_more_is_listed(project: OptedIn) -> None:
     assert {call.query.get("status") for call in project.cloud.calls if "status" in call.query} == {"in-use"}
 
 
-def listed(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    (found,) = [line for line in lines if line["event"] == "sweep_listed"]
-    assert isinstance(found, dict)
-    return found
-
-
-def test_with_the_setting_the_log_counts_them(project: OptedIn, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_log_counts_them(project: OptedIn, capsys: pytest.CaptureFixture[str]) -> None:
     configure("INFO")
     plant(project, FREED)
 
     project.sweep(recover=True)
 
-    said = listed(capsys)
-    assert (said["stuck"], "message" in said) == (len(FREED), False)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["stuck"] for line in lines if line["event"] == "sweep_listed"] == [len(FREED)]
 
 
-@pytest.mark.parametrize("recover", [True, False])
-def test_without_the_setting_it_is_a_plain_sweep_and_the_log_says_so(
-    project: OptedIn, capsys: pytest.CaptureFixture[str], recover: bool
-) -> None:
-    configure("INFO")
+def test_without_the_setting_each_is_refused_and_the_setting_named(project: OptedIn) -> None:
     project.settings["DETACH_RECOVER"] = "off"
-    plant(project, FREED | {"N6", "N11"})
+    planted = plant(project, FREED)
 
-    result = project.sweep(recover=recover)
+    result = project.sweep(recover=True)
 
-    assert (result.results, result.complete, project.sent()) == ((), True, [])
-    assert result.scanned is not None
-    assert result.scanned.stuck is None
-    assert {call.query.get("status") for call in project.cloud.calls if "status" in call.query} == {"in-use"}
-    assert listed(capsys).get("message") == (
-        "DETACH_RECOVER is off here: the event's recover changes nothing." if recover else None
+    assert by_outcome(result, planted) == {"refused": FREED}
+    assert {part.error.code.value for part in result.results if part.error} == {"volume_state"}
+    assert all("DETACH_RECOVER is off" in part.error.message for part in result.results if part.error)
+    looked_at = [call for call in project.cloud.calls if any(call.path.endswith(id_) for id_ in planted)]
+    assert (looked_at, project.sent()) == ([], []), (
+        "a look could find it in use, and clear it by the plain rule"
     )
+    for part in result.results:
+        volume = project.cloud.volume(part.volume_id or "")
+        assert volume is not None
+        assert part.volume_status.before == part.volume_status.after == volume.status
+        shown = [entry for entry in volume.attachments if entry.status == "attached"]
+        assert part.remaining_attachments == len(shown)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +185,7 @@ def test_ids_go_along_where_the_list_shows_one_entry(project: OptedIn) -> None:
 
     found = find_stuck(project.services(), Census(SweepBounds(recover=True)), project.now())
 
-    assert {candidate.volume_id: candidate[1:] for candidate in found.ripe} == {
+    assert {candidate.volume_id: candidate[3:] for candidate in found.ripe} == {
         one.volume.id: (one.attachment_id, one.server_id),
         none.volume.id: (None, None),
         two.volume.id: (None, None),

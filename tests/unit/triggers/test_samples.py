@@ -51,8 +51,7 @@ def said(result: dict[str, Any]) -> str:
     """A result in the words of the table."""
     jsonschema.validate(result, result_schema(), cls=jsonschema.Draft202012Validator)
     if "outcome" not in result:
-        counted = ", ".join(f"{count} {outcome}" for outcome, count in sorted(result["summary"].items()))
-        return counted or "nothing"
+        return ", ".join(f"{count} {outcome}" for outcome, count in sorted(result["summary"].items()))
     code = f": {result['error']['code']}" if result["error"] else ""
     return f"{result['outcome']}{code}"
 
