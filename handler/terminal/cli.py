@@ -7,7 +7,6 @@ command is a file. Nothing heavy is imported before a command is carried out.
 from __future__ import annotations
 
 import io
-import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -20,6 +19,8 @@ from handler.terminal.commands import COMMANDS
 from handler.terminal.exit_code import PRECEDENCE, ExitCode
 from handler.terminal.layout import HelpfulCommand
 from handler.terminal.options import COMMON_NAMES, Entry, common_options
+from handler.terminal.stop import terminated_as_interrupted
+from handler.terminal.streams import OUTPUT, fill_in_closed, let_go, of_output, refuses, telling
 
 _EXAMPLES = """\
 Examples:
@@ -53,7 +54,8 @@ class _Commands(HelpfulCommand, click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """See click.Group. Whoever says nothing is shown what can be said."""
         if not args and not ctx.resilient_parsing:
-            click.echo(ctx.get_help(), err=True, color=ctx.color)
+            with telling():
+                click.echo(ctx.get_help(), err=True, color=ctx.color)
             ctx.exit(ExitCode.USAGE)
         return super().parse_args(ctx, args)
 
@@ -112,20 +114,29 @@ for _name, _command in COMMANDS.items():
 
 def main(arguments: Sequence[str] | None = None, *, program: str = NAME, files: bool = False) -> int:
     """Carry out what the command line says; the exit code. `files`: a word that is no command is one."""
+    fill_in_closed()
     given = sys.argv[1:] if arguments is None else list(arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a name that this terminal can't show ends nothing
     try:
         entry = Entry(f"{program} {shlex.join(given)}", files)
-        code = cli.main(given, program, standalone_mode=False, obj=entry)
+        with terminated_as_interrupted():
+            code = cli.main(given, program, standalone_mode=False, obj=entry)
     except click.ClickException as wrong:
-        wrong.show()
+        with telling():
+            wrong.show()
         return ExitCode.USAGE
     except (click.Abort, KeyboardInterrupt):
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        # Who read has gone: nobody is left to tell, not even by what Python writes when it ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:  # click itself ends quietly where who read has gone
+        if not of_output(error):
+            raise
+        let_go(sys.stdout)
+        with telling():
+            click.echo(f"{OUTPUT} could not be written: {error.strerror}", err=True)
         return ExitCode.FAILED
+    finally:
+        if refuses(sys.stderr):
+            let_go(sys.stderr)
     return int(code or 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -37,9 +38,16 @@ def from_options(form: dict[str, object]) -> Event:
 
 def read_files(names: Iterable[str]) -> list[Event]:
     """The events in files, - for standard input; all are read before the first is carried out. OSError."""
-    return [
-        _event(name, sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()) for name in names
-    ]
+    return [_event(name, _standard_input() if name == "-" else Path(name).read_bytes()) for name in names]
+
+
+def _standard_input() -> bytes:
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, "it is closed", "Standard input")
+    try:
+        return sys.stdin.buffer.read()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "Standard input") from error
 
 
 def _event(name: str, content: bytes) -> Event:

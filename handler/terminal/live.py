@@ -128,4 +128,4 @@ def _failing(failure: Failure, *, dry: bool) -> Event:
 
 def somebody_is_there() -> bool:
     """Whether a question can be asked, and answered by a person."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()

@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import click
@@ -15,36 +16,42 @@ from handler import telemetry
 from handler.cloud.endpoints import Endpoints
 from handler.errors import Failure, Misconfigured
 from handler.invocation import Trigger
-from handler.model.result import ManyResult, Result, TargetResult, to_json
+from handler.model.result import ManyResult, Result, TargetResult
 from handler.runtime import handle, runtime
 from handler.settings import Settings
 from handler.settings.cloud_loader import openstack_is_there
+from handler.settings.scope import Scope
 from handler.settings.secret_reference import Store
-from handler.terminal import table
+from handler.terminal import streams
 from handler.terminal.account import Account, parts_of
 from handler.terminal.cells import printable
 from handler.terminal.changes import ChangeLines
-from handler.terminal.csv_file import write_csv
 from handler.terminal.events import Event, from_options
 from handler.terminal.exit_code import ExitCode, exit_code, first
 from handler.terminal.options import TIMEOUTS, Common, Entry
 from handler.terminal.progress import Follower
-from handler.terminal.reasons import follow_up, way_on
+from handler.terminal.show import View, show
 from handler.terminal.stop import Stop
 from handler.tracing import Origin, read_parent
 from handler.triggers import platform
 
 
 class _HeldBack(NamedTuple):
-    """What a setting holds back where it is set: an option, and what comes of that."""
+    """What a setting holds back where it is set: an option, and what comes of that.
+
+    `by_scope`: DETACH_SCOPE=cloud does so, too.
+    """
 
     option: str
     so: str
     holds: Callable[[Settings], bool]
+    by_scope: bool = True
 
 
 _HELD_BACK: Mapping[str, _HeldBack] = {
-    "DETACH_SWEEP_DRY_RUN": _HeldBack("--apply", "nothing is cleared", lambda told: told.sweep.dry_run),
+    "DETACH_SWEEP_DRY_RUN": _HeldBack(
+        "--apply", "nothing is cleared", lambda told: told.sweep.dry_run, by_scope=False
+    ),
     "DETACH_LIVE": _HeldBack("--live", "a server that lives keeps its disk", lambda told: not told.live.on),
     "DETACH_RECOVER": _HeldBack("--recover", "no stuck record is freed", lambda told: not told.recover.on),
 }
@@ -90,7 +97,8 @@ class Session:
         if self._wait is not None:
             told["DETACH_TIMEOUT"] = _longer(told.get("DETACH_TIMEOUT", ""), self._wait)
         for name, value in self._stand_ins.items():
-            if not told.get(name, "").strip():
+            excluded = _HELD_BACK[name].by_scope and told.get("DETACH_SCOPE", "").strip() == Scope.CLOUD.value
+            if not told.get(name, "").strip() and not excluded:
                 told[name] = value
         return told
 
@@ -147,8 +155,9 @@ class Session:
             results=tuple(results),
             token_project_id=project_id,
         )
-        codes += self._write_files(account, first(codes))
-        self._show(results)
+        codes += self._write_reports(account)
+        codes += self._show(account)
+        codes += self._write_metrics(account, first(codes))
         return first(codes)
 
     def settings(self) -> Settings | None:
@@ -168,8 +177,15 @@ class Session:
             telemetry.configure("CRITICAL", sys.stderr)
 
     def echo(self, line: str, *, err: bool = False) -> None:
-        """Write a line, with colours where a person looks who wants them."""
-        click.echo(line, err=err, color=self.color)
+        """Write a line, with colours where a person looks who wants them.
+
+        Raises OSError where standard output can't be written to. On standard error that changes nothing.
+        """
+        if not err:
+            click.echo(line, color=self.color)
+            return
+        with streams.telling():
+            click.echo(line, err=True, color=self.color)
 
     @property
     def output(self) -> str:
@@ -216,7 +232,12 @@ class Session:
 
     def _held_back(self, settings: Settings) -> list[str]:
         """Which options a setting holds back."""
-        held_back = [(name, _HELD_BACK[name]) for name in self._stand_ins if _HELD_BACK[name].holds(settings)]
+        whole = settings.scope is Scope.CLOUD
+        held_back = [
+            ("DETACH_SCOPE=cloud" if whole and held.by_scope else name, held)
+            for name, held in _HELD_BACK.items()
+            if name in self._stand_ins and held.holds(settings)
+        ]
         return [
             f"{name} is set, so {held.option} is held back and {held.so}: unset it first."
             for name, held in held_back
@@ -239,67 +260,45 @@ class Session:
             notes.append(f"DETACH_SWEEP_MIN_AGE_SECONDS is {least}, so younger ones are left alone.")
         return notes
 
-    def _write_files(self, account: Account, code: ExitCode) -> Iterator[ExitCode]:
+    def _write_reports(self, account: Account) -> Iterator[ExitCode]:
         """Write what was asked for. What can't be written is said, and takes nothing else along."""
-        from handler.terminal.metrics import write_metrics  # noqa: PLC0415 (only where asked for)
         from handler.terminal.reports import write_report  # noqa: PLC0415 (only where asked for)
 
         for path in self.common.reports:
             try:
                 write_report(path, account)
             except OSError as error:
-                code = first([code, ExitCode.FAILED])
                 yield self._unwritten(str(path), error)
+
+    def _write_metrics(self, account: Account, code: ExitCode) -> Iterator[ExitCode]:
+        """Write them last: they tell of the exit code, which all the rest is a part of."""
+        from handler.terminal.metrics import write_metrics  # noqa: PLC0415 (only where asked for)
+
         if self.common.metrics_file is not None:
             try:
                 write_metrics(self.common.metrics_file, account, code)
             except OSError as error:
                 yield self._unwritten(str(self.common.metrics_file), error)
 
-    def _unwritten(self, path: str, error: OSError) -> ExitCode:
+    def _unwritten(self, path: str, error: OSError, rest: str = "") -> ExitCode:
         self.echo(
-            click.style(f"{printable(path)} could not be written: {error.strerror}", fg="red"), err=True
+            click.style(f"{printable(path)} could not be written: {error.strerror}{rest}", fg="red"), err=True
         )
         return ExitCode.FAILED
 
-    def _show(self, results: Sequence[tuple[str | None, Result]]) -> None:
-        output = self.output
-        if output != "table" and not self.common.quiet:
-            parts = (part for _, result in results for part in parts_of(result))
-            for words in filter(None, map(follow_up, parts)):
-                self.echo(f"To follow it: {words}", err=True)
-        if output == "csv":
-            self._show_csv([result for _, result in results])
-            return
-        for title, result in results:
-            if output == "json":
-                self.echo(to_json(result))
-            else:
-                self._show_table(title, result)
+    def _show(self, account: Account) -> Iterator[ExitCode]:
+        tell = partial(self.echo, err=True)
+        view = View(self.output, self.width, self.common.quiet, self._stand_ins, self.echo, tell)
+        try:
+            show(view, account.results)
+        except BrokenPipeError:  # who read has gone: nobody is left to tell
+            streams.let_go(sys.stdout)
+            yield ExitCode.FAILED
+        except OSError as error:
+            from handler.terminal.reports.content import headline  # noqa: PLC0415 (only where it is needed)
 
-    def _show_table(self, title: str | None, result: Result) -> None:
-        lines = list((table.errors if self.common.quiet else table.render)(result, self.width))
-        if title is not None and lines:
-            self.echo(click.style(printable(title), bold=True))
-        for line in lines:
-            self.echo(line)
-        if isinstance(result, TargetResult) and not self.common.quiet:
-            words = way_on(result, self._stand_ins)
-            if words is not None:
-                self.echo(f"  {words}")
-        if not result.ok:
-            self.echo(click.style(f"  request id {result.request_id}", dim=True))
-
-    def _show_csv(self, results: Sequence[Result]) -> None:
-        write_csv(sys.stdout, [part for result in results for part in parts_of(result)])
-        if self.common.quiet:
-            return
-        for result in results:
-            for line in table.errors(result, None):
-                self.echo(line, err=True)
-            if isinstance(result, ManyResult):
-                for line in table.whole(result):
-                    self.echo(line, err=True)
+            streams.let_go(sys.stdout)
+            yield self._unwritten(streams.OUTPUT, error, f". What came of it: {headline(account)}")
 
 
 def _longer(timeout: str, wait: float) -> str:

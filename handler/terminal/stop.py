@@ -53,6 +53,18 @@ class Stop:
                 signal.signal(number, handler)
 
 
+@contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """Take a host's SIGTERM for a terminal's Ctrl-C wherever nobody listens, such as at a question."""
+    before = signal.getsignal(signal.SIGTERM)
+    if before is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _say(text: bytes) -> None:
     """Write around Python's own buffer, which the signal may have come in the middle of."""
     with suppress(OSError):

@@ -420,6 +420,18 @@ def test_a_person_is_shown_it_and_asked_and_says_no(cloud: Cloud, answer: bytes)
     assert sent(cloud) == []
 
 
+def test_a_hosts_sigterm_at_the_question_is_no(cloud: Cloud) -> None:
+    with terminal("detach", seed.LIVE_VOLUME, "--live") as shown:
+        shown.until(lambda said: "[y/N]" in said)
+        shown.process.send_signal(signal.SIGTERM)
+        # In the instant in which Python begins to read it is not seen, as Ctrl-C isn't
+        while "Nothing was sent" not in shown.until(_nothing_was_sent, 2):
+            shown.process.send_signal(signal.SIGTERM)
+        assert shown.rest().rstrip().endswith("Nothing was sent.")
+        assert shown.process.wait(30) == ExitCode.INTERRUPTED
+    assert sent(cloud) == []
+
+
 @pytest.mark.parametrize("words", [["--live"], [*IDS, "--live"]])
 def test_a_person_says_yes(cloud: Cloud, words: list[str]) -> None:
     cloud.jobs.course = Course(guest=1)

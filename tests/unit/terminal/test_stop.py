@@ -13,6 +13,7 @@ import pytest
 
 from handler.terminal.cli import main
 from handler.terminal.exit_code import ExitCode
+from handler.terminal.session import Session
 from tests.embedded_cloud import Call, Cloud
 from tests.unit.deployment import ROOT
 from tests.unit.embedded_project import EmbeddedProject
@@ -138,6 +139,28 @@ def test_a_second_one_stops_at_once(bare_cloud: Cloud, orphans: list[str]) -> No
     assert "Stopped at once: how the calls under way ended is not known." in said
     assert said.rstrip().endswith("\x1b[?25h")
     assert orphans
+
+
+@pytest.mark.parametrize("before", [signal.SIG_IGN, signal.SIG_DFL])
+def test_a_hosts_sigterm_is_a_ctrl_c_wherever_nobody_listens(
+    before: signal.Handlers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def ask(_session: Session, _form: dict[str, object]) -> int:
+        signal.raise_signal(signal.SIGTERM)
+        done.append("all")
+        return 0
+
+    monkeypatch.setattr(Session, "ask", ask)
+    own = signal.signal(signal.SIGTERM, before)
+    try:
+        ignored = before is signal.SIG_IGN
+        assert main(["sweep"]) == (0 if ignored else ExitCode.INTERRUPTED)
+        assert done == ["all"] * ignored
+        assert signal.getsignal(signal.SIGTERM) is before
+    finally:
+        signal.signal(signal.SIGTERM, own)
 
 
 def test_what_ignores_it_goes_on_so(bare_cloud: Cloud, orphans: list[str]) -> None:

@@ -59,6 +59,44 @@ def test_where_one_project_is_looked_at_that_is_wrong_usage(
     assert result_of(capsys)["error"]["details"] == [{"pointer": "/sweep/project_ids", "rule": "scope"}]
 
 
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (["detach", "VOLUME", "--recover"], "--recover"),
+        (["sweep", "--recover", "--apply"], "--recover"),
+        (["detach", "VOLUME", "--live", "--yes"], "--live"),
+    ],
+)
+def test_what_goes_with_one_project_only_is_held_back_by_the_scope(
+    gone: dict[str, str], words: list[str], option: str, bare_cloud: Cloud, capsys: Printed
+) -> None:
+    (volume_id, *_) = gone.values()
+    words = [volume_id if word == "VOLUME" else word for word in words]
+    assert main([*words, "--json"]) == ExitCode.REFUSED
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"DETACH_SCOPE=cloud is set, so {option} is held back and ")
+    assert json.loads(printed.out)["ok"]  # without it this one is cleared by the plain rule
+    assert bare_cloud.volume(volume_id).status == "available"
+
+
+def test_what_is_set_is_named_as_it_was(
+    gone: dict[str, str], capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DETACH_SWEEP_DRY_RUN", "true")
+    assert main(["sweep", "--apply", "--json"]) == ExitCode.REFUSED
+    printed = capsys.readouterr()
+    assert printed.err.startswith("DETACH_SWEEP_DRY_RUN is set, so --apply is held back")
+    assert json.loads(printed.out)["summary"] == {"would_detach": len(gone)}
+
+
+def test_what_is_set_and_does_not_go_with_the_scope_is_named(
+    capsys: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DETACH_RECOVER", "on")
+    assert main(["sweep", "--recover", "--json"]) == ExitCode.FAILED
+    assert "DETACH_RECOVER must be off with DETACH_SCOPE=cloud" in result_of(capsys)["error"]["message"]
+
+
 def test_a_table_says_whose_each_is(
     gone: dict[str, str], capsys: Printed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
