@@ -181,7 +181,7 @@ class Measuring:
         result = handled.result
         code = result.error.code if result.error else None
         summary = result.summary if isinstance(result, ManyResult) else {}
-        failed = code.http >= 500 if code else Outcome.FAILED.value in summary
+        failed = (code is not None and code.http >= 500) or Outcome.FAILED.value in summary
         self._invocation.span.end(ok=result.ok, code=code.value if code else None, failed=failed)
         left = self._invocation.seconds_left
         if left is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from handler.actions.batch import clear_all
 from handler.actions.project import Project
@@ -14,6 +14,8 @@ from handler.model.result import (
     ManyResult,
     Outcome,
     Result,
+    Scanned,
+    Skipped,
     TargetResult,
     many,
     target_result,
@@ -34,7 +36,7 @@ def _carried_out(work: Sequence[Work], project: Project) -> Result:
     singles = [part for part in work if isinstance(part, Target)]
     done = iter(_several(singles, project))
     results = [next(done) if isinstance(part, Target) else _do(part, project) for part in work]
-    return _joined(results, project.context.invocation)
+    return _joined(work, results, project.context.invocation)
 
 
 def _do(work: Work, project: Project) -> Result:
@@ -84,12 +86,39 @@ def _listed(work: GoneServer | Sweep, project: Project) -> ManyResult:
     return result
 
 
-def _joined(results: Sequence[Result], invocation: Invocation) -> ManyResult:
+def _joined(work: Sequence[Work], results: Sequence[Result], invocation: Invocation) -> ManyResult:
     parts: list[TargetResult] = []
     groups = [result for result in results if isinstance(result, ManyResult)]
     for result in results:
         parts += result.results if isinstance(result, ManyResult) else [result]
     joined = many(parts, invocation, complete=all(group.complete for group in groups))
-    error = next((group.error for group in groups if group.error), None)
-    scanned = next((group.scanned for group in groups if group.scanned), None)
-    return replace(joined, ok=joined.ok and error is None, error=error, scanned=scanned)
+    # Of several the one that decides what becomes of the delivery: asked again, failed, refused
+    errors = sorted(
+        (group.error for group in groups if group.error),
+        key=lambda error: (not error.retryable, error.code.http == 409),
+    )
+    swept = [
+        group.scanned
+        for part, group in zip(work, results, strict=True)
+        if isinstance(part, Sweep) and isinstance(group, ManyResult)
+    ]
+    return replace(
+        joined,
+        ok=joined.ok and not errors,
+        error=errors[0] if errors else None,
+        scanned=_sum([scanned for scanned in swept if scanned]) if swept and all(swept) else None,
+        works=tuple(results),
+    )
+
+
+def _sum(swept: Sequence[Scanned]) -> Scanned:
+    """What several sweeps looked through: each counts what it saw, though another saw the same."""
+    stuck = [scanned.stuck for scanned in swept if scanned.stuck is not None]
+    skipped = [why.name for why in fields(Skipped)]
+    return Scanned(
+        volumes=sum(scanned.volumes for scanned in swept),
+        servers=sum(scanned.servers for scanned in swept),
+        candidates=sum(scanned.candidates for scanned in swept),
+        stuck=sum(stuck) if stuck else None,
+        skipped=Skipped(**{why: sum(getattr(each.skipped, why) for each in swept) for why in skipped}),
+    )

@@ -144,6 +144,7 @@ class ManyResult:
     results: tuple[TargetResult, ...]
     error: Error | None
     projects: dict[str, dict[str, int]] | None = None
+    works: tuple[Result, ...] = ()  # of what came together, each one's own, in order; never shown
 
     def by_project(self) -> ManyResult:
         """The same with its outcomes counted by project."""
@@ -163,12 +164,12 @@ def to_json(result: Result, *, indent: int | None = None) -> str:
 
 def _plain(part: object) -> dict[str, Any]:
     fields = vars(part)
-    left_out = None
+    left_out: tuple[str, ...] = ()
     if isinstance(part, Error):
-        left_out = "retry_after"
-    elif isinstance(part, ManyResult) and part.projects is None:
-        left_out = "projects"
-    return {name: fields[name] for name in fields if name != left_out} if left_out else fields
+        left_out = ("retry_after",)
+    elif isinstance(part, ManyResult):
+        left_out = ("works", "projects") if part.projects is None else ("works",)
+    return {name: fields[name] for name in fields if name not in left_out} if left_out else fields
 
 
 @dataclass

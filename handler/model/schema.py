@@ -71,8 +71,10 @@ def result_schema(references: str = _LOCAL) -> dict[str, Any]:
     schema = _generate(_RESULT, "serialization", references)
     schema["$defs"]["Detail"]["properties"]["rule"]["enum"] = list(RULES)
     schema["$defs"]["ManyResult"]["required"].remove("projects")
-    del schema["$defs"]["Error"]["properties"]["retry_after"]  # it goes into a header
-    schema["$defs"]["Error"]["required"].remove("retry_after")
+    # One goes into a header, the other tells how the whole is settled
+    for model, inside in (("Error", "retry_after"), ("ManyResult", "works")):
+        del schema["$defs"][model]["properties"][inside]
+        schema["$defs"][model]["required"].remove(inside)
     return schema
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from handler.model.result import Error, ManyResult, Result, TargetResult
+    from handler.model.result import Error, ManyResult, Result, Scanned, TargetResult
 
 
 class ExitCode(IntEnum):
@@ -58,13 +58,20 @@ def exit_code(result: Result, *, found: bool = False) -> ExitCode:
 
 
 def _of_many(result: ManyResult, found: bool) -> Iterator[ExitCode]:
-    for part in result.results:
-        yield _of_one(part, found)
+    for part in result.works or result.results:
+        yield exit_code(part, found=found)
+    if result.works:
+        return
     if result.error is not None:
         yield _of_error(result.error)
-    by_limit = result.scanned is not None and result.scanned.skipped.over_limit > 0
-    if not result.complete and not by_limit:
+    if not result.complete and not ended_by_limit(result):
         yield ExitCode.FAILED
+
+
+def ended_by_limit(work: Result) -> bool:
+    """Whether one work's result is that of a sweep that its limit ended."""
+    scanned: Scanned | None = getattr(work, "scanned", None)  # targets have none
+    return scanned is not None and scanned.skipped.over_limit > 0
 
 
 def _of_one(result: TargetResult, found: bool) -> ExitCode:
@@ -72,7 +79,9 @@ def _of_one(result: TargetResult, found: bool) -> ExitCode:
 
     if result.error is not None:
         return _of_error(result.error)
-    return ExitCode.FOUND if found and result.outcome is Outcome.WOULD_DETACH else ExitCode.DONE
+    passed_on = result.outcome is Outcome.DISPATCHED and result.dry_run
+    found = found and (passed_on or result.outcome is Outcome.WOULD_DETACH)
+    return ExitCode.FOUND if found else ExitCode.DONE
 
 
 def _of_error(error: Error) -> ExitCode:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from handler.errors import ErrorCode
@@ -36,10 +36,16 @@ class Reason(NamedTuple):
         return f"{said} (request id {upstream.request_id})" if upstream.request_id else said
 
 
+def works_of(results: Iterable[Result]) -> Iterator[Result]:
+    """The result of each work, also of those that came together in one event."""
+    for result in results:
+        yield from (isinstance(result, ManyResult) and result.works) or (result,)
+
+
 def reasons(results: Iterable[Result]) -> list[Reason]:
     """The errors of these results, in the order in which they were met."""
     met: dict[tuple[object, ...], tuple[Error, list[str]]] = {}
-    for result in results:
+    for result in works_of(results):
         errors = [(part.volume_id, part.error) for part in parts_of(result)]
         if isinstance(result, ManyResult) or result.volume_id is None:
             errors.append((None, result.error))  # it was stopped as a whole

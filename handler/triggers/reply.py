@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from handler.errors import ErrorCode
 from handler.model.request import Sweep, Work
-from handler.model.result import Error, Handled, ManyResult, Outcome, TargetResult, to_json
+from handler.model.result import Error, Handled, ManyResult, Outcome, Result, TargetResult, to_json
 
 JSON = "application/json"
 
@@ -45,36 +45,40 @@ class Delivery(NamedTuple):
 def settle(handled: Handled) -> Delivery:
     """Find how a result is delivered.
 
-    What was asked for counts, too, since a sweep leaves what it could not settle to its next run. A request
-    that can't be read knows its own HTTP status best.
+    What was asked for counts, too, since a sweep leaves what it could not settle to its next run. What came
+    together is settled work by work, each by its own errors. A request that can't be read knows its own HTTP
+    status best.
     """
     result, work, unread = handled
     if unread is not None:
         return Delivery(unread.status, unread.status)
+    if isinstance(result, ManyResult) and result.works:
+        return _together([_own(each, asked) for each, asked in zip(result.works, work, strict=True)])
+    return _own(result, *work[:1])
+
+
+def _own(result: Result, work: Work | None = None) -> Delivery:
+    """How one work's own result is delivered where it came alone."""
     if isinstance(result, TargetResult):
         return _single(result.outcome, result.error)
-    return _several(result, work)
-
-
-def _several(result: ManyResult, work: Sequence[Work]) -> Delivery:
     parts = [_single(part.outcome, part.error) for part in result.results]
-    whole = None
     if result.error is not None:
         whole = _single(_outcome(result.error), result.error)
-        parts.append(whole)
-    statuses = {part.http for part in parts}
-    if result.ok:
-        status = 200
-    elif whole and len(work) <= 1:
-        status = whole.http
-    else:
-        status = statuses.pop() if len(statuses) == 1 else 207
+        return _together([*parts, whole])._replace(http=whole.http)
+    together = _together(parts)
+    return together._replace(cloudevent=200) if isinstance(work, Sweep) else together
+
+
+def _together(parts: Sequence[Delivery]) -> Delivery:
+    """How several are delivered at once: by the status that they agree on, and again where one needs it."""
+    statuses = {part.http for part in parts} or {200}
     events = {part.cloudevent for part in parts}
-    if whole is None and work and all(isinstance(part, Sweep) for part in work):
-        events.clear()
-    event = 503 if 503 in events else 422 if events - {200} else 200
     hints = [part.retry_after for part in parts if part.retry_after is not None]
-    return Delivery(status, event, max(hints, default=None))
+    return Delivery(
+        http=statuses.pop() if len(statuses) == 1 else 207,
+        cloudevent=503 if 503 in events else 422 if events - {200} else 200,
+        retry_after=max(hints, default=None),
+    )
 
 
 def _single(outcome: Outcome, error: Error | None) -> Delivery:
@@ -119,6 +123,6 @@ def advice(handled: Handled, delivery: Delivery, status: int) -> dict[str, str]:
         headers["WWW-Authenticate"] = "Bearer"
     if status == 405:
         headers["Allow"] = "POST"
-    if status != 200 and delivery.retry_after is not None:
+    if status not in {200, 422} and delivery.retry_after is not None:
         headers["Retry-After"] = str(delivery.retry_after)
     return headers

@@ -10,12 +10,21 @@ from typing import Any
 import pytest
 
 from handler import runtime
-from handler.errors import ErrorCode, Forbidden, Misconfigured, SecretUnavailable, Throttled, Unauthenticated
+from handler.errors import (
+    ErrorCode,
+    Forbidden,
+    Misconfigured,
+    Refused,
+    SecretUnavailable,
+    Throttled,
+    Unauthenticated,
+)
 from handler.invocation import Invocation, Trigger
 from handler.model.request import Batch, GoneServer, Ignored, Sweep, SweepBounds, Target, Work
-from handler.model.result import ManyResult, Outcome, TargetResult, to_json
+from handler.model.result import Handled, ManyResult, Outcome, TargetResult, many, to_json, untargeted
 from handler.model.values import epoch
 from handler.runtime import Runtime
+from handler.tracing import Span
 from tests.embedded_cloud import Cloud, seed
 from tests.unit.conftest import Deploy
 
@@ -347,3 +356,29 @@ def test_two_invocations_whose_targets_name_their_servers_keep_their_connections
 
     assert not all_out.broken
     assert [record.message for record in caplog.records if record.name.startswith("urllib3")] == []
+
+
+@pytest.mark.parametrize(
+    ("code", "outcomes", "failed"),
+    [
+        (None, [Outcome.DETACHED], False),
+        (None, [Outcome.DETACHED, Outcome.FAILED], True),
+        (ErrorCode.SWEEP_REFUSED, [Outcome.REFUSED], False),
+        (ErrorCode.SWEEP_REFUSED, [Outcome.REFUSED, Outcome.FAILED], True),
+        (ErrorCode.LISTING_FAILED, [Outcome.DETACHED], True),
+    ],
+)
+def test_what_failed_beside_a_refused_sweep_is_measured_as_failed(
+    code: ErrorCode | None, outcomes: list[Outcome], failed: bool
+) -> None:
+    measured: list[dict[str, object]] = []
+
+    class Seen(Span):
+        def end(self, **facts: object) -> None:
+            measured.append(facts)
+
+    parts = [untargeted(outcome, None, HTTP) for outcome in outcomes]
+    failure = Refused(code, "m") if code else None
+    runtime.Measuring(HTTP._replace(span=Seen())).end(Handled(many(parts, HTTP, failure=failure)))
+
+    assert [facts["failed"] for facts in measured] == [failed]

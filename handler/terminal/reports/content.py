@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from handler.errors import ErrorCode
-from handler.model.result import Error, ManyResult, Outcome, TargetResult
+from handler.model.result import Error, ManyResult, Outcome, Result, TargetResult
 from handler.model.values import timestamp
 from handler.terminal.account import Account
-from handler.terminal.reasons import Reason, at_the_server, follow_up, reasons
+from handler.terminal.exit_code import ended_by_limit
+from handler.terminal.reasons import Reason, at_the_server, follow_up, reasons, works_of
 
 _WORDS = {
     (Outcome.DETACHED, False): "cleared",
@@ -33,6 +34,10 @@ def _words(part: TargetResult) -> str:
     return _WORDS.get((part.outcome, at_the_server(part))) or _WORDS[part.outcome, False]
 
 
+def _works(account: Account) -> Iterator[Result]:
+    return works_of(result for _, result in account.results)
+
+
 _MOST_PROJECTS = 20  # that a report names
 
 
@@ -40,7 +45,7 @@ def headline(account: Account) -> str:
     """What became of it all, in one sentence."""
     counts = Counter(map(_words, account.parts))
     said = ", ".join(f"{counts[words]} {words}" for words in _WORDS.values() if counts[words])
-    stopped = [result.error.code.value for _, result in account.results if not said and result.error]
+    stopped = [work.error.code.value for work in _works(account) if not said and work.error]
     if stopped:
         return f"Nothing was judged: {', '.join(dict.fromkeys(stopped))}."
     return f"{said[:1].upper()}{said[1:]}." if said else "Nothing to do."
@@ -147,13 +152,49 @@ def _next_steps(account: Account) -> Iterator[str]:
     if any(error.code is ErrorCode.INVALID_REQUEST for error in errors):
         yield "Correct the event at the places that “Why not” names."
     if counts[Outcome.WOULD_DETACH]:
-        how = "with --apply" if account.command == "sweep" else "without its dry run"
         number = counts[Outcome.WOULD_DETACH]
-        yield f"Look at the {number} that would be cleared; if they are right, run it again {how}."
-    sweeps = [
-        result.scanned for _, result in account.results if isinstance(result, ManyResult) and result.scanned
-    ]
-    if any(found.skipped.over_limit for found in sweeps):
+        yield f"Look at the {number} that would be cleared; if they are right, {_in_earnest(account)}."
+    yield from _passed_on(account)
+    works = list(_works(account))
+    if any(map(ended_by_limit, works)):
         yield "The limit ended it: run it again for the rest."
-    elif any(isinstance(result, ManyResult) and not result.complete for _, result in account.results):
+    if any(map(_out_of_time, works)):
         yield "Not all was done for lack of time: run it again, with a longer --timeout."
+
+
+def _in_earnest(account: Account) -> str:
+    """How what was a dry run is done."""
+    setting = "DETACH_SWEEP_DRY_RUN"
+    if account.command == "sweep":
+        if "--apply" in account.words.split():
+            return f"unset {setting}, which holds --apply back, and run it again"
+        return f"run it again with --apply (where {setting} is set, unset it first)"
+    swept = any(isinstance(work, ManyResult) and work.scanned for work in _works(account))
+    by_setting = swept and account.settings is not None and account.settings.sweep.dry_run
+    return f"run it again without its dry run{f', with {setting}=false' if by_setting else ''}"
+
+
+def _passed_on(account: Account) -> Iterator[str]:
+    """Where to look for what became of candidates that a broker was sent."""
+    passed_on = Counter(part.dry_run for part in account.parts if part.outcome is Outcome.DISPATCHED)
+    if passed_on[True]:
+        yield (
+            f"The log of whoever the broker gives them to says which of the {passed_on[True]} passed on "
+            f"would be cleared; if they are right, {_in_earnest(account)}."
+        )
+    if passed_on[False]:
+        yield (
+            f"The log of whoever the broker gives them to says what became of the {passed_on[False]} passed "
+            "on; the next sweep finds what is left."
+        )
+
+
+def _out_of_time(work: Result) -> bool:
+    """Whether something was left undone for lack of time, and not by its limit or for want of a list."""
+    if isinstance(work, TargetResult):
+        return work.error is not None and work.error.code is ErrorCode.DEADLINE_EXCEEDED
+    if any(map(_out_of_time, work.results)):
+        return True
+    if work.error is not None:
+        return work.error.code is ErrorCode.DEADLINE_EXCEEDED
+    return not work.complete and not ended_by_limit(work)

@@ -64,7 +64,9 @@ def test_the_result_that_it_shows_has_every_field_in_order() -> None:
 def test_the_result_of_several_that_it_shows_has_every_field_in_order() -> None:
     (shown,) = re.findall(r"^Several: `(\{.*?\})`", CONTRACT.text, re.MULTILINE)
     outermost = re.sub(r"\{[^{}]*\}", "", re.sub(r"\{[^{}]*\}", "", shown[1:-1]))
-    assert re.findall(r'"(\w+)"', outermost) == [field.name for field in fields(ManyResult)]
+    assert re.findall(r'"(\w+)"', outermost) == [
+        field.name for field in fields(ManyResult) if field.name != "works"
+    ]
 
 
 def test_the_table_of_outcomes_has_every_outcome() -> None:

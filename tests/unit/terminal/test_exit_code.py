@@ -53,6 +53,24 @@ RESULTS: list[tuple[Result, int]] = [
     (many(INVALID, FAILED), 2),
 ]
 
+LIMITED = many(one(), complete=False, scanned=BY_LIMIT)
+LATE = many(one(), complete=False, scanned=Scanned())
+UNLISTED = many(error=refusal(ErrorCode.LISTING_FAILED, retryable=True), complete=False)
+HELD = many(REFUSED, error=refusal(ErrorCode.SWEEP_REFUSED))
+
+TOGETHER: list[tuple[list[Result], int]] = [
+    ([LIMITED, one()], 0),
+    ([LIMITED, LIMITED], 0),
+    ([LIMITED, LATE], 1),
+    ([LATE, LIMITED], 1),
+    ([LIMITED, many(one(), complete=False)], 1),
+    ([HELD, one()], 3),
+    ([HELD, UNLISTED], 1),
+    ([one(), UNLISTED], 1),
+    ([LIMITED, REFUSED], 3),
+    ([LIMITED, HELD, INVALID], 2),
+]
+
 
 @pytest.mark.parametrize(("result", "code"), RESULTS)
 def test_a_result_has_its_code(result: Result, code: int) -> None:
@@ -69,6 +87,21 @@ def test_what_a_dry_run_found_is_told_apart_only_when_asked_for() -> None:
     assert exit_code(many(WOULD), found=True) == 4
     assert exit_code(many(WOULD, REFUSED), found=True) == 3
     assert exit_code(many(one()), found=True) == 0
+
+
+@pytest.mark.parametrize(("works", "code"), TOGETHER)
+def test_what_came_together_has_the_first_of_each_ones_code(works: list[Result], code: int) -> None:
+    for told in (BY_LIMIT, None):  # what is shown of the whole decides nothing
+        assert exit_code(many(complete=False, scanned=told, works=tuple(works))) == code
+
+
+def test_what_a_dry_run_passed_on_is_found() -> None:
+    passed_on = one(Outcome.DISPATCHED, dry_run=True)
+    assert exit_code(many(passed_on), found=True) == 4
+    assert exit_code(many(works=(many(), passed_on)), found=True) == 4
+    assert exit_code(many(passed_on)) == 0
+    assert exit_code(many(one(Outcome.DISPATCHED)), found=True) == 0
+    assert exit_code(many(one(dry_run=True)), found=True) == 0
 
 
 def test_the_first_of_several_wins() -> None:

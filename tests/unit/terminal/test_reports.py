@@ -174,6 +174,12 @@ def test_nothing_of_the_clouds_is_taken_for_markup(tmp_path: Path, ending: str) 
         assert json.loads(text)["results"][0]["disk"]["name"] == HOSTILE
 
 
+LIMITED = many(one(), complete=False, scanned=Scanned(skipped=Skipped(over_limit=1)))
+LATE = many(one(), complete=False, scanned=Scanned())
+EXPIRED = one(Outcome.FAILED, refusal(ErrorCode.DEADLINE_EXCEEDED, retryable=True))
+UNLISTED = many(error=refusal(ErrorCode.LISTING_FAILED, retryable=True, message="no list"), complete=False)
+UNASKED = many(error=refusal(ErrorCode.UPSTREAM_REJECTED, message="no path"), complete=False)
+
 NEXT: list[tuple[Result, str, list[str]]] = [
     (many(one()), "sweep", ["Nothing: there is nothing left to do."]),
     (many(WOULD, WOULD), "sweep", ["Look at the 2 that would be cleared", "run it again with --apply"]),
@@ -189,6 +195,89 @@ NEXT: list[tuple[Result, str, list[str]]] = [
     (many(complete=False, scanned=Scanned()), "sweep", ["for lack of time"]),
     (one(Outcome.FAILED, refusal(ErrorCode.INVALID_REQUEST), volume_id=None), "run", ["Correct the event"]),
 ]
+
+
+BY_TIME = "Not all was done for lack of time: run it again, with a longer --timeout."
+BY_LIMIT = "The limit ended it: run it again for the rest."
+
+
+@pytest.mark.parametrize(
+    ("results", "said"),
+    [
+        ([LIMITED], [BY_LIMIT]),
+        ([LATE], [BY_TIME]),
+        ([EXPIRED], [BY_TIME]),
+        ([many(EXPIRED, complete=False, scanned=LIMITED.scanned)], [BY_LIMIT, BY_TIME]),
+        ([many(EXPIRED, complete=False, error=UNLISTED.error)], [BY_TIME]),
+        ([many(complete=False, error=EXPIRED.error)], [BY_TIME]),
+        ([UNLISTED], []),
+        ([many(REFUSED)], []),
+        ([LIMITED, LATE], [BY_LIMIT, BY_TIME]),
+        ([many(complete=False, scanned=LIMITED.scanned, works=(LIMITED, one()))], [BY_LIMIT]),
+        ([many(complete=False, scanned=LIMITED.scanned, works=(LIMITED, LATE))], [BY_LIMIT, BY_TIME]),
+        ([many(complete=False, scanned=LIMITED.scanned, works=(UNLISTED, LIMITED))], [BY_LIMIT]),
+        ([many(complete=False, works=(EXPIRED, many()))], [BY_TIME]),
+    ],
+)
+def test_limit_and_time_are_told_apart(results: list[Result], said: list[str]) -> None:
+    steps = content.next_steps(account(*results))
+    assert [step for step in steps if step in {BY_LIMIT, BY_TIME}] == said
+
+
+def test_what_stopped_each_of_those_that_came_together_is_said() -> None:
+    told = account(many(error=UNLISTED.error, complete=False, works=(UNASKED, UNLISTED)))
+    assert [reason.error.message for reason in content.why_not(told)] == ["no path", "no list"]
+    assert content.headline(told) == "Nothing was judged: upstream_rejected, listing_failed."
+
+
+EARNEST = "DETACH_SWEEP_DRY_RUN"
+SWEPT = many(WOULD, scanned=Scanned())
+
+
+@pytest.mark.parametrize(
+    ("told", "how"),
+    [
+        (account(SWEPT), f"run it again with --apply (where {EARNEST} is set, unset it first)."),
+        (
+            account(SWEPT, words="evs-detach sweep --apply --limit 2"),
+            f"unset {EARNEST}, which holds --apply back, and run it again.",
+        ),
+        (account(SWEPT, command="run"), f"run it again without its dry run, with {EARNEST}=false."),
+        (
+            account(many(works=(one(), SWEPT), results=SWEPT.results), command="run"),
+            f", with {EARNEST}=false.",
+        ),
+        (account(many(WOULD), command="run"), "run it again without its dry run."),
+        (account(SWEPT, command="run", settings=None), "run it again without its dry run."),
+        (
+            account(
+                SWEPT,
+                command="run",
+                settings=SETTINGS._replace(sweep=SETTINGS.sweep._replace(dry_run=False)),
+            ),
+            "run it again without its dry run.",
+        ),
+    ],
+)
+def test_how_a_dry_run_is_done_in_earnest(told: Account, how: str) -> None:
+    (step,) = content.next_steps(told)
+    assert step.startswith("Look at the 1 that would be cleared; if they are right, ")
+    assert step.endswith(how)
+
+
+def test_what_was_passed_on_is_not_said_to_be_done() -> None:
+    dry, sent = one(Outcome.DISPATCHED, dry_run=True), one(Outcome.DISPATCHED)
+    steps = content.next_steps(account(many(dry, dry, sent)))
+    assert steps == [
+        (
+            "The log of whoever the broker gives them to says which of the 2 passed on would be cleared; if "
+            f"they are right, run it again with --apply (where {EARNEST} is set, unset it first)."
+        ),
+        (
+            "The log of whoever the broker gives them to says what became of the 1 passed on; the next sweep "
+            "finds what is left."
+        ),
+    ]
 
 
 @pytest.mark.parametrize(("result", "command", "parts"), NEXT)

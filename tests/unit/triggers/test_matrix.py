@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from handler.model.disk import Disk
 from handler.model.request import Target, Work
 from handler.model.result import (
     Error,
+    Handled,
     ManyResult,
     Outcome,
     Result,
@@ -31,11 +32,15 @@ from handler.model.result import (
     VolumeStatus,
 )
 from handler.settings import Settings, read_settings
+from handler.triggers.reply import settle
 from tests.unit.deployment import MANY_KEYS, RESULT_KEYS, Context
 
 V = "543fdc50-6daa-48e5-808c-c4189495d318"
 FORM = json.dumps({"volume_id": V})
 SWEEP = json.dumps({"sweep": {}})
+SERVER = json.dumps({"server_id": V})
+
+Part = tuple[str, str | None, bool]
 
 
 @dataclass
@@ -45,6 +50,7 @@ class Fake:
     outcome: Outcome = Outcome.DETACHED
     error: Error | None = None
     many: list[tuple[Outcome, Error | None]] | None = None
+    works: Sequence[tuple[list[Part], Part | None]] = ()
     whole: Error | None = None
     scanned: Scanned | None = None
     asked: list[Sequence[Work]] = field(default_factory=list)
@@ -60,18 +66,28 @@ class Fake:
 
     def carry_out(self, work: Sequence[Work], invocation: Invocation, _observer: object) -> Result:
         self.asked.append(work)
+        if self.works:
+            each = [self._several(parts(rows), told_of(whole), invocation) for rows, whole in self.works]
+            # What is shown of the whole decides nothing, so it says the least here
+            shown = self._several([], next((one.error for one in each if one.error), None), invocation)
+            return replace(shown, ok=all(one.ok for one in each), works=tuple(each))
         if self.many is None:
             return self._one(self.outcome, self.error, invocation)
-        parts = tuple(self._one(outcome, error, invocation) for outcome, error in self.many)
+        return self._several(self.many, self.whole, invocation)
+
+    def _several(
+        self, several: list[tuple[Outcome, Error | None]], whole: Error | None, invocation: Invocation
+    ) -> ManyResult:
+        results = tuple(self._one(outcome, error, invocation) for outcome, error in several)
         return ManyResult(
-            ok=self.whole is None and all(part.ok for part in parts),
+            ok=whole is None and all(part.ok for part in results),
             request_id=invocation.request_id,
             trigger=invocation.trigger,
             complete=True,
             summary={},
             scanned=self.scanned,
-            results=parts,
-            error=self.whole,
+            results=results,
+            error=whole,
         )
 
     def _one(self, outcome: Outcome, error: Error | None, invocation: Invocation) -> TargetResult:
@@ -343,11 +359,14 @@ SEVERAL = [
     ([DENIED, REJECTED], 502, 422),
     ([DENIED, BUSY], 207, 503),
 ]
-Part = tuple[str, str | None, bool]
 
 
 def parts(rows: list[Part]) -> list[tuple[Outcome, Error | None]]:
-    return [(Outcome(outcome), error(code, again=again) if code else None) for outcome, code, again in rows]
+    return [(Outcome(outcome), told_of((outcome, code, again))) for outcome, code, again in rows]
+
+
+def told_of(row: Part | None) -> Error | None:
+    return error(row[1], again=row[2]) if row and row[1] else None
 
 
 @pytest.mark.parametrize(("rows", "http", "event"), SEVERAL)
@@ -382,10 +401,60 @@ def test_a_sweep_whose_listing_was_trusted_is_settled_by_one_delivery(
     assert post_event(client, SWEEP).status_code == 200
     assert main.functiongraph(timer(SWEEP), Context())["ok"] is all(row == OK for row in rows)
     # The same beside work of another kind, whose failures its own next run does not settle
-    mixed = [json.loads(FORM), json.loads(SWEEP)]
-    records = [{"smn": {"message": json.dumps(work)}} for work in mixed]
-    invoked = client.post("/invoke", json={"record": records})
-    assert invoked.status_code == (200 if event == 200 else 500)
+    for works, settled in (([(rows, None), ([], None)], event == 200), ([([], None), (rows, None)], True)):
+        fake.works = works
+        records = [{"smn": {"message": text}} for text in (SERVER, SWEEP)]
+        assert client.post("/invoke", json={"record": records}).status_code == (200 if settled else 500)
+
+
+REFUSED = ("refused", "sweep_refused", False)
+UNLISTED = ("failed", "listing_failed", True)
+UNASKED = ("failed", "upstream_rejected", False)
+
+# works, results and error of each: HTTP, CloudEvent, whether it is to be asked again
+TOGETHER = [
+    ([SWEEP, SERVER], [([], None), ([], None)], 200, 200, False),
+    ([SWEEP, SERVER], [([SAFE], REFUSED), ([], UNLISTED)], 207, 503, True),
+    ([SERVER, SWEEP], [([], UNLISTED), ([SAFE], REFUSED)], 207, 503, True),
+    ([SWEEP, SERVER], [([], REFUSED), ([OK], None)], 207, 200, False),
+    ([SWEEP, SERVER], [([], REFUSED), ([], UNASKED)], 207, 422, False),
+    ([SWEEP, SERVER], [([], UNLISTED), ([OK], None)], 207, 503, True),
+    ([SWEEP, SERVER], [([BUSY], None), ([], REFUSED)], 207, 200, True),
+    ([SWEEP, SERVER], [([BUSY], None), ([DENIED], None)], 207, 422, True),
+    ([SWEEP, SERVER], [([], None), ([BUSY], None)], 207, 503, True),
+    ([SERVER, SERVER], [([], UNASKED), ([], UNLISTED)], 207, 503, True),
+    ([SERVER, SERVER], [([], UNLISTED), ([], UNASKED)], 207, 503, True),
+    ([SERVER, SERVER], [([], UNLISTED), ([BUSY], UNLISTED)], 503, 503, True),
+    ([SERVER, SERVER], [([BUSY], UNASKED), ([], None)], 207, 503, True),
+    ([SERVER, SERVER], [([], UNASKED), ([OK], UNASKED)], 502, 422, False),
+    ([SWEEP, SWEEP], [([SAFE, PASSING], None), ([], REFUSED)], 409, 200, True),
+    ([SWEEP, SWEEP], [([BUSY], None), ([], UNLISTED)], 503, 503, True),
+]
+
+
+@pytest.mark.parametrize(("works", "results", "http", "event", "again"), TOGETHER)
+def test_what_came_together_is_settled_work_by_work(
+    fake: Fake,
+    client: FlaskClient,
+    works: list[str],
+    results: list[tuple[list[Part], Part | None]],
+    http: int,
+    event: int,
+    again: bool,
+) -> None:
+    fake.works = results
+    data = [json.loads(text) for text in works]
+    events = [{"specversion": "1.0", "id": "1", "source": "s", "type": "t", "data": each} for each in data]
+    batch = client.post("/", json=events, content_type="application/cloudevents-batch+json")
+    assert batch.status_code == event
+    assert ("Retry-After" in batch.headers) == (event == 503)
+    work, invocation = fake.asked[-1], Invocation(Trigger.HTTP, "r-1")
+    delivery = settle(Handled(fake.carry_out(work, invocation, None), work))
+    assert (delivery.http, delivery.retry_after) == (http, 5 if again else None)
+    for envelope in ({"record": [{"smn": {"message": text}} for text in works]}, {"events": events}):
+        invoked = client.post("/invoke", json=envelope)
+        assert invoked.status_code == (200 if event == 200 else 500)
+        assert set(invoked.json or {}) == MANY_KEYS
 
 
 @pytest.mark.parametrize(
