@@ -55,6 +55,7 @@ class Invocation(NamedTuple):
     `seconds_left` is what the platform leaves us (its margin taken off), None where it says nothing.
     `stopped` says whether whoever called has asked to stop: what is under way is finished, nothing is begun.
     `origin` is where it comes from, `span` what a trace shows of it.
+    `claimed` says that time left and platform come in headers, which whoever reaches the port can make up.
     """
 
     trigger: Trigger
@@ -64,11 +65,19 @@ class Invocation(NamedTuple):
     stopped: Callable[[], bool] = _never
     origin: Origin = NO_ORIGIN
     span: Span = NO_SPAN
+    claimed: bool = False
 
     @property
     def log(self) -> Log:
         """A logger whose every line says which invocation it is about."""
         return Log({"request_id": self.request_id, "trigger": self.trigger.value})
+
+    def of_unknown_caller(self) -> Invocation:
+        """The same for as long as it is not known who calls: without what the caller can have made up.
+
+        Else anybody could have keys read that are not ours, or have the reading of ours fail for all.
+        """
+        return self._replace(seconds_left=None, platform=NO_PLATFORM) if self.claimed else self
 
     def context(self, timeout: float) -> CallContext:
         """What its calls share: all end within `timeout` seconds, or sooner where the platform says so."""
@@ -151,15 +160,6 @@ class CallContext:
     def stopped(self) -> bool:
         """Whether nothing more is to be begun."""
         return self.invocation.stopped()
-
-    def unknown_caller(self) -> CallContext:
-        """The same without the platform's project, for as long as it is not known who calls.
-
-        Over a network the project comes in a header, which a caller can forge to have secrets read that are
-        not ours.
-        """
-        platform = Platform(self.platform.token)
-        return CallContext(self.invocation._replace(platform=platform), self.deadline, self.log, self.span)
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[Deadline]:

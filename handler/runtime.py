@@ -66,7 +66,7 @@ class Runtime:
         """
         if self._keys is None:
             raise Misconfigured("DETACH_INVOKE_SECRET is missing (the callers' key).")
-        self._keys.check(authorization, invocation.context(self.settings.timeout))
+        self._keys.check(authorization, invocation)
 
     def require_ready(self, invocation: Invocation) -> None:
         """Raise Failure where every call would fail by the settings, or by a secret on this machine."""

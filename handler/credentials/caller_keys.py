@@ -15,7 +15,7 @@ from handler.credentials.single_flight import SingleFlight
 from handler.credentials.stores import LOCAL_STORES, open_store
 from handler.credentials.stores.base import CachedSecret, read_secret
 from handler.errors import Failure, Forbidden, Misconfigured, Unauthenticated
-from handler.invocation import CallContext
+from handler.invocation import CallContext, Invocation
 from handler.secret import Secret
 from handler.settings import Settings
 
@@ -48,6 +48,7 @@ class CallerKeys:
         store = open_store(_SETTING, reference, settings, transport, environment, clock)
         self._local = store if reference.store in LOCAL_STORES else None
         self._secret = CachedSecret(_SETTING, reference, store, settings.secret_ttl, clock)
+        self._timeout = settings.timeout
         self._clock = clock
         self._flight = SingleFlight()
         self._digests: tuple[bytes, ...] = ()
@@ -59,14 +60,13 @@ class CallerKeys:
         if self._local is not None:
             _digests(read_secret(_SETTING, self._local, context))
 
-    def check(self, authorization: str | None, context: CallContext) -> None:
-        """Let a caller pass who has one of the keys.
+    def check(self, authorization: str | None, invocation: Invocation) -> None:
+        """Let a caller pass who has one of the keys. What only the caller says is not used for it.
 
-        Raises Unauthenticated (no key), Forbidden (a wrong one), SecretUnavailable or Misconfigured.
+        Raises Unauthenticated (no key), Forbidden (a wrong one), SecretUnavailable, Misconfigured or
+        DeadlineExceeded.
         """
-        # A caller who is not known yet may have forged the header that the platform's project comes from,
-        # to have keys read that are not ours
-        context = context.unknown_caller()
+        context = invocation.of_unknown_caller().context(self._timeout)
         scheme, _, key = (authorization or "").strip().partition(" ")
         key = key.strip()
         if scheme.lower() != "bearer" or not key:
@@ -89,6 +89,7 @@ class CallerKeys:
         """The keys as the store has them now: one may be new. Guessers don't get the store asked often.
 
         While that is not known, nobody is told that a key is wrong: an event of a good caller would be lost.
+        A failure of one whose own time was up says nothing about the others': the next one asks again.
         """
         with self._flight.take(context.deadline):
             now = self._clock()
@@ -98,6 +99,8 @@ class CallerKeys:
                     self._take(self._secret.anew(context))
                 except Failure as failure:
                     self._unseen = failure
+                    if context.deadline.expired:
+                        self._looked_at = None
                     raise
             elif self._unseen is not None:
                 raise copy.copy(self._unseen)

@@ -15,7 +15,13 @@ from handler.settings.openstack import OpenStackCloud, interface_of, read_openst
 from handler.settings.opt_in import LiveSettings, RecoverSettings, read_live, read_recover
 from handler.settings.regions import vendor_host, vendor_url
 from handler.settings.scope import Scope, scope_faults
-from handler.settings.secret_reference import REFERENCE_FORMS, SecretReference, Store, read_reference
+from handler.settings.secret_reference import (
+    REFERENCE_FORMS,
+    SecretReference,
+    Store,
+    invoke_faults,
+    read_reference,
+)
 from handler.settings.trust import Trust, read_trust
 from handler.settings.vault import VaultSettings, read_vault
 
@@ -165,12 +171,6 @@ def _region(value: str) -> str | None:
     return value
 
 
-def _level(value: str) -> str:
-    if value.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
-        raise ValueError
-    return value.upper()
-
-
 def read_settings(environment: Mapping[str, str], *, network: bool = True) -> Settings:
     """Read and check all settings.
 
@@ -240,12 +240,13 @@ def read_settings(environment: Mapping[str, str], *, network: bool = True) -> Se
         ),
         fanout_sink=read.url("DETACH_FANOUT_SINK", None, http=True),
         trust=read_trust(read, cloud.trust),
-        log_level=read.parsed("DETACH_LOG_LEVEL", "INFO", _level, "DEBUG, INFO, WARNING, ERROR or CRITICAL"),
+        log_level=read.level("DETACH_LOG_LEVEL", "INFO"),
     )
     faults = (
         read.faults
         + _missing(read, settings, network)
         + _contradictions(settings)
+        + invoke_faults(invoke_secret, claimed=network and settings.invoke_auth is InvokeAuth.BEARER)
         + scope_faults(settings, token_secret)
         + unknown_names(environment, NAMES)
     )
@@ -311,7 +312,4 @@ def _contradictions(settings: Settings) -> list[str]:
             for name, on in (("DETACH_LIVE", settings.live.on), ("DETACH_RECOVER", settings.recover.on))
             if on
         ]
-    if settings.invoke_secret and settings.invoke_secret.store in {Store.CONTEXT, Store.OPENSTACK}:
-        store = settings.invoke_secret.store.value
-        faults.append(f"DETACH_INVOKE_SECRET can't be {store}:, which is for the cloud's token")
     return faults

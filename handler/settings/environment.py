@@ -15,6 +15,8 @@ from handler.model.addresses import canonical_host, endpoint_url, is_loopback
 
 _T = TypeVar("_T")
 
+_LEVELS = ("debug", "info", "warning", "error", "critical")
+
 
 class EnvironmentReader:
     """Each method gives a variable's value, or the default where there is none or `faults` has it."""
@@ -79,6 +81,19 @@ class EnvironmentReader:
                 raise ValueError from None
 
         return self.parsed(name, default, parse, "true or false")
+
+    def level(self, name: str, default: str) -> str:
+        """A level of the log, by its own name, which is in upper case.
+
+        A fault has them in lower case: alarms on the log know the level of a line by the name.
+        """
+
+        def parse(value: str) -> str:
+            if value.lower() not in _LEVELS:
+                raise ValueError
+            return value.upper()
+
+        return self.parsed(name, default, parse, f"{', '.join(_LEVELS[:-1])} or {_LEVELS[-1]}")
 
     def url(self, name: str, default: str | None, *, http: bool = False) -> str | None:
         """A URL to ask at, without a slash at its end: https, or http where that is allowed."""

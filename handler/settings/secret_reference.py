@@ -56,6 +56,21 @@ def read_reference(value: str) -> SecretReference | None:
     return SecretReference(store, rest)
 
 
+def invoke_faults(reference: SecretReference | None, *, claimed: bool) -> list[str]:
+    """What is wrong with where the callers' keys are kept.
+
+    `claimed`: the platform's token, which CSMS wants, comes in a header that a caller can make up.
+    """
+    if reference is None:
+        return []
+    if reference.store in {Store.CONTEXT, Store.OPENSTACK}:
+        return [f"DETACH_INVOKE_SECRET can't be {reference.store.value}:, which is for the cloud's token"]
+    if reference.store is Store.CSMS and claimed:
+        why = "anybody can make up the header that brings the platform's token: take env:, file: or vault:"
+        return [f"DETACH_INVOKE_SECRET can't be csms: for callers over a network ({why})"]
+    return []
+
+
 def is_path(path: str) -> bool:
     """Whether a path of Vault's can stand in a URL: no empty segment, none that leads elsewhere."""
     odd = re.search(r"[\s?#%\\]", path)

@@ -37,8 +37,8 @@ class Headers(Protocol):
 def from_headers(headers: Headers, trigger: Trigger, *request_ids: object) -> Invocation:
     """An invocation by what FunctionGraph says to a container or HTTP function. The text "null" means absent.
 
-    Whoever reaches the port can send these headers: the token is of use to nobody who has none, and the
-    time can only be made shorter.
+    Whoever reaches the port can send these headers. They count once it is known who calls, and then the token
+    is of use to nobody who has none, and the time can only be made shorter.
     """
 
     def told(name: str) -> str | None:
@@ -48,7 +48,8 @@ def from_headers(headers: Headers, trigger: Trigger, *request_ids: object) -> In
     platform = _platform(told("X-CFF-Auth-Token"), told("X-CFF-Project-Id"))
     ids = (told("X-CFF-Request-Id"), *request_ids)
     made = invocation(trigger, *ids, seconds=told("X-CFF-Timeout"), platform=platform)
-    return made._replace(origin=Origin(read_parent(headers.get("traceparent"), headers.get("tracestate"))))
+    origin = Origin(read_parent(headers.get("traceparent"), headers.get("tracestate")))
+    return made._replace(origin=origin, claimed=True)
 
 
 def from_context(context: object, trigger: Trigger, *request_ids: object) -> Invocation:
@@ -80,9 +81,9 @@ def _platform(token: object, project: object) -> Platform:
     )
 
 
-def _ask(context: object, method: str, *arguments: str) -> Any:
+def _ask(context: object, method: str) -> Any:
     try:
-        return getattr(context, method)(*arguments)
+        return getattr(context, method)()
     except Exception:  # noqa: BLE001 (whatever a runtime fails with, it then says nothing)
         return None
 
@@ -104,7 +105,8 @@ def _request_id(value: object) -> str | None:
 def environment() -> Mapping[str, str]:
     """The settings of a process: its environment, and FunctionGraph's user data where that doesn't say.
 
-    Raises Misconfigured when the user data can't be read: what it says must not silently not hold.
+    What is empty doesn't say. Raises Misconfigured when the user data can't be read: what it says must not
+    silently not hold.
     """
     text = os.environ.get("RUNTIME_USERDATA")
     if not text:
@@ -118,14 +120,38 @@ def environment() -> Mapping[str, str]:
     told = {name: value for name, value in (data or {}).items() if isinstance(value, str)}
     if len(told) != len(data or {}):
         raise Misconfigured("RUNTIME_USERDATA has values that are not text, so user data can't be read.")
-    return {**told, **os.environ}
+    return _outranked(told, os.environ)
 
 
 def environment_of(context: object) -> Callable[[], Mapping[str, str]]:
-    """The settings of a FunctionGraph event function, whose context has the user data, encrypted or not."""
+    """The settings of a FunctionGraph event function, whose context has the user data, encrypted or not.
 
-    def read() -> Mapping[str, str]:
-        told = {name: _ask(context, "getUserData", name) for name in (*NAMES, *READ)}
-        return {**{name: value for name, value in told.items() if isinstance(value, str)}, **environment()}
+    Reading them raises Misconfigured, as `environment` does.
+    """
+    return lambda: _outranked(_user_data(context), environment())
 
-    return read
+
+def _outranked(told: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
+    """What is told, where the environment doesn't say or says nothing but blanks."""
+    says = {name: value for name, value in environment.items() if value.strip() or name not in told}
+    return {**told, **says}
+
+
+def _user_data(context: object) -> dict[str, str]:
+    """What the context has of our settings. A runtime without user data has no method for it."""
+    told: dict[str, str] = {}
+    faults = []
+    for name in (*NAMES, *READ):
+        try:
+            read = getattr(context, "getUserData", None)
+            value = None if read is None else read(name)
+        except Exception:  # noqa: BLE001 (whatever a runtime fails with: a limit may be set there)
+            faults.append(f"{name} can't be read")
+            continue
+        if isinstance(value, str):
+            told[name] = value
+        elif value is not None:
+            faults.append(f"{name} is not text")
+    if faults:
+        raise Misconfigured(f"FunctionGraph's user data can't be used: {'; '.join(faults)}.")
+    return told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ class Context:
     def __init__(
         self,
         *,
-        user_data: dict[str, str] | None = None,
+        user_data: Mapping[str, object] | None = None,
         token: str = "",
         project: str = "",
         request_id: str = "5f5f8f3a-5b0a-4d2e-9c57-0d5ab7e6b3a1",
@@ -85,7 +86,7 @@ class Context:
             raise TypeError("can't multiply sequence by non-int of type 'float'")
         return int(self._timeout * 1000 - (time.monotonic() - self._started) * 1000)
 
-    def getUserData(self, key: str) -> str | None:  # noqa: N802
+    def getUserData(self, key: str) -> object:  # noqa: N802
         return self._user_data.get(key)
 
     def getToken(self) -> str:  # noqa: N802

@@ -12,7 +12,7 @@ import pytest
 
 from handler.credentials import CallerKeys
 from handler.errors import DeadlineExceeded, Forbidden, Misconfigured, SecretUnavailable, Unauthenticated
-from handler.invocation import NO_PLATFORM, Platform
+from handler.invocation import NO_PLATFORM, Invocation, Platform, Trigger
 from handler.secret import Secret
 from handler.settings.secret_reference import SecretReference, Store
 from tests.embedded_cloud import Cloud
@@ -39,9 +39,17 @@ def keys(environment: dict[str, str], deploy: Deploy) -> CallerKeys:
     return deploy(environment).keys()
 
 
+def invocation(
+    platform: Platform = NO_PLATFORM, *, seconds_left: float | None = None, claimed: bool = False
+) -> Invocation:
+    return Invocation(
+        Trigger.APIG, "request-of-the-tests", seconds_left=seconds_left, platform=platform, claimed=claimed
+    )
+
+
 def passes(keys: CallerKeys, key: str, platform: Platform = NO_PLATFORM) -> bool:
     try:
-        keys.check(f"Bearer {key}", call_context(platform=platform))
+        keys.check(f"Bearer {key}", invocation(platform))
     except Forbidden:
         return False
     return True
@@ -56,7 +64,7 @@ def reads(log: Log) -> int:
     ["Bearer first-key-of-callers", "bearer first-key-of-callers", "  BEARER   first-key-of-callers "],
 )
 def test_the_key_passes(keys: CallerKeys, header: str) -> None:
-    keys.check(header, call_context())
+    keys.check(header, invocation())
 
 
 @pytest.mark.parametrize(
@@ -76,7 +84,7 @@ def test_whoever_shows_no_key_is_unknown_and_no_store_is_asked(
     keys: CallerKeys, log: Log, header: str | None
 ) -> None:
     with pytest.raises(Unauthenticated):
-        keys.check(header, call_context())
+        keys.check(header, invocation())
     assert reads(log) == 0
 
 
@@ -137,7 +145,7 @@ def test_a_text_that_holds_no_keys_lets_nobody_pass(
     environment["KEYS"] = text
     for _ in range(2):
         with pytest.raises(Misconfigured, match="DETACH_INVOKE_SECRET names must be keys") as caught:
-            keys.check("Bearer h1dden", call_context())
+            keys.check("Bearer h1dden", invocation())
         assert "h1dden" not in caught.value.message
         assert caught.value.__context__ is None
     environment["KEYS"] = "first-key-of-callers"
@@ -158,7 +166,7 @@ def test_a_key_that_is_too_short_stops_all_and_says_what_to_do(
 ) -> None:
     environment["KEYS"] = text[:15] if text.startswith("h1dden") else text
     with pytest.raises(Misconfigured, match=r"less than 16 letters.*openssl rand -hex 32") as caught:
-        keys.check("Bearer first-key-of-callers", call_context())
+        keys.check("Bearer first-key-of-callers", invocation())
     assert "h1dden" not in caught.value.message
     with pytest.raises(Misconfigured, match="less than 16 letters"):
         keys.require_good(call_context())
@@ -280,7 +288,7 @@ def test_a_text_without_keys_ends_the_old_ones(environment: dict[str, str], keys
 
 def test_no_caller_waits_for_the_store_beyond_its_deadline(keys: CallerKeys) -> None:
     with keys._flight.take(call_context().deadline), pytest.raises(DeadlineExceeded):
-        keys.check("Bearer first-key-of-callers", call_context(0.05))
+        keys.check("Bearer first-key-of-callers", invocation(seconds_left=0.05))
 
 
 # Other stores.
@@ -341,14 +349,54 @@ def test_keys_in_csms_are_read_with_the_platforms_token(
     assert passes(keys, "one-key-of-callers")
 
 
-def test_no_caller_chooses_the_project_whose_keys_are_read(
-    cloud: Cloud, environment: dict[str, str], deploy: Deploy
+def test_nothing_that_a_caller_can_make_up_has_keys_read(
+    cloud: Cloud, environment: dict[str, str], deploy: Deploy, clock: Clock
 ) -> None:
-    """Platform headers can be forged by whoever reaches the port: token and project of somebody else."""
+    """Platform headers can be forged by whoever reaches the port: a token and project of somebody else."""
     cloud.put_csms_secret("callers", "our-key-of-callers")
     cloud.put_csms_secret("callers", "their-key-of-callers", project_id=cloud.other_project_id)
     keys = deploy(environment | {"DETACH_INVOKE_SECRET": "csms:callers"}).keys()
+    own = Platform(Secret(cloud.token(user="agency")), cloud.project_id)
+    assert passes(keys, "our-key-of-callers", own)
+    cloud.put_csms_secret("callers", "our-key-of-callers\nnew-key-of-callers")
+    cloud.clear_calls()
     forged = Platform(Secret(cloud.token(cloud.other_project_id)), cloud.other_project_id)
-    with pytest.raises(SecretUnavailable, match="may not be read"):
-        passes(keys, "their-key-of-callers", forged)
-    assert all(cloud.other_project_id not in call.path for call in cloud.calls)
+    with pytest.raises(SecretUnavailable, match="the platform gave none"):
+        keys.check("Bearer their-key-of-callers", invocation(forged, claimed=True))
+    assert cloud.calls == []
+    clock.passes(3)
+    assert passes(keys, "new-key-of-callers", own)
+
+
+@pytest.fixture
+def rotated(cloud: Cloud, environment: dict[str, str], deploy: Deploy) -> CallerKeys:
+    """Keys in Vault, which has a new one since they were read."""
+    cloud.add_vault_token("root", expires_in=1e9)
+    cloud.put_vault_secret("secret", "callers", {"keys": "old-key-of-callers"})
+    environment |= {"DETACH_INVOKE_SECRET": "vault:secret/callers", "VAULT_TOKEN": "root"}
+    keys = deploy(environment).keys()
+    assert passes(keys, "old-key-of-callers")
+    cloud.put_vault_secret("secret", "callers", {"keys": "old-key-of-callers\nnew-key-of-callers"})
+    return keys
+
+
+def test_the_time_that_an_unknown_caller_claims_does_not_end_the_look(rotated: CallerKeys) -> None:
+    with pytest.raises(Forbidden):
+        rotated.check("Bearer guess", invocation(seconds_left=0, claimed=True))
+    assert passes(rotated, "new-key-of-callers")
+
+
+def test_no_other_hears_that_ones_own_time_was_up(rotated: CallerKeys) -> None:
+    for _ in range(2):
+        with pytest.raises(DeadlineExceeded):
+            rotated.check("Bearer guess", invocation(seconds_left=0))
+    assert passes(rotated, "new-key-of-callers")
+
+
+def test_what_the_store_itself_answered_is_kept_for_all(cloud: Cloud, rotated: CallerKeys) -> None:
+    cloud.misbehave("vault", times=None, status=500)
+    cloud.clear_calls()
+    for _ in range(3):
+        with pytest.raises(SecretUnavailable):
+            passes(rotated, "new-key-of-callers")
+    assert len(cloud.calls) == 1

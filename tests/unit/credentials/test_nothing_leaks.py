@@ -175,10 +175,11 @@ def run(environment: dict[str, str], clock: Clock, platform: Platform) -> Search
     deployment = Deployment(environment, clock)
     keys: CallerKeys = deployment.keys()
     auth = deployment.auth(platform)
+    invoked = call_context(platform=platform).invocation
     for _ in range(2):
         searched.attempt(lambda: deployment.invoke(calls=2, platform=platform))
         searched.attempt(lambda: auth.project_id)
-        searched.attempt(lambda: keys.check("Bearer " + mark("presented"), call_context(platform=platform)))
+        searched.attempt(lambda: keys.check("Bearer " + mark("presented"), invoked))
         clock.passes(301)
     tokens = deployment.credentials._tokens
     searched.show(auth, deployment.credentials, keys, tokens, platform, deployment.settings)

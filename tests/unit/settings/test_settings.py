@@ -320,6 +320,29 @@ def test_the_callers_key_is_needed_where_callers_come_over_a_network_and_we_chec
     assert read_settings(PRIVATE).invoke_secret is None
 
 
+def test_keys_that_the_callers_own_token_would_read_are_refused() -> None:
+    settings = {**VENDOR, "DETACH_INVOKE_SECRET": "csms:callers"}
+    assert "DETACH_INVOKE_SECRET can't be csms: for callers over a network" in _faults(settings)
+    read_settings(settings, network=False)
+    read_settings({**settings, "DETACH_INVOKE_AUTH": "platform"})
+    for store in ("context:", "openstack:"):
+        wrong = {**VENDOR, "DETACH_INVOKE_SECRET": store}
+        said = f"DETACH_INVOKE_SECRET can't be {store}, which is for the cloud's token"
+        assert said in _faults(wrong)
+        assert said in _faults(wrong, network=False)
+
+
+@pytest.mark.parametrize("level", ["debug", "Info", "WARNING", "error", "CRITICAL"])
+def test_a_log_level_may_be_written_in_any_case(level: str) -> None:
+    assert _read(DETACH_LOG_LEVEL=level).log_level == level.upper()
+
+
+def test_a_wrong_log_level_is_told_those_that_there_are() -> None:
+    """In lower case: an alarm on the log knows a line's level by its name, which is in upper case."""
+    said = "DETACH_LOG_LEVEL must be debug, info, warning, error or critical"
+    assert said in _faults({**PRIVATE, "DETACH_LOG_LEVEL": "verbose"})
+
+
 def test_no_compute_endpoint_is_needed_where_no_server_is_checked() -> None:
     without = {key: value for key, value in PRIVATE.items() if key != "DETACH_COMPUTE_ENDPOINT"}
 

@@ -387,6 +387,43 @@ def test_the_environment_outranks_user_data(cloud: Cloud) -> None:
     ]
 
 
+@pytest.mark.parametrize("value", [1, True, b"planted", ["planted"], {}, 0.5])
+def test_user_data_that_are_no_text_are_a_fault_that_names_the_setting(cloud: Cloud, value: object) -> None:
+    context = Context(user_data={"DETACH_SWEEP_LIMIT": value, "DETACH_SERVER_CHECK": value})
+    error = raised(timer(user_event=TEXT), context)["error"]
+    assert error["code"] == "configuration"
+    faults = "DETACH_SERVER_CHECK is not text; DETACH_SWEEP_LIMIT is not text"
+    assert error["message"] == f"FunctionGraph's user data can't be used: {faults}."
+    assert cloud.calls == []
+
+
+def test_user_data_that_could_not_be_read_once_are_a_fault_and_read_again(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit may stand there: no default must hold in its place, now or while the process lives."""
+    context = Context(user_data={"DETACH_MAX_TARGETS": "1"})
+    batch = timer(user_event=json.dumps({"targets": [FORM, FORM]}))
+    with monkeypatch.context() as failing:
+        failing.setattr(context, "getUserData", _fails)
+        error = raised(batch, context)["error"]
+    assert error["code"] == "configuration"
+    assert "DETACH_MAX_TARGETS can't be read" in error["message"]
+    assert "planted" not in error["message"]
+    assert cloud.calls == []
+    assert raised(batch, context)["error"]["details"] == [{"pointer": "/targets", "rule": "too_many"}]
+
+
+def test_user_data_that_can_never_be_read_are_a_fault(cloud: Cloud) -> None:
+    error = raised(timer(user_event=TEXT), Broken())["error"]
+    assert error["code"] == "configuration"
+    assert "DETACH_SERVER_CHECK can't be read" in error["message"]
+    assert cloud.calls == []
+
+
+def _fails(_: str) -> str:
+    raise RuntimeError("planted")
+
+
 @pytest.mark.usefixtures("cloud")
 def test_no_token_from_the_platform_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DETACH_TOKEN_SECRET", "context:")
@@ -425,8 +462,15 @@ class Broken:
         raise RuntimeError(name)
 
 
+class WithoutUserData(Broken):
+    """One of which nothing else works."""
+
+    def getUserData(self, _: str) -> None:  # noqa: N802 (the platform's name)
+        return None
+
+
 @pytest.mark.usefixtures("cloud")
-@pytest.mark.parametrize("context", [type(None), object, Broken])
+@pytest.mark.parametrize("context", [type(None), object, WithoutUserData])
 def test_a_context_that_says_nothing_is_done_without(context: type[object]) -> None:
     result = functiongraph(timer(user_event=TEXT), context())
     assert result["outcome"] == "detached"

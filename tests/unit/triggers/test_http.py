@@ -11,6 +11,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from handler import main
+from handler.settings import read_settings
+from handler.triggers import platform
 from tests.embedded_cloud import Cloud, seed
 from tests.unit.deployment import AUTHORIZED, KEY, RESULT_KEYS, Context
 
@@ -370,6 +372,23 @@ def test_time_that_the_platform_does_not_leave_is_not_used(cloud: Cloud, client:
         assert answer.status_code == 200, nonsense
 
 
+def test_what_an_unknown_caller_says_for_the_platform_keeps_no_new_key_out(
+    cloud: Cloud, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = {"Authorization": "Bearer new-key-of-the-callers"}
+    monkeypatch.setenv("DETACH_INVOKE_SECRET", "vault:secret/callers")
+    monkeypatch.setenv("VAULT_ADDR", cloud.vault_addr)
+    monkeypatch.setenv("VAULT_TOKEN", cloud.add_vault_token())
+    cloud.put_vault_secret("secret", "callers", {"keys": KEY})
+    assert client.post("/", json=FORM, headers=AUTHORIZED).status_code == 200
+    cloud.put_vault_secret("secret", "callers", {"keys": f"{KEY}\nnew-key-of-the-callers"})
+    guess = {"Authorization": "Bearer guess", "X-CFF-Timeout": "0.5", "X-CFF-Auth-Token": "made-up"}
+    for path in ("/", "/invoke"):
+        failed(client.post(path, json=FORM, headers=guess), 403, "forbidden")
+        cloud.reset()
+        assert client.post(path, json=FORM, headers=new).status_code == 200
+
+
 def test_user_data_of_a_container_are_settings_that_the_environment_outranks(
     cloud: Cloud, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -377,6 +396,34 @@ def test_user_data_of_a_container_are_settings_that_the_environment_outranks(
     data = {"DETACH_PROJECT_ID": cloud.project_id, "DETACH_VOLUME_ENDPOINT": "http://127.0.0.1:1/nowhere"}
     monkeypatch.setenv("RUNTIME_USERDATA", json.dumps(data))
     assert client.post("/", json=FORM, headers=AUTHORIZED).status_code == 200
+
+
+@pytest.mark.usefixtures("cloud")
+@pytest.mark.parametrize(
+    ("variable", "told", "limit"),
+    [
+        ("", "1", 1),
+        (" \t", "1", 1),
+        ("2", "", 2),
+        ("2", "1", 2),
+        ("", " ", 100),
+        (None, "1", 1),
+        ("2", None, 2),
+    ],
+)
+def test_what_is_empty_hides_nothing_whether_variable_or_user_data(
+    monkeypatch: pytest.MonkeyPatch, variable: str | None, told: str | None, limit: int
+) -> None:
+    name = "DETACH_MAX_TARGETS"
+    data = {} if told is None else {name: told}
+    if variable is not None:
+        monkeypatch.setenv(name, variable)
+    by_context = platform.environment_of(Context(user_data=data))
+    assert read_settings(by_context()).max_targets == limit
+    monkeypatch.setenv("RUNTIME_USERDATA", json.dumps(data))
+    contexts = (Context(), Context(user_data={name: ""}), object())
+    for read in (platform.environment, *map(platform.environment_of, contexts)):
+        assert read_settings(read()).max_targets == limit
 
 
 @pytest.mark.usefixtures("cloud")
