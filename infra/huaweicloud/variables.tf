@@ -335,6 +335,11 @@ variable "settings" {
     condition     = length(setintersection(keys(var.settings), keys(var.private_settings))) == 0
     error_message = "A setting is given in settings or in private_settings, not in both."
   }
+
+  validation {
+    condition     = contains(["", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], upper(trimspace(lookup(var.settings, "DETACH_LOG_LEVEL", ""))))
+    error_message = "DETACH_LOG_LEVEL must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL."
+  }
 }
 
 variable "private_settings" {
@@ -436,7 +441,12 @@ variable "alarms" {
   }
 
   validation {
-    condition     = !try(var.alarms.daily_sweep, false) || contains(["DEBUG", "INFO"], upper(lookup(var.settings, "DETACH_LOG_LEVEL", "INFO")))
+    condition     = var.alarms == null || !contains(["ERROR", "CRITICAL"], upper(trimspace(lookup(var.settings, "DETACH_LOG_LEVEL", ""))))
+    error_message = "The alarms look for lines of level WARNING: with that DETACH_LOG_LEVEL there are none."
+  }
+
+  validation {
+    condition     = !try(var.alarms.daily_sweep, false) || contains(["", "DEBUG", "INFO"], upper(trimspace(lookup(var.settings, "DETACH_LOG_LEVEL", ""))))
     error_message = "daily_sweep looks for the line of a good sweep, which is of level INFO: with that DETACH_LOG_LEVEL there is none."
   }
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -12,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from handler.errors import ErrorCode
+from handler.errors import ErrorCode, Misconfigured
+from handler.invocation import Invocation, Trigger
+from handler.runtime import turn_away
+from handler.settings import NAMES, read_settings
 from tests.embedded_cloud import Cloud, seed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -112,13 +116,46 @@ def test_a_sweep_that_is_refused_is_found(cloud: Cloud) -> None:
     assert alarmed(log)["quiet"] == 0
 
 
-@pytest.mark.parametrize("settings", [{"TOKEN": "gAAAA-of-nobody"}, {"DETACH_SERVER_CHECK": "perhaps"}])
+@pytest.mark.parametrize(
+    "settings",
+    [{"TOKEN": "gAAAA-of-nobody"}, {"DETACH_SERVER_CHECK": "perhaps"}, {"DETACH_LOG_LEVEL": "verbose"}],
+)
 def test_what_is_to_be_mended_is_found(cloud: Cloud, settings: dict[str, str]) -> None:
     with cloud:
         cloud.seed()
         log = lines(cloud, "sweep", **settings)
     assert alarmed(log)["mend"] >= 1
     assert alarmed(log)["quiet"] == 0
+
+
+@pytest.mark.parametrize("network", [False, True])
+def test_each_fault_of_the_settings_is_found_and_is_no_other_alarm(
+    network: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("?", "context:", "csms:k", "vault:k/v", "openstack:", "on", "off", "cloud", "0")
+    told: list[dict[str, str]] = [dict.fromkeys(NAMES, wrong) for wrong in words]
+    told += [{name: "?"} for name in (*NAMES, "DETACH_LOG_LEVELS")]
+    for environment in told:
+        with pytest.raises(Misconfigured) as fault:
+            read_settings(environment, network=network)
+        turn_away(fault.value, Invocation(Trigger.TIMER, "a-request"))
+    log = capsys.readouterr().out.splitlines()
+    assert any("DETACH_LOG_LEVEL must be" in line for line in log)
+    assert len(log) == len(told)
+    assert alarmed(log) == {"mend": len(log), "refused": 0, "clearings": 0, "ends": 0, "quiet": 0}
+
+
+def test_no_message_holds_a_word_that_hides_what_is_to_be_mended() -> None:
+    hiding = {term.removeprefix("not ") for term in WORDS["mend"].split(" and ") if term.startswith("not ")}
+    assert hiding == {"INFO", "WARNING"}
+    modules = [ast.parse(module.read_text(encoding="utf-8")) for module in (ROOT / "handler").rglob("*.py")]
+    nodes = [node for module in modules for node in ast.walk(module)]
+    documentation = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    constants = [node for node in nodes if isinstance(node, ast.Constant) and id(node) not in documentation]
+    texts = [node.value for node in constants if isinstance(node.value, str)]
+    assert len(texts) > 1000
+    there = [text for text in texts if hiding.intersection(DELIMITERS.split(text))]
+    assert set(there) <= hiding  # a level's own name
 
 
 @pytest.mark.parametrize(("days", "found_lines"), [(3, 1), (100, 0)])

@@ -628,6 +628,46 @@ run "daily_sweep_in_a_silent_log" {
   expect_failures = [var.alarms]
 }
 
+run "log_level_that_there_is_not" {
+  command = plan
+
+  variables {
+    settings = { DETACH_LOG_LEVEL = "verbose" }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "log_level_in_any_case" {
+  command = plan
+
+  variables {
+    settings = { DETACH_LOG_LEVEL = " Error " }
+  }
+}
+
+run "alarms_in_a_log_without_warnings" {
+  command = plan
+
+  variables {
+    subscriptions = [{ protocol = "email", endpoint = "ops@example.com" }]
+    alarms        = { user_name = "ops", daily_sweep = false }
+    settings      = { DETACH_LOG_LEVEL = "error" }
+  }
+
+  expect_failures = [var.alarms]
+}
+
+run "alarms_in_a_log_of_warnings" {
+  command = plan
+
+  variables {
+    subscriptions = [{ protocol = "email", endpoint = "ops@example.com" }]
+    alarms        = { user_name = "ops", daily_sweep = false }
+    settings      = { DETACH_LOG_LEVEL = "warning" }
+  }
+}
+
 run "runtime_of_another_package" {
   command = plan
 

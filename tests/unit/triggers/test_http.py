@@ -427,6 +427,15 @@ def test_what_is_empty_hides_nothing_whether_variable_or_user_data(
 
 
 @pytest.mark.usefixtures("cloud")
+def test_an_empty_variable_that_is_no_setting_is_a_fault_beside_user_data_too(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DETACH_SWEEP_LIMITS", "")
+    monkeypatch.setenv("RUNTIME_USERDATA", '{"DETACH_MAX_TARGETS": "5"}')
+    assert "DETACH_SWEEP_LIMITS is not a setting" in client.get("/readyz").text
+
+
+@pytest.mark.usefixtures("cloud")
 @pytest.mark.parametrize("data", ["{", "[]", '"text"', '{"DETACH_MAX_TARGETS": 5}'])
 def test_user_data_that_cannot_be_read_are_a_fault(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch, data: str
