@@ -75,9 +75,12 @@ class Invocation(NamedTuple):
     def of_unknown_caller(self) -> Invocation:
         """The same for as long as it is not known who calls: without what the caller can have made up.
 
-        Else anybody could have keys read that are not ours, or have the reading of ours fail for all.
+        Else anybody could have keys read that are not ours, or have the reading of ours fail for all. A token
+        stays, which reads nothing of ours unless it is.
         """
-        return self._replace(seconds_left=None, platform=NO_PLATFORM) if self.claimed else self
+        if not self.claimed:
+            return self
+        return self._replace(seconds_left=None, platform=Platform(self.platform.token))
 
     def context(self, timeout: float) -> CallContext:
         """What its calls share: all end within `timeout` seconds, or sooner where the platform says so."""

@@ -18,6 +18,7 @@ from handler.errors import Failure, Forbidden, Misconfigured, Unauthenticated
 from handler.invocation import CallContext, Invocation
 from handler.secret import Secret
 from handler.settings import Settings
+from handler.settings.secret_reference import Store
 
 _SETTING = "DETACH_INVOKE_SECRET"
 
@@ -48,6 +49,7 @@ class CallerKeys:
         store = open_store(_SETTING, reference, settings, transport, environment, clock)
         self._local = store if reference.store in LOCAL_STORES else None
         self._secret = CachedSecret(_SETTING, reference, store, settings.secret_ttl, clock)
+        self._by_platform = reference.store is Store.CSMS
         self._timeout = settings.timeout
         self._clock = clock
         self._flight = SingleFlight()
@@ -89,7 +91,8 @@ class CallerKeys:
         """The keys as the store has them now: one may be new. Guessers don't get the store asked often.
 
         While that is not known, nobody is told that a key is wrong: an event of a good caller would be lost.
-        A failure of one whose own time was up says nothing about the others': the next one asks again.
+        A failure of one whose own time was up, or whose token may be made up, says nothing about the others':
+        the next one asks again.
         """
         with self._flight.take(context.deadline):
             now = self._clock()
@@ -99,7 +102,7 @@ class CallerKeys:
                     self._take(self._secret.anew(context))
                 except Failure as failure:
                     self._unseen = failure
-                    if context.deadline.expired:
+                    if context.deadline.expired or (self._by_platform and context.invocation.claimed):
                         self._looked_at = None
                     raise
             elif self._unseen is not None:

@@ -246,7 +246,7 @@ def read_settings(environment: Mapping[str, str], *, network: bool = True) -> Se
         read.faults
         + _missing(read, settings, network)
         + _contradictions(settings)
-        + invoke_faults(invoke_secret, claimed=network and settings.invoke_auth is InvokeAuth.BEARER)
+        + invoke_faults(invoke_secret)
         + scope_faults(settings, token_secret)
         + unknown_names(environment, NAMES)
     )

@@ -56,18 +56,10 @@ def read_reference(value: str) -> SecretReference | None:
     return SecretReference(store, rest)
 
 
-def invoke_faults(reference: SecretReference | None, *, claimed: bool) -> list[str]:
-    """What is wrong with where the callers' keys are kept.
-
-    `claimed`: the platform's token, which CSMS wants, comes in a header that a caller can make up.
-    """
-    if reference is None:
-        return []
-    if reference.store in {Store.CONTEXT, Store.OPENSTACK}:
+def invoke_faults(reference: SecretReference | None) -> list[str]:
+    """What is wrong with where the callers' keys are kept."""
+    if reference is not None and reference.store in {Store.CONTEXT, Store.OPENSTACK}:
         return [f"DETACH_INVOKE_SECRET can't be {reference.store.value}:, which is for the cloud's token"]
-    if reference.store is Store.CSMS and claimed:
-        why = "anybody can make up the header that brings the platform's token: take env:, file: or vault:"
-        return [f"DETACH_INVOKE_SECRET can't be csms: for callers over a network ({why})"]
     return []
 
 
