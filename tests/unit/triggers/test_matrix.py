@@ -75,6 +75,10 @@ class Fake:
             return self._one(self.outcome, self.error, invocation)
         return self._several(self.many, self.whole, invocation)
 
+    def project(self, _context: object) -> None:
+        """Where it worked, which the command asks afterwards: nowhere."""
+        raise Misconfigured("there is no cloud")
+
     def _several(
         self, several: list[tuple[Outcome, Error | None]], whole: Error | None, invocation: Invocation
     ) -> ManyResult:
