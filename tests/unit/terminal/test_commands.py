@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 import pytest
 import requests
+from click.shell_completion import ShellComplete
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -195,6 +196,12 @@ def test_of_the_options_of_one_value_none_is_left_out() -> None:
         for option in command.params
         if isinstance(option, OnceOption)
     } == single
+
+
+def test_words_are_completed_behind_what_is_wrong() -> None:
+    shell = ShellComplete(cli, {}, "evs-detach", "_EVS_DETACH_COMPLETE")
+    found = shell.get_completions(["sweep", "--limit", "3", "--limit", "4"], "--app")
+    assert [each.value for each in found] == ["--apply"]
 
 
 @pytest.mark.usefixtures("settings")

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from handler.errors import ErrorCode
+from handler.invocation import CallContext
 from handler.model.result import Outcome, Result, Scanned
+from handler.runtime import Runtime
 from handler.settings import Settings, read_settings
 from handler.terminal.account import Account
 from handler.terminal.cli import main
@@ -290,6 +292,30 @@ def test_a_list_that_fails_is_of_the_tokens_project_all_the_same(
     assert f"evs_detach_failed{LABELS} 1" in text.splitlines()
     assert "evs_detach_candidates" not in text
     assert values(text)["evs_detach_last_success_timestamp_seconds"] == succeeded
+
+
+def test_a_report_says_where_was_asked_and_only_where(
+    bare_cloud: Cloud, project: EmbeddedProject, metrics_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times: list[float] = []
+
+    def spy(self: Runtime, context: CallContext, *others: Any) -> Any:
+        times.append(context.deadline.remaining())
+        return of(self, context, *others)
+
+    of = Runtime.project
+    monkeypatch.setattr(Runtime, "project", spy)
+    project.add_held(2)
+    report, event = metrics_file.with_suffix(".md"), metrics_file.with_suffix(".json")
+    event.write_text("{}", "utf-8")
+    assert main(["sweep", "--report", str(report)]) == ExitCode.DONE  # no target at all
+    assert bare_cloud.compute_endpoint in report.read_text("utf-8")
+    assert times[-1] > 1  # a secret that has to be read again has its time
+    assert main(["run", str(event), "--report", str(report)]) == ExitCode.USAGE
+    text = report.read_text("utf-8")
+    assert bare_cloud.compute_endpoint not in text
+    assert f"| Project | `{seed.PROJECT}` |" in text
+    assert times[-1] <= 0
 
 
 def test_where_nothing_was_asked_no_token_is_asked_for(bare_cloud: Cloud, metrics_file: Path) -> None:

@@ -79,6 +79,14 @@ def test_what_goes_with_one_project_only_is_held_back_by_the_scope(
     assert bare_cloud.volume(volume_id).status == "available"
 
 
+def test_apply_goes_with_all_projects(
+    gone: dict[str, str], bare_cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DETACH_SWEEP_DRY_RUN")
+    assert main(["sweep", "--apply", "--json"]) == ExitCode.DONE
+    assert {bare_cloud.volume(id_).status for id_ in gone.values()} == {"available"}
+
+
 def test_what_is_set_is_named_as_it_was(
     gone: dict[str, str], capsys: Printed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
