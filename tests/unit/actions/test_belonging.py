@@ -137,6 +137,8 @@ def test_nor_where_the_catalog_says_nothing(
 
     message = refused(one(runtime, live(cloud)))
 
+    for host in (cloud.url, elsewhere.url):
+        assert host.rpartition(":")[2] in message
     assert "they are not the vendor's hosts of one region" in message
     assert "the compute service's first page of servers has none that an in-use volume names" in message
     assert cloud.posts() == []

@@ -329,6 +329,11 @@ def test_a_text_with_a_password_in_it_is_not_quoted(written: Callable[[str], str
     assert failure(said, "volume").message == f"The volume service answered 400: {WITHHELD}."
 
 
+@pytest.mark.parametrize("body", [b"", {"code": "E", "message": None}, {"code": "E", "message": 5}])
+def test_an_answer_that_says_nothing_is_not_taken_for_one_that_is_not_quoted(body: Any) -> None:
+    assert upstream(_said(400, body, SECRET)).message is None
+
+
 def test_what_it_means_is_told_from_what_is_not_quoted_too() -> None:
     """Cinder's answer when the project in the path is not the token's."""
     said = _said(400, {"badRequest": {"code": 400, "message": f"Malformed request url {SECRET}"}}, SECRET)
