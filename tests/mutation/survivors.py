@@ -65,6 +65,10 @@ _HAS_A_PORT = "for the type checker: http.client gives a tunnel the usual port w
 _SAME_HEADERS = "the same headers in a slower dictionary"
 _NOT_BESIDE = "the one list is waited for before the other goes on, to the same end"
 _READ_IN_VAIN = "the rest of the servers is read in vain before the failure is said"
+_OF_A_SWEEP = (
+    "for the type checker: a sweep's result is of several, and where one was not scanned none is summed"
+)
+_ONE_EACH = "each work has its result"
 _JUDGED_AS_ONE = "the lists of one project were judged so as a whole just before"
 _KNOWN_BY_THEN = "for the type checker: where one is not known, no is said just before"
 _TWICE = "a server is named twice, and the first alone is told of"
@@ -117,6 +121,11 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "refusal or Refusal.OTHER -> (refusal)": _TOLD_BY_THE_ANSWER,
         'attachment.server_id or "" -> (attachment.server_id)': _OF_A_SERVER,
         'attachment.id or "" -> (attachment.id)': _HAS_AN_ID,
+    },
+    "handler.actions.dispatch:_joined": {
+        "isinstance(part, Sweep) and isinstance(group, ManyResult) -> (isinstance(part, Sweep))": _OF_A_SWEEP,
+        "scanned -> True": _OF_A_SWEEP,
+        "True -> False": _ONE_EACH,
     },
     "handler.actions.sweep:sweep": {"project.all_projects -> True": _JUDGED_AS_ONE},
     "handler.actions.sweep_candidates:Census.orphans": {"self._servers = set() -> pass": _ROOM},

@@ -758,13 +758,18 @@ def test_as_many_of_a_project_may_look_orphaned_as_the_fraction_says(
     assert project.sweep().summary == {"refused": 6}
 
 
-def test_a_sweep_looks_into_no_list_again(cloud: Cloud, project: EmbeddedProject) -> None:
+@pytest.mark.parametrize(("sink", "outcome"), [(False, "detached"), (True, "dispatched")])
+def test_a_sweep_looks_into_no_list_again(
+    cloud: Cloud, project: EmbeddedProject, outcome: str, *, sink: bool
+) -> None:
+    if sink:
+        project.settings["DETACH_FANOUT_SINK"] = cloud.sink_url
     orphan(cloud, cloud.other_project_id)
     services = project.services()
     _whole(services).sight()
     cloud.clear_calls()
 
-    assert project.sweep(services).summary == {"detached": 1}
+    assert project.sweep(services).summary == {outcome: 1}
     assert [call.query.get("uuid") for call in cloud.calls if call.path.endswith("/servers")] == [None]
 
 
