@@ -68,6 +68,7 @@ _READ_IN_VAIN = "the rest of the servers is read in vain before the failure is s
 _OF_A_SWEEP = (
     "for the type checker: a sweep's result is of several, and where one was not scanned none is summed"
 )
+_NO_PASSWORD = "no proxy has a password"
 _ONE_EACH = "each work has its result"
 _JUDGED_AS_ONE = "the lists of one project were judged so as a whole just before"
 _KNOWN_BY_THEN = "for the type checker: where one is not known, no is said just before"
@@ -350,6 +351,7 @@ EXPLAINED: dict[str, dict[str, str]] = {
         "not response.raw.closed -> True": _ENDED_IS_ENDED,
         "True -> False": _NOT_READ,
         "False -> True": _NOT_ENCODED,
+        "proxies -> True": _NO_PASSWORD,
     },
 }
 """By place, then by change, why it is no gap. A change `*` stands for all in that place."""

@@ -251,9 +251,9 @@ def test_a_bad_end_is_said_once_two_looks_agree(
 # What stays open until the time is up, and what is said of it.
 LATE: list[tuple[Look, str]] = [
     (look("detaching", QUEUED), "no host has taken it"),
-    (WORKING, "still under way"),
-    (look("detaching", UNKNOWN), "still under way"),
-    (look("in-use", RUNNING), "still under way"),
+    (WORKING, "it is still under way: the guest"),
+    (look("detaching", UNKNOWN), "can't be told: perhaps it is still under way"),
+    (look("in-use", RUNNING), "it is still under way: the guest"),
     (look("available", DONE, "held"), "the server still lists the disk"),
     (look("in-use", FAILED, "held"), "the server still lists the disk"),
     (look("in-use", DONE), "its job is over (done)"),
@@ -262,8 +262,8 @@ LATE: list[tuple[Look, str]] = [
     (look("detaching", DONE), "its job is over (done)"),
     (look("detaching", DONE, "held"), "its job is over (done)"),
     (look("detaching", FAILED, "gone"), "its job is over (failed)"),
-    (look("detaching", RUNNING, "gone"), "still under way"),
-    (look("detaching", UNKNOWN, "gone"), "still under way"),
+    (look("detaching", RUNNING, "gone"), "it is still under way: the guest"),
+    (look("detaching", UNKNOWN, "gone"), "can't be told: perhaps it is still under way"),
 ]
 
 
@@ -443,7 +443,7 @@ def test_a_mark_of_unknown_age_has_no_known_job() -> None:
     [
         ([FAILED, QUEUED, DONE], "no host has taken it"),
         ([QUEUED, UNKNOWN], "still under way"),
-        ([DONE, RUNNING, FAILED], "still under way"),
+        ([DONE, RUNNING, FAILED], "it is still under way: the guest"),
         ([DONE, FAILED], "half way"),
         ([DONE], "its job is over (done)"),
         ([], "by hand"),
