@@ -83,14 +83,14 @@ def recoverer(project: Project, *, dry_run: bool) -> Callable[[Candidate], Targe
 
     Where that is switched off each is only shown.
     """
-    clearing = project.clearing(listed_stuck=True)
+    clearing = project.clearing(listed_stuck=True) if project.settings.recover.on else None
 
     def recover(candidate: Candidate) -> TargetResult:
         context = project.context.separate()
         target = Target(
             candidate.volume_id, candidate.attachment_id, candidate.server_id, dry_run=dry_run, recover=True
         )
-        if not project.settings.recover.on:
+        if clearing is None:
             return timed(target, context, lambda: _shown(candidate, target))
         return clear_one(clearing, target, context)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -15,7 +15,7 @@ from handler.cloud.volumes import read_volume
 from handler.errors import Refused
 from handler.model.values import epoch
 from handler.settings.opt_in import RecoverMode
-from tests.embedded_cloud import Attachment, Call, Cloud, Server, Volume, lifecycle, stuck
+from tests.embedded_cloud import Attachment, Call, Server, Volume, lifecycle, stuck
 from tests.unit.actions.answers import IN_USE
 from tests.unit.actions.opted_in import OptedIn, told
 
@@ -30,12 +30,8 @@ def refused(code: str) -> tuple[str, str, bool]:
 
 
 @pytest.fixture
-def project(bare_cloud: Cloud) -> Iterator[OptedIn]:
-    # The cloud's guard is off: what keeps a record must be ours
-    bare_cloud.asks_compute = False
-    made = OptedIn(bare_cloud)
-    yield made
-    made.close()
+def project(opted_in: OptedIn) -> OptedIn:
+    return opted_in
 
 
 def plant(project: OptedIn, row: str) -> Volume:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any
 
 import pytest
 
-from tests.embedded_cloud import Answer, Attachment, Call, Cloud, Volume, stuck
+from tests.embedded_cloud import Answer, Attachment, Call, Volume, stuck
 from tests.embedded_cloud.records import Disk
 from tests.unit.actions.opted_in import OptedIn, told
 
@@ -26,12 +26,8 @@ def refused(code: str) -> tuple[str, str, bool]:
 
 
 @pytest.fixture
-def project(bare_cloud: Cloud) -> Iterator[OptedIn]:
-    # The cloud's guard is off: what keeps a record must be ours
-    bare_cloud.asks_compute = False
-    made = OptedIn(bare_cloud)
-    yield made
-    made.close()
+def project(opted_in: OptedIn) -> OptedIn:
+    return opted_in
 
 
 Edit = Callable[[str, str, Callable[[dict[str, Any]], object]], None]

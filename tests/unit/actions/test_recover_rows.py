@@ -5,11 +5,9 @@ N1 to N16: no server holds the disk; L1 to L12: a live server does. See tests/em
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.embedded_cloud import Cloud, stuck
+from tests.embedded_cloud import stuck
 from tests.unit.actions.opted_in import OptedIn, told
 
 RECOVERED = ("recovered", None, True)
@@ -55,12 +53,8 @@ ROWS: dict[str, tuple[tuple[str, str | None, bool | None], str | None, str]] = {
 
 
 @pytest.fixture
-def project(bare_cloud: Cloud) -> Iterator[OptedIn]:
-    # The cloud's guard is off: what keeps a record must be ours
-    bare_cloud.asks_compute = False
-    made = OptedIn(bare_cloud)
-    yield made
-    made.close()
+def project(opted_in: OptedIn) -> OptedIn:
+    return opted_in
 
 
 def sent(project: OptedIn) -> str | None:

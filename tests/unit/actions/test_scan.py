@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from handler.cloud.messages import Answer as CloudAnswer
 from handler.cloud.messages import Call as CloudCall
 from handler.errors import ListingFailed, Refused
 from handler.settings.opt_in import RecoverMode
-from tests.embedded_cloud import Answer, Call, Cloud, Server, Volume
+from tests.embedded_cloud import Answer, Call, Server, Volume
 from tests.embedded_cloud.records import Disk
 from tests.unit.actions.opted_in import OptedIn, told
 from tests.unit.contexts import call_context
@@ -26,11 +26,8 @@ EVERY_LIST = "/servers/detail"
 
 
 @pytest.fixture
-def project(bare_cloud: Cloud) -> Iterator[OptedIn]:
-    bare_cloud.asks_compute = False
-    made = OptedIn(bare_cloud)
-    yield made
-    made.close()
+def project(opted_in: OptedIn) -> OptedIn:
+    return opted_in
 
 
 @pytest.fixture(params=["on", "unlisted"])
