@@ -108,6 +108,11 @@ class OptedIn:
         return f"{volume.status} {len(volume.attachments)}, {'held' if held else 'gone'}"
 
 
+def refused(code: str, changed: bool = False) -> tuple[str, str, bool]:
+    """What `told` tells of a refusal."""
+    return "refused", code, changed
+
+
 def told(result: TargetResult) -> tuple[str, str | None, bool | None]:
     """Outcome, code and `changed`."""
     return result.outcome.value, result.error.code.value if result.error else None, result.changed

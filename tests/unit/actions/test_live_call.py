@@ -13,15 +13,11 @@ from handler.cloud.detaching import NovaDetach
 from handler.errors import UpstreamUnavailable
 from handler.model.result import TargetResult
 from tests.embedded_cloud import Answer, Attachment, Call, Cloud
-from tests.unit.actions.opted_in import OptedIn, told
+from tests.unit.actions.opted_in import OptedIn, refused, told
 
 DELETE = "DELETE os-volume_attachments"
 FREE, HELD = "available 0, gone", "in-use 1, held"
 DETACHED = ("detached", None, True)
-
-
-def refused(code: str) -> tuple[str, str, bool]:
-    return "refused", code, False
 
 
 class Held:

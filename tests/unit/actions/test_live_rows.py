@@ -7,16 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests.embedded_cloud import Cloud
-from tests.unit.actions.opted_in import OptedIn, told
+from tests.unit.actions.opted_in import OptedIn, refused, told
 from tests.unit.embedded_cloud.live_scenes import staged
 
 FREE, HELD = "available 0, gone", "in-use 1, held"
 DETACHED = ("detached", None, True)
 DELETE = ["DELETE os-volume_attachments"]
-
-
-def refused(code: str) -> tuple[str, str, bool]:
-    return "refused", code, False
 
 
 # The recorded case; what comes of it; whether it may be asked again; what was sent; what is left.

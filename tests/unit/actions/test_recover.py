@@ -17,16 +17,12 @@ from handler.model.values import epoch
 from handler.settings.opt_in import RecoverMode
 from tests.embedded_cloud import Attachment, Call, Server, Volume, lifecycle, stuck
 from tests.unit.actions.answers import IN_USE
-from tests.unit.actions.opted_in import OptedIn, told
+from tests.unit.actions.opted_in import OptedIn, refused, told
 
 RECOVERED = ("recovered", None, True)
 WITH_ENTRY = ("N2", "N4", "N5", "N7", "N9")
 WITHOUT_ENTRY = ("N1", "N6", "N8", "N10", "N11")
 ALL = (*WITH_ENTRY, *WITHOUT_ENTRY)
-
-
-def refused(code: str) -> tuple[str, str, bool]:
-    return "refused", code, False
 
 
 @pytest.fixture

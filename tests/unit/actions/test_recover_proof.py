@@ -13,16 +13,12 @@ import pytest
 
 from tests.embedded_cloud import Answer, Attachment, Call, Volume, stuck
 from tests.embedded_cloud.records import Disk
-from tests.unit.actions.opted_in import OptedIn, told
+from tests.unit.actions.opted_in import OptedIn, refused, told
 
 RECOVERED = ("recovered", None, True)
 WITH_ENTRY = ("N2", "N4", "N5", "N7", "N9")
 AT_2_69 = {"headers": {"OpenStack-API-Version": "compute 2.69"}}
 NOBODY = "11111111-1111-4111-8111-111111111111"
-
-
-def refused(code: str) -> tuple[str, str, bool]:
-    return "refused", code, False
 
 
 @pytest.fixture

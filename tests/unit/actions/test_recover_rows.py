@@ -8,15 +8,11 @@ from __future__ import annotations
 import pytest
 
 from tests.embedded_cloud import stuck
-from tests.unit.actions.opted_in import OptedIn, told
+from tests.unit.actions.opted_in import OptedIn, refused, told
 
 RECOVERED = ("recovered", None, True)
 FREE = "available 0, gone"
 EXACT, BARE, UNRESERVE = "os-detach", "os-detach {}", "os-unreserve"
-
-
-def refused(code: str) -> tuple[str, str, bool]:
-    return "refused", code, False
 
 
 # What comes of form one with `recover`; by what; what is left of the record.

@@ -15,15 +15,11 @@ from handler.model.request import Target, read_form
 from handler.model.result import TargetResult
 from tests.embedded_cloud import Attachment, Call
 from tests.embedded_cloud.detach_job import Course
-from tests.unit.actions.opted_in import OptedIn, told
+from tests.unit.actions.opted_in import OptedIn, refused, told
 
 ROLL, DELETE = "os-roll_detaching", "DELETE os-volume_attachments"
 FREE, HELD, MARKED = "available 0, gone", "in-use 1, held", "detaching 1, held"
 DETACHED = ("detached", None, True)
-
-
-def refused(code: str, changed: bool = False) -> tuple[str, str, bool]:
-    return "refused", code, changed
 
 
 @pytest.fixture
